@@ -1,0 +1,98 @@
+# `make` prints the targets. Each works from a fresh clone: what it needs is made first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+TRAIN_DATA ?= data/data.csv
+MODEL_OUTPUT ?= tmp/delay_model.pkl
+FEATURES ?= schedule
+CLASSIFIER ?= xgboost
+HOST ?= 127.0.0.1
+PORT ?= 8000
+STRESS_URL ?= http://127.0.0.1:8000
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv install data model-train api-run test model-test api-test \
+	stress-test test-model code-quality-check format lock build clean
+
+help: ## Print the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+venv: $(BIN)/python ## Make the virtual environment, without packages
+
+install: $(VENV)/.dev ## Install everything that development needs
+
+data: data/data.csv ## Expand data/figures into the sample flights, data/data.csv
+
+model-train: $(VENV)/.train $(TRAIN_DATA) ## Train a model: TRAIN_DATA to MODEL_OUTPUT
+	$(BIN)/python train.py "$(TRAIN_DATA)" "$(MODEL_OUTPUT)" \
+		--features $(FEATURES) --classifier $(CLASSIFIER)
+
+api-run: $(VENV)/.train ## Serve MODEL_OUTPUT on HOST and PORT; train it if missing
+	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
+	MODEL_FILEPATH="$(MODEL_OUTPUT)" $(BIN)/uvicorn challenge.api:app \
+		--host $(HOST) --port $(PORT)
+
+test: $(VENV)/.test data/data.csv ## Run all tests and measure their coverage
+	$(BIN)/pytest --cov --cov-report=term
+
+model-test: $(VENV)/.test data/data.csv ## Run the tests of the model and its training
+	$(BIN)/pytest tests/model
+
+api-test: $(VENV)/.test ## Run the tests of the HTTP API
+	$(BIN)/pytest tests/api
+
+stress-test: $(VENV)/.test ## Load STRESS_URL with 100 users for 60 s; report in reports/
+	mkdir -p reports
+	$(BIN)/locust --locustfile tests/stress/locustfile.py --headless \
+		--users 100 --spawn-rate 20 --run-time 60s --host "$(STRESS_URL)" \
+		--html reports/stress-test.html --only-summary
+
+test-model: $(VENV)/.train data/data.csv ## Make the committed tests/resources/test_model.pkl
+	$(BIN)/python train.py data/data.csv tests/resources/test_model.pkl \
+		--features top10 --classifier logistic-regression
+
+code-quality-check: $(VENV)/.dev ## Check format, types and import contracts
+	$(BIN)/black --check --quiet . || { $(BIN)/black --check .; exit 1; }
+	$(BIN)/isort --check-only .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/isort .
+	$(BIN)/black .
+
+# requirements.txt constrains the others, so that all install the same versions.
+UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --custom-compile-command "make lock" pyproject.toml
+lock: $(VENV)/.dev ## Lock the dependencies of pyproject.toml with hashes
+	$(UV_COMPILE) --output-file requirements.txt
+	for extra in train test dev; do \
+		$(UV_COMPILE) --extra $$extra --constraint requirements.txt \
+			--output-file requirements-$$extra.txt || exit 1; \
+	done
+
+build: $(VENV)/.dev ## Build the wheel and the sdist into dist/
+	$(BIN)/uv build --quiet --out-dir dist
+
+clean: ## Remove everything that make made
+	rm -rf .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+		build dist reports tmp data/data.csv "$(VENV)"
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+data/data.csv: challenge/training/sample_data.py $(wildcard data/figures/*.csv) | $(VENV)/.train
+	$(BIN)/python -m challenge.training.sample_data
+
+$(BIN)/python:
+	$(PYTHON) -m venv "$(VENV)"
+
+# A stamp for each lock file: newer than it once its packages are installed.
+$(VENV)/.train $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements-%.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements-$*.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --editable .
+	@touch $@

@@ -1,0 +1,200 @@
+"""The file of a model: atomic write, safe read, model card, fingerprint.
+
+The file is a pickle of plain values (numbers, texts, bytes, lists, dicts) in two layers:
+a header with the format's number and a checksum, and inside it, as bytes, the contents.
+No class, function or library object is in it, and reading refuses any: a pickle is a
+program, this one may only build data.
+
+To change what the file holds, raise SCHEMA_VERSION, describe the change in
+docs/challenge.md, and train the models again: a file of another version is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import pickle
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Never
+
+import msgspec
+
+from challenge.errors import ModelFileError
+from challenge.flights import Vocabulary
+
+FORMAT: Final = "flight-prophet model"
+SCHEMA_VERSION: Final = 1
+# Protocol 4 is the newest that needs no class for bytes-like values.
+PICKLE_PROTOCOL: Final = 4
+HOW_TO_MAKE: Final = (
+    "make it with 'make model-train' or 'python train.py SOURCE OUTPUT'"
+)
+
+
+class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
+    """What a model is and where it comes from, for people and for /model.
+
+    `delay_rate` and `threshold` are shares, 0 to 1; `created` is UTC, ISO 8601;
+    `data_sha256` is that of the training file's bytes.
+    """
+
+    created: str
+    features: str
+    classifier: str
+    parameters: dict[str, Any]
+    threshold: float
+    threshold_rule: str
+    rows: int
+    rows_refused: int = 0
+    delay_rate: float
+    data: str = ""
+    data_sha256: str = ""
+    metrics: dict[str, Any] = {}
+    library_versions: dict[str, str] = {}
+    schema_version: int = SCHEMA_VERSION
+
+
+class Artifact(msgspec.Struct, kw_only=True, frozen=True):
+    """The contents of a model's file.
+
+    Attributes:
+        card: what the model is.
+        vocabulary: the values that the model knows.
+        month_shares: the share of the training flights in each month it knows.
+        classifier: the state that `Classifier.state` gave.
+        table: the bytes of the probability table, compressed, or None when the
+            grid is too large for one.
+    """
+
+    card: ModelCard
+    vocabulary: Vocabulary
+    month_shares: dict[int, float]
+    classifier: dict[str, Any]
+    table: bytes | None
+
+
+def write(path: str | Path, artifact: Artifact) -> str:
+    """Write a model's file in one step and return its fingerprint.
+
+    A run that fails or is killed leaves the old file as it was. The folder is made
+    when it is missing.
+
+    Raises:
+        ModelFileError: the file cannot be written.
+    """
+    contents = _dump(msgspec.to_builtins(artifact, builtin_types=(bytes,)))
+    file = _dump(
+        {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "sha256": hashlib.sha256(contents).hexdigest(),
+            "contents": contents,
+        }
+    )
+    target = Path(path)
+    # In the same folder, so that the last step is a rename.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as stream:
+            stream.write(file)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise ModelFileError(path, f"cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return fingerprint(file)
+
+
+def read(path: str | Path) -> tuple[Artifact, str]:
+    """Read a model's file, check it, and return its contents and fingerprint.
+
+    Raises:
+        ModelFileError: the file is missing, unreadable, foreign, truncated, damaged,
+            of another schema version, or holds anything but data.
+    """
+    file = _read_bytes(path)
+    header = _load(path, file)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ModelFileError(path, f"is not a {FORMAT}; {HOW_TO_MAKE}")
+    version = header.get("schema_version")
+    if version != SCHEMA_VERSION:
+        problem = f"has schema version {version!r}, this program reads {SCHEMA_VERSION}"
+        raise ModelFileError(path, f"{problem}; train the model again")
+    contents = header.get("contents")
+    if not isinstance(contents, bytes) or hashlib.sha256(
+        contents
+    ).hexdigest() != header.get("sha256"):
+        raise ModelFileError(path, "is damaged: its checksum does not match")
+    try:
+        artifact = msgspec.convert(_load(path, contents), Artifact)
+    except msgspec.ValidationError as error:
+        raise ModelFileError(path, f"is not a whole model: {error}") from error
+    return artifact, fingerprint(file)
+
+
+def fingerprint(file: bytes) -> str:
+    """What names one model's file among all: the SHA-256 of its bytes."""
+    return hashlib.sha256(file).hexdigest()
+
+
+def compress(table: bytes) -> bytes:
+    return zlib.compress(table)
+
+
+def decompress(table: bytes) -> bytes:
+    return zlib.decompress(table)
+
+
+class _DataUnpickler(pickle.Unpickler):
+    """Reads a pickle that holds nothing but Python's own plain values."""
+
+    def find_class(self, module: str, name: str) -> Never:
+        raise _ForbiddenType(f"{module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Never:
+        raise _ForbiddenType(f"persistent object {pid!r}")
+
+
+class _ForbiddenType(Exception):
+    """A pickle asks for something that is not data."""
+
+
+def _dump(value: Mapping[str, Any]) -> bytes:
+    return pickle.dumps(value, protocol=PICKLE_PROTOCOL)
+
+
+def _load(path: str | Path, data: bytes) -> Any:
+    if not data.startswith(pickle.PROTO):
+        raise ModelFileError(path, f"is not a {FORMAT}; {HOW_TO_MAKE}")
+    try:
+        return _DataUnpickler(io.BytesIO(data)).load()
+    except _ForbiddenType as refused:
+        problem = f"asks for {refused}, and a model holds only data; it was refused"
+        raise ModelFileError(path, problem) from None
+    except EOFError as error:
+        raise ModelFileError(path, "is truncated") from error
+    # Of bytes that are no pickle the unpickler makes errors of almost every type.
+    except Exception as error:
+        truncated = "truncated" in str(error)
+        problem = "is truncated" if truncated else f"is not a {FORMAT}; {HOW_TO_MAKE}"
+        raise ModelFileError(path, problem) from error
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        file = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(path, f"does not exist; {HOW_TO_MAKE}") from None
+    except OSError as error:
+        raise ModelFileError(path, f"cannot be read: {error.strerror}") from error
+    if not file:
+        raise ModelFileError(path, f"is empty; {HOW_TO_MAKE}")
+    return file

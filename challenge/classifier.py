@@ -1,0 +1,355 @@
+"""Classifiers: from categorical features to the probability of a delay.
+
+Both learn from weighted rows, so that counts serve as well as the rows they count, and
+both hand out their fitted state as plain values and bytes, never as library objects: a
+model's file survives an upgrade of the library.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from challenge.errors import NotFittedError, TrainingDataError
+from challenge.flights import NOT_GIVEN
+from challenge.trees import LeafBoxes
+
+if TYPE_CHECKING:
+    import xgboost
+
+DEFAULT_SETTINGS: Final[dict[str, Any]] = {
+    "learning_rate": 0.1,
+    "max_depth": 6,
+    "min_child_weight": 30,
+    "reg_lambda": 3,
+    "colsample_bynode": 0.67,
+    "seed": 0,
+}
+
+
+class Classifier(ABC):
+    """A binary classifier over categorical features.
+
+    Features are arrays or frames of shape (rows, columns) that hold category codes
+    from 0, and -1 where a feature is not given. A category that `fit` has not seen
+    counts as not given.
+
+    Attributes:
+        base_rate_: the weighted share of delays that `fit` has seen, 0 to 1.
+        categories_: for each column the codes that `fit` has seen, in order.
+    """
+
+    name: ClassVar[str]
+    base_rate_: float
+    categories_: tuple[tuple[int, ...], ...]
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """The settings that the fit depends on."""
+
+    @abstractmethod
+    def _fit(
+        self,
+        features: NDArray[np.int16],
+        target: NDArray[np.int8],
+        weight: NDArray[np.float64],
+    ) -> None: ...
+
+    @abstractmethod
+    def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]: ...
+
+    @abstractmethod
+    def _outer_log_odds(
+        self, left: NDArray[np.int16], right: NDArray[np.int16]
+    ) -> NDArray[np.floating]: ...
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _restore(self, state: Mapping[str, Any]) -> None: ...
+
+    def fit(
+        self,
+        features: ArrayLike,
+        target: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Learn from rows, each as often as its weight says (once by default).
+
+        Args:
+            features: shape (rows, columns).
+            target: 0 or 1, shape (rows,) or (rows, 1).
+            sample_weight: at least 0, shape (rows,).
+
+        Raises:
+            TrainingDataError: there are no rows, or only one class.
+        """
+        matrix = np.asarray(features, dtype=np.int16)
+        labels = np.asarray(target, dtype=np.int8).reshape(-1)
+        weight = np.ones(len(labels)) if sample_weight is None else sample_weight
+        weights = np.asarray(weight, dtype=np.float64)
+        present = weights > 0
+        matrix, labels, weights = matrix[present], labels[present], weights[present]
+        self.base_rate_ = _base_rate(labels, weights)
+        self.categories_ = tuple(tuple(np.unique(c).tolist()) for c in matrix.T)
+        self._fit(matrix, labels, weights)
+        return self
+
+    def predict_proba(self, features: ArrayLike) -> NDArray[np.float64]:
+        """The probability of a delay, calibrated, shape (rows,).
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+        """
+        if not self.is_fitted:
+            raise NotFittedError(f"{type(self).__name__} is not fitted; call fit first")
+        matrix = np.asarray(features, dtype=np.int16)
+        return self._predict_proba(self._known(matrix, self.categories_))
+
+    def predict_proba_outer(
+        self, left: ArrayLike, right: ArrayLike
+    ) -> NDArray[np.float32]:
+        """The probability for every row of `left` joined with every row of `right`.
+
+        Together they have all columns, `left` the first. It agrees with
+        `predict_proba` on the joined rows to single precision, and costs far less.
+
+        Returns: shape (rows of left, rows of right).
+        """
+        matrix = np.asarray(left, dtype=np.int16)
+        width = matrix.shape[1]
+        log_odds = self._outer_log_odds(
+            self._known(matrix, self.categories_[:width]),
+            self._known(np.asarray(right, dtype=np.int16), self.categories_[width:]),
+        )
+        probability: NDArray[np.float32] = 1 / (1 + np.exp(-log_odds))
+        return probability.astype(np.float32)
+
+    def predict(self, features: ArrayLike) -> NDArray[np.int64]:
+        """1 where a delay is more probable than on average, shape (rows,).
+
+        This is the balanced decision: what class weights do at 0.5.
+        """
+        return (self.predict_proba(features) > self.base_rate_).astype(np.int64)
+
+    @staticmethod
+    def _known(
+        matrix: NDArray[np.int16], categories: Sequence[Sequence[int]]
+    ) -> NDArray[np.int16]:
+        """The matrix with the codes that `fit` has not seen as not given."""
+        known = matrix.copy()
+        for column, codes in enumerate(categories):
+            codes_or_none = _lookup(codes, codes, otherwise=NOT_GIVEN)
+            entries = np.minimum(matrix[:, column] + 1, len(codes_or_none) - 1)
+            known[:, column] = codes_or_none[entries]
+        return known
+
+    @property
+    def is_fitted(self) -> bool:
+        return hasattr(self, "base_rate_")
+
+    def state(self) -> dict[str, Any]:
+        """The fitted state as numbers, texts, bytes, and lists of them."""
+        return {
+            "base_rate": self.base_rate_,
+            "categories": [list(categories) for categories in self.categories_],
+        } | self._state()
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The classifier that gave this state; it predicts the same, to the bit."""
+        classifier = cls()
+        classifier.base_rate_ = state["base_rate"]
+        classifier.categories_ = tuple(map(tuple, state["categories"]))
+        classifier._restore(state)
+        return classifier
+
+
+class LogisticRegressionClassifier(Classifier):
+    """Logistic regression over one-hot categories, with balanced class weights.
+
+    Balancing weighs the classes alike, which moves every log-odds by the same amount:
+    the log of non-delays over delays. `predict_proba` takes it back (King and Zeng,
+    "Logistic Regression in Rare Events Data", 2001, prior correction), so that
+    probabilities are calibrated and the coefficients are those of scikit-learn's
+    `LogisticRegression(class_weight="balanced")`.
+
+    Attributes:
+        effects_: for each column the log-odds that its codes add; a yes/no column has
+            one, of code 1, others have one for each code in `categories_`.
+        intercept_: of the balanced fit.
+    """
+
+    name = "logistic-regression"
+    effects_: tuple[tuple[float, ...], ...]
+    intercept_: float
+
+    def __init__(self, C: float = 1.0) -> None:
+        self.C = C
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"C": self.C, "class_weight": "balanced"}
+
+    def _fit(
+        self,
+        features: NDArray[np.int16],
+        target: NDArray[np.int8],
+        weight: NDArray[np.float64],
+    ) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        one_hot = np.column_stack(
+            [
+                features[:, column] == code
+                for column, codes in enumerate(self._indicated())
+                for code in codes
+            ]
+        )
+        # scikit-learn's "balanced" would count rows where these are weighted ones.
+        share = np.where(target == 1, self.base_rate_, 1 - self.base_rate_)
+        regression = LogisticRegression(C=self.C, solver="newton-cholesky", tol=1e-8)
+        regression.fit(one_hot, target, sample_weight=weight / (2 * share))
+        coefficients = iter(regression.coef_[0].tolist())
+        self.effects_ = tuple(
+            tuple(next(coefficients) for _ in codes) for codes in self._indicated()
+        )
+        self.intercept_ = float(regression.intercept_[0])
+
+    def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]:
+        prior = np.log(self.base_rate_ / (1 - self.base_rate_))
+        log_odds = self.intercept_ + prior + self._effect(features, first_column=0)
+        probability: NDArray[np.float64] = 1 / (1 + np.exp(-log_odds))
+        return probability
+
+    def _outer_log_odds(
+        self, left: NDArray[np.int16], right: NDArray[np.int16]
+    ) -> NDArray[np.floating]:
+        prior = np.log(self.base_rate_ / (1 - self.base_rate_))
+        of_left = self.intercept_ + prior + self._effect(left, first_column=0)
+        of_right = self._effect(right, first_column=left.shape[1])
+        log_odds: NDArray[np.float64] = np.add.outer(of_left, of_right)
+        return log_odds
+
+    def _effect(
+        self, features: NDArray[np.int16], first_column: int
+    ) -> NDArray[np.float64]:
+        """The log-odds that some of the columns add, shape (rows,)."""
+        effect = np.zeros(len(features))
+        indicated = self._indicated()
+        for column, codes in enumerate(features.T, start=first_column):
+            known = _lookup(indicated[column], self.effects_[column], otherwise=0.0)
+            effect += known[codes + 1]
+        return effect
+
+    def _indicated(self) -> list[tuple[int, ...]]:
+        """For each column the codes that have an indicator of their own."""
+        return [(1,) if set(codes) <= {0, 1} else codes for codes in self.categories_]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "effects": [list(effects) for effects in self.effects_],
+            "intercept": self.intercept_,
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.effects_ = tuple(map(tuple, state["effects"]))
+        self.intercept_ = state["intercept"]
+
+
+class XGBoostClassifier(Classifier):
+    """Gradient-boosted trees over native categories (Chen and Guestrin, 2016).
+
+    It minimises the log loss of the flights as they are, without class weights, so
+    its probabilities need no correction.
+    """
+
+    name = "xgboost"
+    booster_: xgboost.Booster
+
+    def __init__(self, rounds: int = 120, **settings: Any) -> None:
+        self.rounds = rounds
+        self.settings = DEFAULT_SETTINGS | settings
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"rounds": self.rounds} | self.settings
+
+    def _fit(
+        self,
+        features: NDArray[np.int16],
+        target: NDArray[np.int8],
+        weight: NDArray[np.float64],
+    ) -> None:
+        import xgboost
+
+        self.booster_ = xgboost.train(
+            {"objective": "binary:logistic", "tree_method": "hist"} | self.settings,
+            self._matrix(features, label=target, weight=weight),
+            num_boost_round=self.rounds,
+        )
+
+    def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]:
+        probability = self.booster_.predict(self._matrix(features))
+        return np.asarray(probability, dtype=np.float64)
+
+    def _outer_log_odds(
+        self, left: NDArray[np.int16], right: NDArray[np.int16]
+    ) -> NDArray[np.floating]:
+        sizes = tuple(max(codes) + 1 for codes in self.categories_)
+        model = bytes(self.booster_.save_raw("json"))
+        return LeafBoxes.of_model(model, sizes).outer_log_odds(left, right)
+
+    def _matrix(self, features: NDArray[np.int16], **columns: Any) -> xgboost.DMatrix:
+        import xgboost
+
+        return xgboost.DMatrix(
+            np.where(features == NOT_GIVEN, np.nan, features.astype(np.float32)),
+            feature_types=["c"] * features.shape[1],
+            enable_categorical=True,
+            **columns,
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return {"booster": bytes(self.booster_.save_raw("ubj"))}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        import xgboost
+
+        self.booster_ = xgboost.Booster()
+        self.booster_.load_model(bytearray(state["booster"]))
+
+
+CLASSIFIERS: Final[dict[str, type[Classifier]]] = {
+    classifier.name: classifier
+    for classifier in (LogisticRegressionClassifier, XGBoostClassifier)
+}
+
+
+def _base_rate(target: NDArray[np.int8], weight: NDArray[np.float64]) -> float:
+    total = float(weight.sum())
+    if total == 0:
+        raise TrainingDataError("there are no flights to learn from")
+    rate = float(weight[target == 1].sum()) / total
+    if rate in (0, 1):
+        which = "were delayed" if rate else "were on time"
+        raise TrainingDataError(f"all flights {which}: there is nothing to tell apart")
+    return rate
+
+
+def _lookup(
+    codes: Sequence[int], values: Sequence[float], otherwise: float
+) -> NDArray[Any]:
+    """An array whose entry code + 1 is the value of the code, or `otherwise`.
+
+    Entry 0 stands for NOT_GIVEN; the last entry is always `otherwise`.
+    """
+    array = np.full(max(codes) + 3, otherwise)
+    array[np.array(codes) + 1] = values
+    return array

@@ -1,0 +1,70 @@
+"""Everything that can be wrong, as errors that carry the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from challenge.flights import Fault
+
+FAULTS_SHOWN: Final = 5
+
+
+class FlightProphetError(Exception):
+    """The base of all errors of this package."""
+
+
+class MissingColumnsError(FlightProphetError, ValueError):
+    """A table lacks columns.
+
+    Attributes:
+        columns: the names that were looked for and not found.
+    """
+
+    def __init__(self, columns: Sequence[str], found: Iterable[object]) -> None:
+        self.columns = tuple(columns)
+        names = ", ".join(repr(str(name)) for name in found) or "none"
+        super().__init__(
+            f"missing columns: {', '.join(map(repr, self.columns))}; found: {names}"
+        )
+
+
+class InvalidFlightsError(FlightProphetError, ValueError):
+    """Flights that break a rule of `challenge.flights`.
+
+    Attributes:
+        faults: (position, fault) of the faults that are shown, in the order of the
+            flights; positions count from 0.
+        count: how many faults there are in all.
+    """
+
+    def __init__(self, faults: Sequence[tuple[int, Fault]], count: int) -> None:
+        self.faults = tuple(faults[:FAULTS_SHOWN])
+        self.count = count
+        lines = [f"row {position}: {fault}" for position, fault in self.faults]
+        if count > len(self.faults):
+            lines.append(f"and {count - len(self.faults)} more")
+        noun = "fault" if count == 1 else "faults"
+        super().__init__(f"{count} {noun} in the flights: " + "; ".join(lines))
+
+
+class NotFittedError(FlightProphetError, ValueError):
+    """A model was asked before it was fitted."""
+
+
+class TrainingDataError(FlightProphetError, ValueError):
+    """Flights that no model can be learned from, or a file that cannot be read."""
+
+
+class ModelFileError(FlightProphetError):
+    """A model's file that cannot be read, written or trusted.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"model file {str(path)!r} {problem}")

@@ -1,0 +1,175 @@
+"""Data frames of flights, read into codes and labels without a loop over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from challenge.errors import MissingColumnsError
+from challenge.flights import (
+    AIRLINE,
+    DELAY_THRESHOLD_MINUTES,
+    DEPARTED,
+    DESTINATION,
+    FLIGHT_TYPE,
+    MONTH,
+    NOT_GIVEN,
+    REQUIRED_FIELDS,
+    SCHEDULED,
+    Fault,
+    FlightReader,
+    month_agrees,
+    month_mismatch,
+    read_time,
+)
+
+Faults: TypeAlias = list[tuple[int, Fault]]
+
+
+def code_flights(
+    data: pd.DataFrame, reader: FlightReader
+) -> tuple[NDArray[np.int16], Faults]:
+    """The flights of a frame as codes, and all that is wrong with them.
+
+    Returns:
+        int16 of shape (rows, 6), columns as in `challenge.flights.Flight`, and
+        (row position, fault) in the order of the rows. Codes of a row with a fault
+        mean nothing.
+
+    Raises:
+        MissingColumnsError: a required column is not there.
+    """
+    _require(data, REQUIRED_FIELDS)
+    faults: Faults = []
+    columns = [
+        _code(data, AIRLINE, reader.airline, faults),
+        _code(data, FLIGHT_TYPE, reader.flight_type, faults),
+        _code(data, MONTH, lambda value: reader.month(_whole(value)), faults),
+        _code(data, DESTINATION, reader.destination, faults),
+    ]
+    scheduled = _read_times(data, SCHEDULED, faults)
+    departed = _read_times(data, DEPARTED, faults)
+    faults += _month_mismatches(data, columns[2] + 1, scheduled, departed)
+    given = scheduled.notna()
+    hour = scheduled.dt.hour.where(given, NOT_GIVEN)
+    weekday = scheduled.dt.day_of_week.where(given, NOT_GIVEN)
+    codes = np.column_stack([*columns, hour, weekday]).astype(np.int16)
+    return codes, sorted(faults, key=lambda fault: fault[0])
+
+
+def code_delays(
+    data: pd.DataFrame, target_column: str
+) -> tuple[NDArray[np.int8], Faults]:
+    """1 for each flight that left more than 15 minutes late, 0 for the others.
+
+    Computed from `Fecha-I` and `Fecha-O`; a frame without `Fecha-O` may bring the
+    labels in `target_column`.
+
+    Returns:
+        int8 of shape (rows,), and (row position, fault) of times that are missing and
+        labels that are not 0 or 1. Times that are no times are `code_flights`' to tell.
+
+    Raises:
+        MissingColumnsError: neither the times nor the labels are there.
+    """
+    faults: Faults = []
+    if DEPARTED not in data.columns and target_column in data.columns:
+        labels = _code(data, target_column, lambda v: _label(target_column, v), faults)
+        return labels.astype(np.int8), faults
+    _require(data, (SCHEDULED, DEPARTED))
+    for field in (SCHEDULED, DEPARTED):
+        missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
+        fault = Fault(field, "missing", "is required")
+        faults += [(row, fault) for row in missing.tolist()]
+    late = _read_times(data, DEPARTED, []) - _read_times(data, SCHEDULED, [])
+    delayed = late > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
+    return delayed.to_numpy().astype(np.int8), faults
+
+
+def _require(data: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [name for name in columns if name not in data.columns]
+    if missing:
+        raise MissingColumnsError(missing, data.columns)
+
+
+def _code(
+    data: pd.DataFrame,
+    field: str,
+    rule: Callable[[Any], int | Fault],
+    faults: Faults,
+) -> NDArray[np.int64]:
+    """Apply a rule to each distinct value of a column, which may be missing."""
+    if field not in data.columns:
+        return np.full(len(data), NOT_GIVEN)
+    positions, values = pd.factorize(data[field], use_na_sentinel=True)
+    # Factorize gives -1 to what is not there: the last of the outcomes.
+    outcomes = [rule(value) for value in values.tolist()] + [rule(None)]
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Fault):
+            wanted = number if number < len(values) else -1
+            rows = np.flatnonzero(positions == wanted).tolist()
+            faults += [(row, outcome) for row in rows]
+    codes = [NOT_GIVEN if isinstance(o, Fault) else o for o in outcomes]
+    return np.array(codes, dtype=np.int64)[positions]
+
+
+def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any]:
+    times: list[datetime | None] = []
+
+    def remember(value: Any) -> int | Fault:
+        outcome = read_time(field, value)
+        if isinstance(outcome, Fault):
+            return outcome
+        times.append(outcome)
+        return len(times) - 1
+
+    positions = _code(data, field, remember, faults)
+    distinct = pd.Series([*times, None], dtype="datetime64[us]")
+    return distinct.iloc[positions].reset_index(drop=True)
+
+
+def _month_mismatches(
+    data: pd.DataFrame,
+    month: NDArray[np.int64],
+    scheduled: pd.Series[Any],
+    departed: pd.Series[Any],
+) -> Faults:
+    kinds = pd.DataFrame(
+        {
+            "month": month,
+            "scheduled": scheduled.dt.month.fillna(0).astype(int),
+            "departed": departed.dt.month.fillna(0).astype(int),
+        }
+    )
+    numbers = kinds["month"] * 169 + kinds["scheduled"] * 13 + kinds["departed"]
+    agrees = {
+        number: not (m and s) or month_agrees(m, s, d or None)
+        for number, (m, s, d) in zip(
+            numbers.drop_duplicates(),
+            kinds[~numbers.duplicated()].itertuples(index=False, name=None),
+            strict=True,
+        )
+    }
+    rows = np.flatnonzero(~numbers.map(agrees).to_numpy(bool)).tolist()
+    return [
+        (row, month_mismatch(int(month[row]), data[SCHEDULED].iloc[row]))
+        for row in rows
+    ]
+
+
+def _whole(value: Any) -> Any:
+    """A column with gaps holds floats: 3.0 is the month 3."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _label(field: str, value: Any) -> int | Fault:
+    if value in (0, 1):
+        return int(value)
+    return Fault(field, "out_of_range", f"{value!r} is not 0 or 1", value)

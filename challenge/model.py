@@ -1,0 +1,407 @@
+"""DelayModel: the one place where training and serving meet.
+
+numpy, pandas and the classifiers are imported where they are used: a process that only
+serves predictions from a model's table needs none of them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, overload
+
+from challenge import artifact
+from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
+from challenge.features import FEATURE_SETS, FeatureSet
+from challenge.flights import MONTHS, SCL_2017, Flight, FlightReader, Vocabulary
+from challenge.table import MAX_CELLS, Grid, ProbabilityTable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from challenge.classifier import Classifier
+    from challenge.counts import Counts
+
+FIGURES: Final = (
+    Path(__file__).parents[1] / "data/figures/flights_by_month_airline_city.csv"
+)
+
+
+class DelayModel:
+    """Tells whether a flight will leave more than 15 minutes late.
+
+    A new `DelayModel()` is the notebook's: ten columns and balanced logistic
+    regression, with the vocabulary of the public SCL 2017 dataset.
+
+    Args:
+        classifier: logistic regression by default.
+        features: the name of a feature set, `top10` or `schedule`.
+        vocabulary: the values that flights may have.
+        threshold: a flight with a higher probability is predicted as delayed; None
+            for the balanced one, the delay rate of the training data.
+
+    Attributes:
+        card: what the model's file says of it; None if it was not loaded from one.
+        fingerprint: the SHA-256 of that file; None likewise.
+        table: the probabilities of all flights; None before `compile` or `load`, or
+            if there are more than `challenge.table.MAX_CELLS` of them.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier | None = None,
+        features: str = "top10",
+        vocabulary: Vocabulary = SCL_2017,
+        threshold: float | None = None,
+    ) -> None:
+        self.features = _feature_set(features, vocabulary)
+        self.vocabulary = vocabulary
+        self.reader = FlightReader(vocabulary)
+        self.grid = Grid(vocabulary, self.features.fields)
+        self.table: ProbabilityTable | None = None
+        self.card: artifact.ModelCard | None = None
+        self.fingerprint: str | None = None
+        self._threshold = threshold
+        self._classifier = classifier
+        self._stored: artifact.Artifact | None = None
+        self._month_shares: dict[int, float] = {}
+        self._rows = 0
+
+    @overload
+    def preprocess(
+        self, data: pd.DataFrame, target_column: None = None
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def preprocess(
+        self, data: pd.DataFrame, target_column: str
+    ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+
+    def preprocess(
+        self, data: pd.DataFrame, target_column: str | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame] | pd.DataFrame:
+        """Turn a table of flights into features, and into labels if they are wanted.
+
+        Args:
+            data: the dataset's 18 columns, or those that are needed: OPERA,
+                TIPOVUELO, MES, optionally SIGLADES and Fecha-I, and for labels
+                Fecha-I and Fecha-O (or the labels themselves). It is not changed.
+            target_column: how to call the labels.
+
+        Returns:
+            The features, int16 codes, one row a flight under the index of `data`;
+            with a `target_column` also a frame with that one column of 0 and 1.
+
+        Raises:
+            MissingColumnsError, InvalidFlightsError: both are ValueErrors.
+        """
+        import pandas as pd
+
+        from challenge.frames import code_delays, code_flights
+
+        codes, faults = code_flights(data, self.reader)
+        if target_column is not None:
+            delayed, label_faults = code_delays(data, target_column)
+            faults = sorted(faults + label_faults, key=lambda fault: fault[0])
+        if faults:
+            raise InvalidFlightsError(faults, len(faults))
+        matrix = self.features.matrix(codes)
+        names = list(self.features.columns)
+        features = pd.DataFrame(matrix, columns=names, index=data.index)
+        if target_column is None:
+            return features
+        return features, pd.DataFrame({target_column: delayed}, index=data.index)
+
+    def fit(self, features: pd.DataFrame, target: pd.DataFrame) -> Self:
+        """Learn from preprocessed flights.
+
+        Args:
+            features: as `preprocess` gives them, shape (flights, columns).
+            target: 0 or 1, shape (flights, 1) or (flights,).
+
+        Raises:
+            TrainingDataError: there are no flights, or only one class of them.
+        """
+        import numpy as np
+
+        delayed = np.asarray(target).reshape(-1).astype(np.int64)
+        matrix = np.asarray(features, dtype=np.int16)
+        return self._learn(matrix, np.ones_like(delayed), delayed)
+
+    def fit_counts(self, counts: Counts) -> Self:
+        """Learn from counted flights; the result is that of the flights themselves.
+
+        Raises:
+            TrainingDataError: there are no flights, or only one class of them.
+        """
+        import numpy as np
+
+        months = np.bincount(counts.codes[:, 2], weights=counts.flights)
+        self._month_shares = {
+            month + 1: flights / counts.total
+            for month, flights in enumerate(months.tolist())
+            if flights
+        }
+        matrix = self.features.matrix(counts.codes)
+        return self._learn(matrix, counts.flights, counts.delayed)
+
+    def predict(self, features: pd.DataFrame) -> list[int]:
+        """1 for each preprocessed flight that is predicted to be late, else 0.
+
+        A new `DelayModel()` that was not fitted first learns the counts of the public
+        SCL 2017 dataset, where the project's data/figures are at hand.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+        """
+        if not self.is_fitted and self._is_default and FIGURES.exists():
+            self._fit_figures()
+        probability = self.predict_proba(features)
+        return [int(late) for late in probability > self.threshold]
+
+    def predict_proba(self, features: pd.DataFrame) -> NDArray[np.float32]:
+        """The calibrated probability of a delay of each flight, shape (flights,).
+
+        Raises:
+            NotFittedError: the model is not fitted.
+        """
+        import numpy as np
+
+        return self._model.predict_proba(features).astype(np.float32)
+
+    @property
+    def is_fitted(self) -> bool:
+        return self._stored is not None or (
+            self._classifier is not None and self._classifier.is_fitted
+        )
+
+    @property
+    def threshold(self) -> float:
+        """A flight is predicted as delayed where its probability is above this.
+
+        Raises:
+            NotFittedError: it is the balanced one, and the model is not fitted.
+        """
+        if self._threshold is not None:
+            return self._threshold
+        self._check_fitted()
+        return self._model.base_rate_
+
+    def probabilities(self, flights: Sequence[Flight]) -> list[float]:
+        """The calibrated probability of a delay of each flight, 0 to 1.
+
+        Read from the table where there is one, else computed by the classifier. A
+        month that the training data lacks is averaged over those it held, each with
+        its share of the flights.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+        """
+        if self.table is not None:
+            return self.table.lookup(flights)
+        import numpy as np
+
+        codes = np.array(flights, dtype=np.int16).reshape(-1, len(Flight._fields))
+        return list(map(float, self.probabilities_of(codes)))
+
+    def decide(self, probabilities: Sequence[float]) -> list[int]:
+        """1 for each probability above the threshold, else 0."""
+        threshold = self.threshold
+        return [int(probability > threshold) for probability in probabilities]
+
+    def compile(self) -> Self:
+        """Ask the classifier about every flight there can be and keep the answers.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+        """
+        self._check_fitted()
+        if self.grid.cells <= MAX_CELLS:
+            probabilities = self._probabilities_of_grid()
+            self.table = ProbabilityTable(self.grid, probabilities.tobytes())
+        return self
+
+    def save(self, path: str | Path, **about: Any) -> str:
+        """Write the model to a file, in one step, and return the file's fingerprint.
+
+        Args:
+            path: the file; its folder is made when missing.
+            about: fields of the model card that only the caller knows: `rows_refused`,
+                `data`, `data_sha256`, `metrics`, `threshold_rule`.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+            ModelFileError: the file cannot be written.
+        """
+        self.compile()
+        balanced = "balanced" if self._threshold is None else "given"
+        card = artifact.ModelCard(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            features=self.features.name,
+            classifier=self._model.name,
+            parameters=self._model.parameters,
+            threshold=self.threshold,
+            rows=self._rows,
+            delay_rate=self._model.base_rate_,
+            library_versions=_library_versions(),
+            **({"threshold_rule": balanced} | about),
+        )
+        table = None if self.table is None else self.table.to_bytes()
+        contents = artifact.Artifact(
+            card=card,
+            vocabulary=self.vocabulary,
+            month_shares=self._month_shares,
+            classifier=self._model.state(),
+            table=table and artifact.compress(table),
+        )
+        return artifact.write(path, contents)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model from its file.
+
+        Raises:
+            ModelFileError: there is no such file, or it is not a whole, undamaged model.
+        """
+        stored, fingerprint = artifact.read(path)
+        try:
+            model = cls(
+                features=stored.card.features,
+                vocabulary=stored.vocabulary,
+                threshold=stored.card.threshold,
+            )
+            if stored.table is not None:
+                probabilities = artifact.decompress(stored.table)
+                model.table = ProbabilityTable(model.grid, probabilities)
+        except ValueError as error:
+            raise ModelFileError(path, f"is not a whole model: {error}") from error
+        model.card, model.fingerprint, model._stored = stored.card, fingerprint, stored
+        model._month_shares, model._rows = stored.month_shares, stored.card.rows
+        return model
+
+    @property
+    def _model(self) -> Classifier:
+        """The classifier: the one given, the one of the file, or the default."""
+        if self._classifier is None:
+            from challenge.classifier import CLASSIFIERS, LogisticRegressionClassifier
+
+            if self._stored is None:
+                self._classifier = LogisticRegressionClassifier()
+            else:
+                kind = CLASSIFIERS[self._stored.card.classifier]
+                self._classifier = kind.from_state(self._stored.classifier)
+        return self._classifier
+
+    @property
+    def _is_default(self) -> bool:
+        return (
+            self._classifier is None
+            and self.features.name == "top10"
+            and self.vocabulary is SCL_2017
+        )
+
+    def _check_fitted(self) -> None:
+        if not self.is_fitted:
+            raise NotFittedError("the model is not fitted; call fit first, or load one")
+
+    def _fit_figures(self) -> None:
+        import numpy as np
+
+        from challenge.counts import Counts
+
+        with FIGURES.open(encoding="utf-8", newline="") as stream:
+            lines = list(csv.DictReader(stream))
+        flights = [self.reader.read(line | {"MES": int(line["MES"])}) for line in lines]
+        codes = np.array(flights, dtype=np.int16)
+        counted = [[int(line["flights"]), int(line["delayed"])] for line in lines]
+        self.fit_counts(Counts(codes, *np.array(counted).T))
+
+    def _learn(
+        self,
+        matrix: NDArray[np.int16],
+        flights: NDArray[np.int64],
+        delayed: NDArray[np.int64],
+    ) -> Self:
+        import numpy as np
+
+        from challenge.counts import unique_rows
+
+        levels = self.features.knowledge_levels(matrix)
+        kinds, inverse = unique_rows(np.concatenate(levels), self.features.sizes)
+        n = np.bincount(inverse, weights=np.tile(flights, len(levels)))
+        late = np.bincount(inverse, weights=np.tile(delayed, len(levels)))
+        self._model.fit(
+            np.concatenate([kinds, kinds]),
+            np.repeat([1, 0], len(kinds)),
+            sample_weight=np.concatenate([late, n - late]),
+        )
+        self._rows = int(flights.sum())
+        self.table = None
+        return self
+
+    def probabilities_of(self, codes: NDArray[np.int16]) -> NDArray[np.float32]:
+        """The answers of the classifier to flights as codes of shape (flights, 6)."""
+        import numpy as np
+
+        self._check_fitted()
+        known = [month - 1 for month in self._month_shares]
+        unseen = ~np.isin(codes[:, 2], known) if known else np.zeros(len(codes), bool)
+        matrix = self.features.matrix
+        answers = np.zeros(len(codes))
+        answers[~unseen] = self._model.predict_proba(matrix(codes[~unseen]))
+        if unseen.any():
+            moved = codes[unseen]
+            for month, share in self._month_shares.items():
+                moved[:, 2] = month - 1
+                answers[unseen] += share * self._model.predict_proba(matrix(moved))
+        return answers.astype(np.float32)
+
+    def _probabilities_of_grid(self) -> NDArray[np.float32]:
+        """The answers to all cells of the grid, in their order."""
+        import numpy as np
+
+        bases, rest = self.grid.factors()
+        columns = self.features.base_columns
+        answers = self._model.predict_proba_outer(
+            self.features.matrix(bases)[:, :columns],
+            self.features.matrix(rest)[:, columns:],
+        )
+        by_month = answers.reshape(-1, len(MONTHS), len(rest))
+        average = sum(
+            share * by_month[:, month - 1]
+            for month, share in self._month_shares.items()
+        )
+        for month in MONTHS:
+            if self._month_shares and month not in self._month_shares:
+                by_month[:, month - 1] = average
+        return answers
+
+
+def _feature_set(name: str, vocabulary: Vocabulary) -> FeatureSet:
+    if name not in FEATURE_SETS:
+        known = ", ".join(FEATURE_SETS)
+        raise ValueError(f"{name!r} is not a feature set; there are: {known}")
+    return FEATURE_SETS[name](vocabulary)
+
+
+def _library_versions() -> dict[str, str]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version()}
+    for package in (
+        "flight-prophet",
+        "numpy",
+        "scikit-learn",
+        "xgboost",
+        "xgboost-cpu",
+    ):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue  # of the two names of XGBoost one is installed
+    return versions

@@ -1,0 +1,1 @@
+"""Training: from a table of past flights to a model in a file."""

@@ -1,0 +1,193 @@
+"""A file of past flights, read into codes: CSV (also .gz) or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from challenge.counts import Counts
+from challenge.errors import FAULTS_SHOWN, TrainingDataError
+from challenge.flights import (
+    AIRLINE,
+    DELAY,
+    DEPARTED,
+    DESTINATION,
+    FLIGHT_TYPE,
+    FLIGHT_TYPES,
+    MONTH,
+    OPTIONAL_FIELDS,
+    REQUIRED_FIELDS,
+    Fault,
+    FlightReader,
+    Vocabulary,
+)
+from challenge.frames import Faults, code_delays, code_flights
+
+COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The flights of a file in the order of its rows, without the refused ones.
+
+    Attributes:
+        vocabulary: the values that the flights have, in alphabetical order.
+        codes: int16 of shape (flights, 6), columns as in `challenge.flights.Flight`.
+        delayed: int8 of shape (flights,), 1 for more than 15 minutes late.
+        faults: (row, fault) of every fault; rows count from 0.
+        rows: how many rows the file has.
+        name: the file's name.
+        sha256: of the file's bytes.
+    """
+
+    vocabulary: Vocabulary
+    codes: NDArray[np.int16]
+    delayed: NDArray[np.int8]
+    faults: Faults
+    rows: int
+    name: str
+    sha256: str
+
+    @property
+    def refused(self) -> int:
+        """How many rows were left out for their faults."""
+        return self.rows - len(self.codes)
+
+    def counts(self, rows: NDArray[np.intp] | slice = slice(None)) -> Counts:
+        """The flights, or those at some positions, as counts."""
+        return Counts.of_rows(self.codes[rows], self.delayed[rows], self.vocabulary)
+
+
+def read_dataset(source: str | Path, skip_invalid: bool = False) -> Dataset:
+    """Read past flights from a file.
+
+    The columns are those of the public dataset; others are ignored. OPERA, TIPOVUELO
+    and MES are needed, and Fecha-I and Fecha-O or, without Fecha-O, the label `delay`.
+    SIGLADES and Fecha-I are optional, as columns and row by row.
+
+    Args:
+        source: a .csv, .csv.gz or .parquet file.
+        skip_invalid: leave out rows with a fault instead of stopping.
+
+    Raises:
+        MissingColumnsError: the file lacks columns.
+        TrainingDataError: the file cannot be read, or has no valid flight, or has
+            rows with a fault and `skip_invalid` is not set; then every fault is
+            counted and the first few are shown.
+    """
+    path = Path(source)
+    data = _read_frame(path)
+    rows = len(data)
+    vocabulary = _vocabulary(data)
+    codes, delayed, faults = _code(data, vocabulary)
+    if faults:
+        if not skip_invalid:
+            raise TrainingDataError(f"{str(path)!r}: {describe_faults(faults)}")
+        data = data.drop(index=[row for row, _ in faults]).reset_index(drop=True)
+        vocabulary = _vocabulary(data)
+        codes, delayed, _ = _code(data, vocabulary)
+    if data.empty:
+        raise TrainingDataError(f"{str(path)!r} has no valid flight")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Dataset(vocabulary, codes, delayed, faults, rows, path.name, digest)
+
+
+def describe_faults(faults: Faults) -> str:
+    """Every fault counted by its field and kind, and the first few with their rows.
+
+    Rows are shown as a spreadsheet numbers them: the first flight stands in row 2.
+    """
+    kinds: dict[tuple[str, str], int] = {}
+    for _, fault in faults:
+        kind = (fault.field, fault.type)
+        kinds[kind] = kinds.get(kind, 0) + 1
+    counted = ", ".join(f"{field} {kind}: {n}" for (field, kind), n in kinds.items())
+    first = "; ".join(f"row {row + 2}: {fault}" for row, fault in faults[:FAULTS_SHOWN])
+    rows = len({row for row, _ in faults})
+    return f"{rows} invalid rows ({counted}); the first: {first}"
+
+
+def _code(
+    data: pd.DataFrame, vocabulary: Vocabulary
+) -> tuple[NDArray[np.int16], NDArray[np.int8], Faults]:
+    codes, faults = code_flights(data, FlightReader(vocabulary))
+    delayed, label_faults = code_delays(data, DELAY)
+    return codes, delayed, sorted(faults + label_faults, key=lambda fault: fault[0])
+
+
+def _vocabulary(data: pd.DataFrame) -> Vocabulary:
+    """What the flights hold; flight types are I and N, whatever a file says."""
+
+    def texts(field: str) -> set[str]:
+        distinct = data[field].dropna().unique() if field in data.columns else ()
+        return {value for value in distinct if isinstance(value, str) and value}
+
+    return Vocabulary(
+        airlines=tuple(sorted(texts(AIRLINE))),
+        flight_types=tuple(sorted(texts(FLIGHT_TYPE).intersection(FLIGHT_TYPES))),
+        destinations=tuple(sorted(texts(DESTINATION))),
+    )
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise TrainingDataError(f"{str(path)!r} does not exist or is not a file")
+    try:
+        with duckdb.connect() as connection:
+            relation = _relation(connection, path)
+            present = [name for name in relation.columns if name in COLUMNS]
+            # Without any there is still a frame, for what it lacks to be told.
+            names = present or relation.columns
+            data: pd.DataFrame = relation.select(
+                *(duckdb.ColumnExpression(name) for name in names)
+            ).df()
+    except (duckdb.Error, OSError, EOFError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TrainingDataError(f"{str(path)!r} cannot be read: {reason}") from error
+    if path.suffix != ".parquet":
+        for field in (MONTH, DELAY):
+            if field in data.columns:
+                data[field] = data[field].map(_number)
+    return data
+
+
+def _relation(
+    connection: duckdb.DuckDBPyConnection, path: Path
+) -> duckdb.DuckDBPyRelation:
+    if path.suffix == ".parquet":
+        return connection.read_parquet(str(path))
+    if not path.name.endswith((".csv", ".csv.gz")):
+        raise TrainingDataError(
+            f"{str(path)!r} is not a .csv, .csv.gz or .parquet file"
+        )
+    # The dialect is given: cities hold quoted commas, which sniffers guess wrong.
+    return connection.sql(
+        "SELECT * FROM read_csv(?, auto_detect=false, header=true, delim=',', "
+        "quote='\"', escape='\"', columns=?)",
+        params=[str(path), dict.fromkeys(_csv_header(path), "VARCHAR")],
+    )
+
+
+def _csv_header(path: Path) -> list[str]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+        header = next(csv.reader(stream), [])
+    if not header:
+        raise TrainingDataError(f"{str(path)!r} is empty")
+    return header
+
+
+def _number(text: object) -> object:
+    """In a CSV everything is text; what is not digits is for the rules to refuse."""
+    if isinstance(text, str) and text.isascii() and text.isdecimal():
+        return int(text)
+    return text

@@ -1,0 +1,62 @@
+"""Real parts for all tests: sample flights, models trained on them, running clients."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from challenge.training.sample_data import write_sample_flights
+from challenge.training.train import train
+
+ROOT = Path(__file__).parents[1]
+TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
+
+# What asks for `challenge.app` gets the committed model, whatever was trained here.
+os.environ["MODEL_FILEPATH"] = str(TEST_MODEL)
+
+
+@pytest.fixture(scope="session")
+def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "data.csv"
+    write_sample_flights(ROOT / "data/figures", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_flights(sample_csv: Path) -> pd.DataFrame:
+    return pd.read_csv(sample_csv)
+
+
+@pytest.fixture(scope="session")
+def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the model that train.py makes by default."""
+    path = tmp_path_factory.mktemp("model") / "schedule.pkl"
+    train(str(sample_csv), str(path))
+    return path
+
+
+@pytest.fixture
+def few_flights() -> pd.DataFrame:
+    """Sixty flights of two airlines; those of the second are late on Mondays."""
+    rows = []
+    for day in range(1, 31):
+        for airline, destination, flight_type in (
+            ("Grupo LATAM", "Lima", "I"),
+            ("Sky Airline", "Arica", "N"),
+        ):
+            scheduled = pd.Timestamp(2017, 6, day, 8, 15)
+            late = airline == "Sky Airline" and scheduled.weekday() == 0
+            rows.append(
+                {
+                    "OPERA": airline,
+                    "TIPOVUELO": flight_type,
+                    "MES": 6,
+                    "SIGLADES": destination,
+                    "Fecha-I": str(scheduled),
+                    "Fecha-O": str(scheduled + pd.Timedelta(minutes=40 if late else 3)),
+                }
+            )
+    return pd.DataFrame(rows)

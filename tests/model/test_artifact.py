@@ -1,0 +1,208 @@
+"""The file of a model: what is in it, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import pickletools
+import resource
+import stat
+
+import pytest
+
+from challenge import artifact
+from challenge.classifier import LogisticRegressionClassifier, XGBoostClassifier
+from challenge.errors import ModelFileError
+from challenge.model import DelayModel
+
+
+@pytest.fixture(params=[LogisticRegressionClassifier, XGBoostClassifier])
+def fitted(request, few_flights):
+    model = DelayModel(request.param())
+    return model.fit(*model.preprocess(few_flights, "delay"))
+
+
+@pytest.fixture
+def file(fitted, tmp_path):
+    path = tmp_path / "model.pkl"
+    fitted.save(path)
+    return path
+
+
+def test_a_loaded_model_answers_as_the_saved_one(fitted, file, few_flights):
+    loaded = DelayModel.load(file)
+    features = loaded.preprocess(few_flights)
+    assert loaded.predict(features) == fitted.predict(features)
+    assert loaded.predict_proba(features).tolist() == (
+        fitted.predict_proba(features).tolist()
+    )
+    assert loaded.table.probabilities == fitted.table.probabilities
+    assert loaded.threshold == fitted.threshold
+
+
+def test_the_card_tells_what_the_model_is(file):
+    card = DelayModel.load(file).card
+    assert card.schema_version == artifact.SCHEMA_VERSION
+    assert card.features == "top10"
+    assert card.classifier in {"logistic-regression", "xgboost"}
+    assert card.rows == 60
+    assert card.delay_rate == card.threshold == pytest.approx(4 / 60)
+    assert card.threshold_rule == "balanced"
+    assert {"python", "numpy", "scikit-learn"} <= card.library_versions.keys()
+
+
+def test_the_fingerprint_is_the_checksum_of_the_file(file):
+    expected = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert DelayModel.load(file).fingerprint == expected
+
+
+def test_the_file_holds_no_object_of_any_library(file):
+    header = pickle.loads(file.read_bytes())
+    for data in (file.read_bytes(), header["contents"]):
+        opcodes = {opcode.name for opcode, _, _ in pickletools.genops(data)}
+        assert opcodes.isdisjoint({"GLOBAL", "STACK_GLOBAL", "REDUCE", "NEWOBJ"})
+
+
+def test_the_same_flights_give_the_same_file_but_for_its_date(few_flights, tmp_path):
+    contents = []
+    for name in ("one.pkl", "two.pkl"):
+        model = DelayModel(XGBoostClassifier(), "schedule")
+        model.fit(*model.preprocess(few_flights, "delay")).save(tmp_path / name)
+        stored, _ = artifact.read(tmp_path / name)
+        contents.append((stored.classifier, stored.table, stored.vocabulary))
+    assert contents[0] == contents[1]
+
+
+def test_saving_leaves_no_other_file_behind(fitted, tmp_path):
+    fitted.save(tmp_path / "new" / "model.pkl")
+    assert os.listdir(tmp_path / "new") == ["model.pkl"]
+
+
+def test_others_may_read_the_file_as_the_umask_says(file):
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_disk_without_room_leaves_the_old_model(fitted, file):
+    before = file.read_bytes()
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(ModelFileError, match="cannot be written: File too large"):
+            fitted.save(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert file.read_bytes() == before
+    assert os.listdir(file.parent) == ["model.pkl"]
+
+
+def test_a_place_that_is_no_folder_is_told(fitted, file):
+    with pytest.raises(ModelFileError, match="model.pkl/no.pkl' cannot be written: "):
+        fitted.save(file / "no.pkl")
+
+
+class RunsACommand:
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_a_pickle_that_would_run_a_command_is_refused_without_running_it(tmp_path):
+    path, proof = tmp_path / "model.pkl", tmp_path / "it-ran"
+    path.write_bytes(pickle.dumps(RunsACommand(f"touch {proof}")))
+    with pytest.raises(ModelFileError, match=r"asks for (posix|nt)\.system"):
+        DelayModel.load(path)
+    assert not proof.exists()
+
+
+def test_a_command_inside_the_contents_is_refused_too(tmp_path):
+    path, proof = tmp_path / "model.pkl", tmp_path / "it-ran"
+    contents = pickle.dumps({"card": RunsACommand(f"touch {proof}")})
+    path.write_bytes(pickle.dumps(_header(contents)))
+    with pytest.raises(ModelFileError, match=r"asks for (posix|nt)\.system"):
+        DelayModel.load(path)
+    assert not proof.exists()
+
+
+def _header(contents: bytes, **changes: object) -> dict[str, object]:
+    return {
+        "format": artifact.FORMAT,
+        "schema_version": artifact.SCHEMA_VERSION,
+        "sha256": hashlib.sha256(contents).hexdigest(),
+        "contents": contents,
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty; make it with"),
+        (b"not a pickle at all", "is not a flight-prophet model; make it with"),
+        (b"PK\x03\x04 a zip", "is not a flight-prophet model"),
+        (pickle.dumps({"a": 1}), "is not a flight-prophet model"),
+        (pickle.dumps([1, 2]), "is not a flight-prophet model"),
+        (b"\x80\x04Nr\xff\xff\xff\x7f.", "is not a flight-prophet model"),
+        (pickle.dumps(_header(b"x", sha256="0")), "is damaged: its checksum"),
+        (
+            pickle.dumps(_header(b"x", schema_version=99)),
+            "has schema version 99, this program reads 1; train the model again",
+        ),
+        (pickle.dumps(_header(pickle.dumps({}))), "is not a whole model: .*`card`"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(tmp_path, data, message):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError, match=message) as error:
+        DelayModel.load(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_a_truncated_file_is_refused(file, share):
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ModelFileError, match="is truncated"):
+        DelayModel.load(file)
+
+
+def test_a_file_with_one_bit_changed_in_its_contents_is_refused(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ModelFileError, match="is damaged"):
+        DelayModel.load(file)
+
+
+def test_a_missing_file_is_told_with_how_to_make_it(tmp_path):
+    with pytest.raises(
+        ModelFileError, match="does not exist; make it with 'make model"
+    ):
+        DelayModel.load(tmp_path / "model.pkl")
+
+
+def test_a_folder_is_no_model(tmp_path):
+    with pytest.raises(ModelFileError, match="cannot be read: Is a directory"):
+        DelayModel.load(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_permission_is_refused(file):
+    file.chmod(0)
+    with pytest.raises(ModelFileError, match="cannot be read: Permission denied"):
+        DelayModel.load(file)
+
+
+def test_a_table_of_another_size_is_refused(fitted, tmp_path):
+    fitted.save(tmp_path / "model.pkl")
+    stored, _ = artifact.read(tmp_path / "model.pkl")
+    values = {name: getattr(stored, name) for name in stored.__struct_fields__}
+    short = artifact.Artifact(**values | {"table": artifact.compress(bytes(8))})
+    artifact.write(tmp_path / "short.pkl", short)
+    with pytest.raises(ModelFileError, match="2 probabilities for 552 cells"):
+        DelayModel.load(tmp_path / "short.pkl")

@@ -1,0 +1,207 @@
+"""train.py: from a file of flights to the file of a model."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from challenge.api import create_app
+from challenge.errors import MissingColumnsError, TrainingDataError
+from challenge.model import DelayModel
+from challenge.training.dataset import read_dataset
+from challenge.training.train import main
+from tests.conftest import ROOT
+
+REAL_FLIGHTS = ROOT.parent / "shared/data/scl_2017_flights.csv.gz"
+NOTEBOOK = ["--features", "top10", "--classifier", "logistic-regression"]
+
+
+@pytest.fixture
+def csv(few_flights, tmp_path) -> Path:
+    path = tmp_path / "flights.csv"
+    few_flights.to_csv(path, index=False)
+    return path
+
+
+def test_it_prints_rows_faults_metrics_and_where_the_model_went(
+    sample_csv, tmp_path, capsys
+):
+    output = tmp_path / "model.pkl"
+    assert main([str(sample_csv), str(output), *NOTEBOOK]) == 0
+    printed = capsys.readouterr().out
+    assert "68,206 rows" in printed
+    assert "refused   none" in printed
+    assert "held out  22,508 flights, 18.5% delayed: ROC AUC 0.6" in printed
+    assert str(output) in printed
+
+    card = DelayModel.load(output).card
+    assert card.rows == 68_206
+    assert card.data_sha256 == hashlib.sha256(sample_csv.read_bytes()).hexdigest()
+    assert 0.62 < card.metrics["held_out"]["roc_auc"] < 0.66
+
+
+def test_by_default_it_trains_xgboost_on_the_whole_schedule(schedule_model):
+    card = DelayModel.load(schedule_model).card
+    assert (card.classifier, card.features) == ("xgboost", "schedule")
+    assert card.metrics["held_out"]["roc_auc"] > 0.68
+    assert card.metrics["held_out"]["average_precision"] > 0.35
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet", "csv with a BOM"])
+def test_every_kind_of_file_gives_the_same_flights(kind, csv, few_flights, tmp_path):
+    expected = read_dataset(csv)
+    path = tmp_path / f"other.{kind.split()[0]}"
+    if kind == "csv.gz":
+        path.write_bytes(gzip.compress(csv.read_bytes()))
+    elif kind == "parquet":
+        table = few_flights.assign(
+            **{c: pd.to_datetime(few_flights[c]) for c in ("Fecha-I", "Fecha-O")}
+        )
+        duckdb.from_df(table).write_parquet(str(path))
+    else:
+        path.write_bytes(b"\xef\xbb\xbf" + csv.read_bytes())
+    dataset = read_dataset(path)
+    assert dataset.vocabulary == expected.vocabulary
+    assert dataset.codes.tolist() == expected.codes.tolist()
+    assert dataset.delayed.tolist() == expected.delayed.tolist()
+
+
+def test_the_vocabulary_is_what_the_flights_hold(csv):
+    vocabulary = read_dataset(csv).vocabulary
+    assert vocabulary.airlines == ("Grupo LATAM", "Sky Airline")
+    assert vocabulary.destinations == ("Arica", "Lima")
+
+
+def test_a_retrained_model_knows_a_new_airline(few_flights, tmp_path):
+    source, output = tmp_path / "flights.csv", tmp_path / "model.pkl"
+    renamed = few_flights.replace({"OPERA": {"Sky Airline": "Aerolínea Nueva"}})
+    renamed.to_csv(source, index=False)
+    assert main([str(source), str(output)]) == 0
+    flight = {"OPERA": "Aerolínea Nueva", "TIPOVUELO": "N", "MES": 6}
+    client = TestClient(create_app(output))
+    assert client.post("/predict", json={"flights": [flight]}).status_code == 200
+
+
+def test_destination_and_time_may_be_missing_from_the_table(few_flights, tmp_path):
+    delay = (few_flights["Fecha-O"].str[14:16] == "55").astype(int)
+    source, output = tmp_path / "flights.csv", tmp_path / "model.pkl"
+    columns = few_flights[["OPERA", "TIPOVUELO", "MES"]]
+    columns.assign(delay=delay).to_csv(source, index=False)
+    assert main([str(source), str(output)]) == 0
+    assert DelayModel.load(output).vocabulary.destinations == ()
+
+
+def test_duplicate_rows_are_flights_of_their_own(few_flights, tmp_path):
+    source = tmp_path / "flights.csv"
+    pd.concat([few_flights, few_flights]).to_csv(source, index=False)
+    assert read_dataset(source).counts().total == 120
+
+
+def test_invalid_rows_stop_it_with_every_fault_counted_and_the_first_shown(
+    csv, tmp_path, capsys
+):
+    spoil(csv, {2: ("MES", "13"), 5: ("MES", "June"), 7: ("Fecha-O", "")})
+    assert main([str(csv), str(tmp_path / "model.pkl")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    [line] = captured.err.splitlines()
+    assert "3 invalid rows" in line
+    assert "MES out_of_range: 1, MES int_type: 1, Fecha-O missing: 1" in line
+    assert "row 4: MES: 13 is not a month" in line
+    assert not (tmp_path / "model.pkl").exists()
+
+
+def test_invalid_rows_can_be_skipped_and_are_reported(csv, tmp_path, capsys):
+    spoil(csv, {2: ("MES", "13"), 5: ("TIPOVUELO", "X")})
+    output = tmp_path / "model.pkl"
+    assert main([str(csv), str(output), "--skip-invalid"]) == 0
+    assert "refused   2 invalid rows" in capsys.readouterr().out
+    card = DelayModel.load(output).card
+    assert (card.rows, card.rows_refused) == (58, 2)
+
+
+def spoil(path: Path, faults: dict[int, tuple[str, str]]) -> None:
+    table = pd.read_csv(path, dtype=str)
+    for row, (column, value) in faults.items():
+        table.loc[row, column] = value
+    table.to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.csv", None, "does not exist"),
+        ("empty.csv", b"", "is empty"),
+        ("flights.txt", b"OPERA", "is not a .csv, .csv.gz or .parquet file"),
+        ("bad.parquet", b"no parquet", "cannot be read"),
+        ("bad.csv.gz", b"no gzip", "cannot be read"),
+        ("latin.csv", "OPERA,AÑO\n".encode("latin-1"), "cannot be read"),
+        ("header.csv", b"OPERA,TIPOVUELO,MES,Fecha-I,Fecha-O\n", "no valid flight"),
+    ],
+)
+def test_a_file_that_is_no_table_of_flights_is_refused(
+    name, content, message, tmp_path
+):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TrainingDataError, match=message):
+        read_dataset(path)
+
+
+def test_missing_columns_are_named_with_those_that_were_found(tmp_path):
+    path = tmp_path / "flights.csv"
+    path.write_text("OPERA,city\nSky Airline,Lima\n")
+    with pytest.raises(MissingColumnsError, match="'TIPOVUELO', 'MES'; found: 'OPERA'"):
+        read_dataset(path)
+
+
+def test_one_class_only_is_refused(few_flights, tmp_path, capsys):
+    source = tmp_path / "flights.csv"
+    few_flights.assign(**{"Fecha-O": few_flights["Fecha-I"]}).to_csv(source)
+    assert main([str(source), str(tmp_path / "model.pkl")]) == 1
+    assert "all flights were on time" in capsys.readouterr().err
+
+
+def test_a_run_that_is_killed_leaves_the_old_model(csv, tmp_path):
+    output = tmp_path / "model.pkl"
+    output.write_bytes(b"the old one")
+    program = (
+        "import os, sys; os.fsync = lambda _: os.kill(os.getpid(), 9);"
+        "from challenge.training.train import main; main(sys.argv[1:])"
+    )
+    run = subprocess.run([sys.executable, "-c", program, csv, output, *NOTEBOOK])
+    assert run.returncode == -9
+    assert output.read_bytes() == b"the old one"
+
+
+def test_the_script_exits_with_one_line_and_1_when_it_fails(tmp_path):
+    run = subprocess.run(
+        [sys.executable, ROOT / "train.py", "none.csv", tmp_path / "model.pkl"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert run.stderr == "train.py: 'none.csv' does not exist or is not a file\n"
+
+
+@pytest.mark.skipif(not REAL_FLIGHTS.exists(), reason=f"no real flights beside {ROOT}")
+def test_real_flights_can_be_learned_and_served(tmp_path):
+    output = tmp_path / "model.pkl"
+    assert main([str(REAL_FLIGHTS), str(output)]) == 0
+    card = DelayModel.load(output).card
+    assert card.rows == 54_565
+    assert card.metrics["held_out"]["roc_auc"] > 0.70
+    client = TestClient(create_app(output))
+    flight = {"OPERA": "Aerolineas Argentinas", "TIPOVUELO": "I", "MES": 3}
+    late = flight | {"OPERA": "Air Canada", "MES": 1}
+    answer = client.post("/predict", json={"flights": [flight, late]})
+    assert answer.json() == {"predict": [0, 1]}
