@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from challenge.flights import (
     NOT_GIVEN,
     REQUIRED_FIELDS,
     SCHEDULED,
+    TIME_PATTERN,
     Fault,
     FlightReader,
     month_agrees,
@@ -28,21 +29,33 @@ from challenge.flights import (
     read_time,
 )
 
+TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+TIMES: Final = "datetime64[us]"
+LABEL_COLUMNS: Final = (SCHEDULED, DEPARTED)
+
 Faults: TypeAlias = list[tuple[int, Fault]]
 
 
 def code_flights(
-    data: pd.DataFrame, reader: FlightReader
-) -> tuple[NDArray[np.int16], Faults]:
-    """The flights of a frame as codes, and all that is wrong with them.
+    data: pd.DataFrame, reader: FlightReader, target_column: str | None = None
+) -> tuple[NDArray[np.int16], NDArray[np.int8], Faults]:
+    """The flights of a frame as codes and labels, and all that is wrong with them.
+
+    Args:
+        data: one row a flight; columns that no rule knows are ignored.
+        reader: the rules, with a vocabulary.
+        target_column: the name of the labels; None when they are not wanted. A label
+            is 1 for a flight that left more than 15 minutes late, else 0, computed
+            from `Fecha-I` and `Fecha-O`; a frame without `Fecha-O` may bring the
+            labels in this column.
 
     Returns:
-        int16 of shape (rows, 6), columns as in `challenge.flights.Flight`, and
-        (row position, fault) in the order of the rows. Codes of a row with a fault
-        mean nothing.
+        int16 of shape (rows, 6), columns as in `challenge.flights.Flight`; int8 of
+        shape (rows,), 0 when labels are not wanted; and (row position, fault) in the
+        order of the rows. Codes and labels of a row with a fault mean nothing.
 
     Raises:
-        MissingColumnsError: a required column is not there.
+        MissingColumnsError: a column that is needed is not there.
     """
     _require(data, REQUIRED_FIELDS)
     faults: Faults = []
@@ -55,40 +68,24 @@ def code_flights(
     scheduled = _read_times(data, SCHEDULED, faults)
     departed = _read_times(data, DEPARTED, faults)
     faults += _month_mismatches(data, columns[2] + 1, scheduled, departed)
+    delayed = np.zeros(len(data), dtype=np.int8)
+    if target_column is not None and DEPARTED not in data.columns:
+        _require(data, (target_column,) if target_column in data else LABEL_COLUMNS)
+        rule = functools.partial(_label, target_column)
+        delayed = _code(data, target_column, rule, faults).astype(np.int8)
+    elif target_column is not None:
+        _require(data, LABEL_COLUMNS)
+        for field in LABEL_COLUMNS:
+            missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
+            fault = Fault(field, "missing", "is required")
+            faults += [(row, fault) for row in missing.tolist()]
+        late = departed - scheduled > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
+        delayed = late.to_numpy().astype(np.int8)
     given = scheduled.notna()
     hour = scheduled.dt.hour.where(given, NOT_GIVEN)
     weekday = scheduled.dt.day_of_week.where(given, NOT_GIVEN)
     codes = np.column_stack([*columns, hour, weekday]).astype(np.int16)
-    return codes, sorted(faults, key=lambda fault: fault[0])
-
-
-def code_delays(
-    data: pd.DataFrame, target_column: str
-) -> tuple[NDArray[np.int8], Faults]:
-    """1 for each flight that left more than 15 minutes late, 0 for the others.
-
-    Computed from `Fecha-I` and `Fecha-O`; a frame without `Fecha-O` may bring the
-    labels in `target_column`.
-
-    Returns:
-        int8 of shape (rows,), and (row position, fault) of times that are missing and
-        labels that are not 0 or 1. Times that are no times are `code_flights`' to tell.
-
-    Raises:
-        MissingColumnsError: neither the times nor the labels are there.
-    """
-    faults: Faults = []
-    if DEPARTED not in data.columns and target_column in data.columns:
-        labels = _code(data, target_column, lambda v: _label(target_column, v), faults)
-        return labels.astype(np.int8), faults
-    _require(data, (SCHEDULED, DEPARTED))
-    for field in (SCHEDULED, DEPARTED):
-        missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
-        fault = Fault(field, "missing", "is required")
-        faults += [(row, fault) for row in missing.tolist()]
-    late = _read_times(data, DEPARTED, []) - _read_times(data, SCHEDULED, [])
-    delayed = late > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
-    return delayed.to_numpy().astype(np.int8), faults
+    return codes, delayed, sorted(faults, key=lambda fault: fault[0])
 
 
 def _require(data: pd.DataFrame, columns: tuple[str, ...]) -> None:
@@ -119,18 +116,23 @@ def _code(
 
 
 def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any]:
-    times: list[datetime | None] = []
-
-    def remember(value: Any) -> int | Fault:
+    if field not in data.columns:
+        return pd.Series([pd.NaT] * len(data), dtype=TIMES)
+    column = data[field].reset_index(drop=True)
+    if pd.api.types.is_datetime64_dtype(column):
+        return column.astype(TIMES)
+    # Almost all are texts in the one format; the rule judges what remains.
+    written = column.astype("str").str.fullmatch(TIME_PATTERN).astype(bool)
+    times = pd.to_datetime(column.where(written), errors="coerce", format=TIME_FORMAT)
+    times = times.astype(TIMES)
+    unread = np.flatnonzero(times.isna() & column.notna())
+    for row, value in zip(unread.tolist(), column.iloc[unread], strict=True):
         outcome = read_time(field, value)
         if isinstance(outcome, Fault):
-            return outcome
-        times.append(outcome)
-        return len(times) - 1
-
-    positions = _code(data, field, remember, faults)
-    distinct = pd.Series([*times, None], dtype="datetime64[us]")
-    return distinct.iloc[positions].reset_index(drop=True)
+            faults.append((row, outcome))
+        elif outcome is not None:
+            times.iloc[row] = pd.Timestamp(outcome)
+    return times
 
 
 def _month_mismatches(

@@ -101,12 +101,9 @@ class DelayModel:
         """
         import pandas as pd
 
-        from challenge.frames import code_delays, code_flights
+        from challenge.frames import code_flights
 
-        codes, faults = code_flights(data, self.reader)
-        if target_column is not None:
-            delayed, label_faults = code_delays(data, target_column)
-            faults = sorted(faults + label_faults, key=lambda fault: fault[0])
+        codes, delayed, faults = code_flights(data, self.reader, target_column)
         if faults:
             raise InvalidFlightsError(faults, len(faults))
         matrix = self.features.matrix(codes)

@@ -30,7 +30,7 @@ from challenge.flights import (
     FlightReader,
     Vocabulary,
 )
-from challenge.frames import Faults, code_delays, code_flights
+from challenge.frames import Faults, code_flights
 
 COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
 
@@ -88,13 +88,13 @@ def read_dataset(source: str | Path, skip_invalid: bool = False) -> Dataset:
     data = _read_frame(path)
     rows = len(data)
     vocabulary = _vocabulary(data)
-    codes, delayed, faults = _code(data, vocabulary)
+    codes, delayed, faults = code_flights(data, FlightReader(vocabulary), DELAY)
     if faults:
         if not skip_invalid:
             raise TrainingDataError(f"{str(path)!r}: {describe_faults(faults)}")
         data = data.drop(index=[row for row, _ in faults]).reset_index(drop=True)
         vocabulary = _vocabulary(data)
-        codes, delayed, _ = _code(data, vocabulary)
+        codes, delayed, _ = code_flights(data, FlightReader(vocabulary), DELAY)
     if data.empty:
         raise TrainingDataError(f"{str(path)!r} has no valid flight")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -114,14 +114,6 @@ def describe_faults(faults: Faults) -> str:
     first = "; ".join(f"row {row + 2}: {fault}" for row, fault in faults[:FAULTS_SHOWN])
     rows = len({row for row, _ in faults})
     return f"{rows} invalid rows ({counted}); the first: {first}"
-
-
-def _code(
-    data: pd.DataFrame, vocabulary: Vocabulary
-) -> tuple[NDArray[np.int16], NDArray[np.int8], Faults]:
-    codes, faults = code_flights(data, FlightReader(vocabulary))
-    delayed, label_faults = code_delays(data, DELAY)
-    return codes, delayed, sorted(faults + label_faults, key=lambda fault: fault[0])
 
 
 def _vocabulary(data: pd.DataFrame) -> Vocabulary:

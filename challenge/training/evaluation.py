@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.model_selection import train_test_split
+from numpy.typing import NDArray
 
+from challenge.counts import Counts
 from challenge.model import DelayModel
 from challenge.training.dataset import Dataset
 
 HELD_OUT: Final = 0.33
 SPLIT_SEED: Final = 42
-_ROWS_TO_SPLIT: Final = 20
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Measures of a model's answers on `flights` flights.
+    """Measures of a model's answers on `flights` flights, all 0 to 1.
 
     `brier` is the mean squared error of the probability; recall, precision and F1 are
-    of the class of delayed flights, at the model's threshold. All are 0 to 1.
+    of the class of delayed flights, at the model's threshold.
     """
 
     flights: int
@@ -34,51 +34,77 @@ class Quality:
     precision: float
     f1: float
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+
+def split(flights: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The notebook's split: positions to train on, and a random third held out.
+
+    It is that of scikit-learn's `train_test_split(test_size=0.33, random_state=42)`.
+    """
+    shuffled = np.random.RandomState(SPLIT_SEED).permutation(flights)
+    held_out = ceil(flights * HELD_OUT)
+    return shuffled[held_out:], shuffled[:held_out]
 
 
 def held_out_quality(model: DelayModel, dataset: Dataset) -> Quality | None:
     """Fit the model to two thirds of the flights and measure it on the rest.
 
-    The split is random, stratified by delay, and always the same for the same flights
-    in the same order. None when there are too few flights of either kind to split.
-
-    Returns the quality; the model is left fitted to the two thirds.
+    None when either part lacks delayed flights or others: there are too few.
     """
-    if np.bincount(dataset.delayed, minlength=2).min() < _ROWS_TO_SPLIT:
+    training, held_out = (dataset.counts(rows) for rows in split(len(dataset.codes)))
+    if not (_has_both(training) and _has_both(held_out)):
         return None
-    positions = np.arange(len(dataset.codes))
-    training, held_out = train_test_split(
-        positions,
-        test_size=HELD_OUT,
-        random_state=SPLIT_SEED,
-        stratify=dataset.delayed,
-    )
-    model.fit_counts(dataset.counts(training))
-    return measure(model, dataset, held_out)
+    return measure(model.fit_counts(training), held_out)
 
 
-def measure(model: DelayModel, dataset: Dataset, rows: Any) -> Quality:
-    """The quality of a fitted model on the flights at some positions of a dataset."""
-    counts = dataset.counts(rows)
-    probability = model.probabilities_of(counts.codes).astype(np.float64)
-    scores = np.concatenate([probability, probability])
-    labels = np.repeat([1, 0], len(probability))
-    weights = np.concatenate([counts.delayed, counts.flights - counts.delayed])
-    predicted = scores > model.threshold
-    hits = float(weights[predicted & (labels == 1)].sum())
-    recall = hits / counts.delayed.sum()
-    precision = hits / max(float(weights[predicted].sum()), 1.0)
+def measure(model: DelayModel, counts: Counts) -> Quality:
+    """The quality of a fitted model on counted flights, which hold both classes."""
+    probability = model.probabilities_of(counts.codes)
+    predicted = probability > model.threshold
+    hits = int(counts.delayed[predicted].sum())
+    alarms = int(counts.flights[predicted].sum())
+    delays = int(counts.delayed.sum())
+    missed = counts.delayed * (1 - probability) ** 2
+    feared = (counts.flights - counts.delayed) * probability**2
     return Quality(
         flights=counts.total,
         delay_rate=counts.delay_rate,
-        roc_auc=float(roc_auc_score(labels, scores, sample_weight=weights)),
-        average_precision=float(
-            average_precision_score(labels, scores, sample_weight=weights)
-        ),
-        brier=float(np.average((scores - labels) ** 2, weights=weights)),
-        recall=float(recall),
-        precision=precision,
-        f1=2 * hits / max(float(weights[predicted].sum() + counts.delayed.sum()), 1.0),
+        roc_auc=roc_auc(probability, counts),
+        average_precision=average_precision(probability, counts),
+        brier=float((missed + feared).sum()) / counts.total,
+        recall=hits / delays,
+        precision=hits / alarms if alarms else 0.0,
+        f1=2 * hits / (alarms + delays),
     )
+
+
+def roc_auc(probability: NDArray[np.floating], counts: Counts) -> float:
+    """The chance that a delayed flight has a higher probability than another one.
+
+    Equal probabilities count half (Hanley and McNeil, 1982). `probability` is of shape
+    (kinds,).
+    """
+    delayed, on_time = _from_the_highest(probability, counts)
+    above = np.cumsum(delayed) - delayed
+    pairs = (on_time * (above + delayed / 2)).sum()
+    return float(pairs / (delayed.sum() * on_time.sum()))
+
+
+def average_precision(probability: NDArray[np.floating], counts: Counts) -> float:
+    """The precision at each probability, weighted by the recall that it adds."""
+    delayed, on_time = _from_the_highest(probability, counts)
+    precision = np.cumsum(delayed) / np.cumsum(delayed + on_time)
+    return float((precision * delayed).sum() / delayed.sum())
+
+
+def _from_the_highest(
+    probability: NDArray[np.floating], counts: Counts
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Delayed and other flights at each distinct probability, the highest first."""
+    _, place = np.unique(-probability, return_inverse=True)
+    delayed = np.bincount(place, weights=counts.delayed)
+    flights = np.bincount(place, weights=counts.flights)
+    return delayed.astype(np.float64), (flights - delayed).astype(np.float64)
+
+
+def _has_both(counts: Counts) -> bool:
+    return counts.total > 0 and 0 < counts.delayed.sum() < counts.total

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from challenge.classifier import CLASSIFIERS
 from challenge.errors import FlightProphetError
@@ -54,7 +54,7 @@ def train(
             rows_refused=dataset.refused,
             data=dataset.name,
             data_sha256=dataset.sha256,
-            metrics={} if quality is None else {"held_out": quality.to_dict()},
+            metrics={} if quality is None else {"held_out": asdict(quality)},
         )
     )
     return Training(dataset, quality, fingerprint)
