@@ -149,8 +149,20 @@ def compress(table: bytes) -> bytes:
     return zlib.compress(table)
 
 
-def decompress(table: bytes) -> bytes:
-    return zlib.decompress(table)
+def decompress(table: bytes, size: int) -> bytes:
+    """What `compress` was given, `size` bytes at most.
+
+    Raises:
+        ValueError: there is more in it, or it is damaged.
+    """
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(table, size)
+    except zlib.error as error:
+        raise ValueError(f"the table is damaged: {error}") from error
+    if stream.unconsumed_tail:
+        raise ValueError(f"the table is larger than its {size} bytes")
+    return data
 
 
 class _DataUnpickler(pickle.Unpickler):

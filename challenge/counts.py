@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.flights import HOURS, MONTHS, WEEKDAYS, Vocabulary
+from challenge.flights import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,7 @@ class Counts:
         vocabulary: Vocabulary,
     ) -> Self:
         """Count rows: `codes` of shape (rows, 6), `delayed` 0 or 1 of shape (rows,)."""
-        sizes = (
-            len(vocabulary.airlines),
-            len(vocabulary.flight_types),
-            len(MONTHS),
-            len(vocabulary.destinations),
-            HOURS,
-            WEEKDAYS,
-        )
-        unique, inverse = unique_rows(codes, sizes)
+        unique, inverse = unique_rows(codes, vocabulary.sizes)
         flights = np.bincount(inverse, minlength=len(unique))
         late = np.bincount(inverse, weights=delayed, minlength=len(unique))
         return cls(unique, flights, late.astype(np.int64))

@@ -14,11 +14,9 @@ from challenge.flights import (
     AIRLINE,
     DESTINATION,
     FLIGHT_TYPE,
-    HOURS,
     MONTH,
     MONTHS,
     NOT_GIVEN,
-    WEEKDAYS,
     Flight,
     Vocabulary,
 )
@@ -110,14 +108,7 @@ class Schedule(FeatureSet):
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__(vocabulary)
-        self.sizes = (
-            len(vocabulary.airlines),
-            len(vocabulary.flight_types),
-            len(MONTHS),
-            len(vocabulary.destinations),
-            HOURS,
-            WEEKDAYS,
-        )
+        self.sizes = vocabulary.sizes
 
     def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
         return codes

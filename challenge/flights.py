@@ -68,16 +68,23 @@ class Fault:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The values that a model knows, each in the order of its codes.
-
-    `months` are the ones that its training data held. The others are valid as well:
-    a model averages over the months it knows.
-    """
+    """The values that a model knows, each in the order of its codes."""
 
     airlines: tuple[str, ...]
     flight_types: tuple[str, ...]
     destinations: tuple[str, ...]
-    months: tuple[int, ...] = tuple(MONTHS)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many codes each field of a `Flight` has, in their order."""
+        return (
+            len(self.airlines),
+            len(self.flight_types),
+            len(MONTHS),
+            len(self.destinations),
+            HOURS,
+            WEEKDAYS,
+        )
 
 
 class FlightReader:

@@ -272,7 +272,8 @@ class DelayModel:
                 threshold=stored.card.threshold,
             )
             if stored.table is not None:
-                probabilities = artifact.decompress(stored.table)
+                size = model.grid.cells * ProbabilityTable.CELL_BYTES
+                probabilities = artifact.decompress(stored.table, size)
                 model.table = ProbabilityTable(model.grid, probabilities)
         except ValueError as error:
             raise ModelFileError(path, f"is not a whole model: {error}") from error

@@ -85,6 +85,8 @@ class ProbabilityTable:
         probabilities: the bytes of `grid.cells` native floats of four bytes.
     """
 
+    CELL_BYTES: Final = 4
+
     def __init__(self, grid: Grid, probabilities: bytes) -> None:
         self.grid = grid
         self.probabilities = memoryview(probabilities).cast("f")
