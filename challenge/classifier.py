@@ -364,7 +364,7 @@ def _minimise(
         while (lower := objective(solution - step)) > value:
             step /= 2
         solution, descent, value = solution - step, value - lower, lower
-        if descent <= 1e-12 * abs(value):
+        if not descent > 1e-12 * abs(value):
             return list(map(float, solution))
 
 

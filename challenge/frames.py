@@ -117,7 +117,7 @@ def _code(
 
 def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any]:
     if field not in data.columns:
-        return pd.Series([pd.NaT] * len(data), dtype=TIMES)
+        return pd.Series(pd.NaT, index=range(len(data)), dtype=TIMES)
     column = data[field].reset_index(drop=True)
     if pd.api.types.is_datetime64_dtype(column):
         return column.astype(TIMES)

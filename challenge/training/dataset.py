@@ -45,6 +45,7 @@ class Dataset:
         delayed: int8 of shape (flights,), 1 for more than 15 minutes late.
         faults: (row, fault) of every fault; rows count from 0.
         rows: how many rows the file has.
+        first_row: what people call the first of them: 2 in a CSV, under its header.
         name: the file's name.
         sha256: of the file's bytes.
     """
@@ -54,6 +55,7 @@ class Dataset:
     delayed: NDArray[np.int8]
     faults: Faults
     rows: int
+    first_row: int
     name: str
     sha256: str
 
@@ -87,31 +89,34 @@ def read_dataset(source: str | Path, skip_invalid: bool = False) -> Dataset:
     path = Path(source)
     data = _read_frame(path)
     rows = len(data)
+    first_row = 1 if path.suffix == ".parquet" else 2
     vocabulary = _vocabulary(data)
     codes, delayed, faults = code_flights(data, FlightReader(vocabulary), DELAY)
     if faults:
         if not skip_invalid:
-            raise TrainingDataError(f"{str(path)!r}: {describe_faults(faults)}")
+            problem = describe_faults(faults, first_row)
+            raise TrainingDataError(f"{str(path)!r}: {problem}")
         data = data.drop(index=[row for row, _ in faults]).reset_index(drop=True)
         vocabulary = _vocabulary(data)
         codes, delayed, _ = code_flights(data, FlightReader(vocabulary), DELAY)
     if data.empty:
         raise TrainingDataError(f"{str(path)!r} has no valid flight")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Dataset(vocabulary, codes, delayed, faults, rows, path.name, digest)
+    return Dataset(
+        vocabulary, codes, delayed, faults, rows, first_row, path.name, digest
+    )
 
 
-def describe_faults(faults: Faults) -> str:
-    """Every fault counted by its field and kind, and the first few with their rows.
-
-    Rows are shown as a spreadsheet numbers them: the first flight stands in row 2.
-    """
+def describe_faults(faults: Faults, first_row: int) -> str:
+    """Every fault counted by its field and kind, and the first few with their rows."""
     kinds: dict[tuple[str, str], int] = {}
     for _, fault in faults:
         kind = (fault.field, fault.type)
         kinds[kind] = kinds.get(kind, 0) + 1
     counted = ", ".join(f"{field} {kind}: {n}" for (field, kind), n in kinds.items())
-    first = "; ".join(f"row {row + 2}: {fault}" for row, fault in faults[:FAULTS_SHOWN])
+    first = "; ".join(
+        f"row {row + first_row}: {fault}" for row, fault in faults[:FAULTS_SHOWN]
+    )
     rows = len({row for row, _ in faults})
     return f"{rows} invalid rows ({counted}); the first: {first}"
 

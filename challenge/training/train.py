@@ -103,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
 def _summary(training: Training, output: str) -> str:
     dataset, quality = training.dataset, training.quality
     lines = [f"read      {dataset.rows:,} rows of {dataset.name}"]
-    refused = describe_faults(dataset.faults) if dataset.faults else "none"
+    refused = "none"
+    if dataset.faults:
+        refused = describe_faults(dataset.faults, dataset.first_row)
     lines.append(f"refused   {refused}")
     if quality is None:
         lines.append("held out  none: too few flights to measure the model on")

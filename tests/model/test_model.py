@@ -75,6 +75,15 @@ def test_a_flight_is_late_when_it_leaves_more_than_15_minutes_after_its_time(
     assert target["delay"].tolist() == [delay]
 
 
+@pytest.mark.parametrize("year", ["0001", "1969", "9999"])
+def test_a_year_far_away_is_a_time(few_flights, year):
+    flight = few_flights.head(1).assign(
+        **{"Fecha-I": f"{year}-06-01 08:00:00", "Fecha-O": f"{year}-06-01 08:16:00"}
+    )
+    _, target = DelayModel().preprocess(flight, "delay")
+    assert target["delay"].tolist() == [1]
+
+
 def test_labels_may_stand_in_the_table(few_flights):
     labelled = few_flights.drop(columns=["Fecha-I", "Fecha-O"]).assign(delay=1)
     _, target = DelayModel().preprocess(labelled, "delay")

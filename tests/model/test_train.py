@@ -128,6 +128,14 @@ def test_invalid_rows_can_be_skipped_and_are_reported(csv, tmp_path, capsys):
     assert (card.rows, card.rows_refused) == (58, 2)
 
 
+def test_rows_of_a_parquet_file_count_from_one(few_flights, tmp_path):
+    path = tmp_path / "flights.parquet"
+    few_flights.loc[2, "MES"] = 13
+    duckdb.from_df(few_flights).write_parquet(str(path))
+    with pytest.raises(TrainingDataError, match="the first: row 3: MES: 13 is not a"):
+        read_dataset(path)
+
+
 def spoil(path: Path, faults: dict[int, tuple[str, str]]) -> None:
     table = pd.read_csv(path, dtype=str)
     for row, (column, value) in faults.items():
