@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import log
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
@@ -223,19 +224,21 @@ class LogisticRegressionClassifier(Classifier):
         self.intercept_ = intercept
 
     def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]:
-        prior = np.log(self.base_rate_ / (1 - self.base_rate_))
-        log_odds = self.intercept_ + prior + self._effect(features, first_column=0)
+        log_odds = self._prior_corrected() + self._effect(features, first_column=0)
         probability: NDArray[np.float64] = 1 / (1 + np.exp(-log_odds))
         return probability
 
     def _outer_log_odds(
         self, left: NDArray[np.int16], right: NDArray[np.int16]
     ) -> NDArray[np.floating]:
-        prior = np.log(self.base_rate_ / (1 - self.base_rate_))
-        of_left = self.intercept_ + prior + self._effect(left, first_column=0)
+        of_left = self._prior_corrected() + self._effect(left, first_column=0)
         of_right = self._effect(right, first_column=left.shape[1])
         log_odds: NDArray[np.float64] = np.add.outer(of_left, of_right)
         return log_odds
+
+    def _prior_corrected(self) -> float:
+        """The intercept without the log-odds that balancing added to it."""
+        return self.intercept_ + log(self.base_rate_ / (1 - self.base_rate_))
 
     def _effect(
         self, features: NDArray[np.int16], first_column: int

@@ -35,17 +35,16 @@ class InvalidFlightsError(FlightProphetError, ValueError):
     """Flights that break a rule of `challenge.flights`.
 
     Attributes:
-        faults: (position, fault) of the faults that are shown, in the order of the
-            flights; positions count from 0.
-        count: how many faults there are in all.
+        faults: (position, fault) in the order of the flights; positions count from 0.
+            The message shows the first few.
     """
 
-    def __init__(self, faults: Sequence[tuple[int, Fault]], count: int) -> None:
-        self.faults = tuple(faults[:FAULTS_SHOWN])
-        self.count = count
-        lines = [f"row {position}: {fault}" for position, fault in self.faults]
-        if count > len(self.faults):
-            lines.append(f"and {count - len(self.faults)} more")
+    def __init__(self, faults: Sequence[tuple[int, Fault]]) -> None:
+        self.faults = tuple(faults)
+        count = len(faults)
+        lines = [f"row {row}: {fault}" for row, fault in faults[:FAULTS_SHOWN]]
+        if count > FAULTS_SHOWN:
+            lines.append(f"and {count - FAULTS_SHOWN} more")
         noun = "fault" if count == 1 else "faults"
         super().__init__(f"{count} {noun} in the flights: " + "; ".join(lines))
 

@@ -68,24 +68,30 @@ def code_flights(
     scheduled = _read_times(data, SCHEDULED, faults)
     departed = _read_times(data, DEPARTED, faults)
     faults += _month_mismatches(data, columns[2] + 1, scheduled, departed)
-    delayed = np.zeros(len(data), dtype=np.int8)
-    if target_column is not None and DEPARTED not in data.columns:
-        _require(data, (target_column,) if target_column in data else LABEL_COLUMNS)
-        rule = functools.partial(_label, target_column)
-        delayed = _code(data, target_column, rule, faults).astype(np.int8)
-    elif target_column is not None:
-        _require(data, LABEL_COLUMNS)
-        for field in LABEL_COLUMNS:
-            missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
-            fault = Fault(field, "missing", "is required")
-            faults += [(row, fault) for row in missing.tolist()]
-        late = departed - scheduled > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
-        delayed = late.to_numpy().astype(np.int8)
+    if target_column is None:
+        delayed = np.zeros(len(data), dtype=np.int8)
+    else:
+        delayed = _code_delays(data, target_column, departed - scheduled, faults)
     given = scheduled.notna()
     hour = scheduled.dt.hour.where(given, NOT_GIVEN)
     weekday = scheduled.dt.day_of_week.where(given, NOT_GIVEN)
     codes = np.column_stack([*columns, hour, weekday]).astype(np.int16)
     return codes, delayed, sorted(faults, key=lambda fault: fault[0])
+
+
+def _code_delays(
+    data: pd.DataFrame, target_column: str, late: pd.Series[Any], faults: Faults
+) -> NDArray[np.int8]:
+    if DEPARTED not in data.columns and target_column in data.columns:
+        rule = functools.partial(_label, target_column)
+        return _code(data, target_column, rule, faults).astype(np.int8)
+    _require(data, LABEL_COLUMNS)
+    for field in LABEL_COLUMNS:
+        missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
+        fault = Fault(field, "missing", "is required")
+        faults += [(row, fault) for row in missing.tolist()]
+    delayed = late > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
+    return delayed.to_numpy().astype(np.int8)
 
 
 def _require(data: pd.DataFrame, columns: tuple[str, ...]) -> None:

@@ -105,7 +105,7 @@ class DelayModel:
 
         codes, delayed, faults = code_flights(data, self.reader, target_column)
         if faults:
-            raise InvalidFlightsError(faults, len(faults))
+            raise InvalidFlightsError(faults)
         matrix = self.features.matrix(codes)
         names = list(self.features.columns)
         features = pd.DataFrame(matrix, columns=names, index=data.index)

@@ -117,7 +117,7 @@ def test_an_invalid_value_is_named_with_its_row(few_flights, column, value, mess
     few_flights.loc[5, column] = value
     with pytest.raises(InvalidFlightsError, match=message) as error:
         DelayModel().preprocess(few_flights, "delay")
-    assert error.value.count == 1
+    assert len(error.value.faults) == 1
     assert isinstance(error.value, ValueError)
 
 
