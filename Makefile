@@ -8,14 +8,16 @@ TRAIN_DATA ?= data/data.csv
 MODEL_OUTPUT ?= tmp/delay_model.pkl
 FEATURES ?= schedule
 CLASSIFIER ?= xgboost
+TRAIN_OPTIONS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 STRESS_URL ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install data model-train api-run test model-test api-test \
-	stress-test test-model code-quality-check format lock build clean
+.PHONY: help venv install data model-train report tune notebook api-run test \
+	model-test api-test stress-test test-model code-quality-check format lock build \
+	clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -29,7 +31,19 @@ data: data/data.csv ## Expand data/figures into the sample flights, data/data.cs
 
 model-train: $(VENV)/.train $(TRAIN_DATA) ## Train a model: TRAIN_DATA to MODEL_OUTPUT
 	$(BIN)/python train.py "$(TRAIN_DATA)" "$(MODEL_OUTPUT)" \
-		--features $(FEATURES) --classifier $(CLASSIFIER)
+		--features $(FEATURES) --classifier $(CLASSIFIER) $(TRAIN_OPTIONS)
+
+report: $(VENV)/.train $(TRAIN_DATA) ## Evaluate MODEL_OUTPUT on TRAIN_DATA: reports/evaluation.html
+	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
+	$(BIN)/flight-prophet evaluate "$(MODEL_OUTPUT)" "$(TRAIN_DATA)" \
+		--report reports/evaluation.html
+
+tune: $(VENV)/.train $(TRAIN_DATA) ## Cross-validate the parameters of CLASSIFIER on TRAIN_DATA
+	$(BIN)/flight-prophet tune "$(TRAIN_DATA)" --classifier $(CLASSIFIER)
+
+notebook: $(VENV)/.dev data/data.csv ## Run challenge/exploration.ipynb from top to bottom, in place
+	$(BIN)/jupyter-nbconvert --execute --to notebook --inplace --log-level ERROR \
+		--ExecutePreprocessor.record_timing=False challenge/exploration.ipynb
 
 api-run: $(VENV)/.train ## Serve MODEL_OUTPUT on HOST and PORT; train it if missing
 	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train

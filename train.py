@@ -2,7 +2,15 @@
 
 import sys
 
-from challenge.training.train import main
+import typer
+
+from challenge.cli import run, train
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command = typer.Typer(
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    command.command()(train)
+    sys.exit(run(command, None, "train.py"))

@@ -18,6 +18,7 @@ import os
 import pickle
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Never
 
@@ -27,7 +28,7 @@ from challenge.errors import ModelFileError
 from challenge.flights import Vocabulary
 
 FORMAT: Final = "flight-prophet model"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 # Protocol 4 is the newest that needs no class for bytes-like values.
 PICKLE_PROTOCOL: Final = 4
 HOW_TO_MAKE: Final = (
@@ -39,7 +40,8 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     """What a model is and where it comes from, for people and for /model.
 
     `delay_rate` and `threshold` are shares, 0 to 1; `created` is UTC, ISO 8601;
-    `data_sha256` is that of the training file's bytes.
+    `data_sha256` is that of the training file's bytes; `period` holds the first and
+    the last scheduled time of the training flights, as they write it.
     """
 
     created: str
@@ -53,6 +55,7 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     delay_rate: float
     data: str = ""
     data_sha256: str = ""
+    period: tuple[str, str] | None = None
     metrics: dict[str, Any] = {}
     library_versions: dict[str, str] = {}
     schema_version: int = SCHEMA_VERSION
@@ -64,8 +67,11 @@ class Artifact(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         card: what the model is.
         vocabulary: the values that the model knows.
-        month_shares: the share of the training flights in each month it knows.
+        month_shares: the share of the training flights in each month, for a model
+            that averages over them.
         classifier: the state that `Classifier.state` gave.
+        counts: the training flights as `Counts.to_bytes` gave them, compressed; None
+            if they were not counted.
         table: the bytes of the probability table, compressed, or None when the
             grid is too large for one.
     """
@@ -74,7 +80,21 @@ class Artifact(msgspec.Struct, kw_only=True, frozen=True):
     vocabulary: Vocabulary
     month_shares: dict[int, float]
     classifier: dict[str, Any]
+    counts: bytes | None
     table: bytes | None
+
+
+def now() -> str:
+    """The time that a model is made at, in UTC.
+
+    SOURCE_DATE_EPOCH in the environment, in seconds, takes its place where the same
+    data must give the same bytes (reproducible-builds.org/specs/source-date-epoch).
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    made = (
+        datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+    )
+    return made.isoformat(timespec="seconds")
 
 
 def write(path: str | Path, artifact: Artifact) -> str:

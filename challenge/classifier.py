@@ -8,7 +8,7 @@ model's file survives an upgrade of the library.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import log
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -42,16 +42,18 @@ class Classifier(ABC):
     Attributes:
         base_rate_: the weighted share of delays that `fit` has seen, 0 to 1.
         categories_: for each column the codes that `fit` has seen, in order.
+        ordered_: the columns that `fit` was told are ordered.
     """
 
     name: ClassVar[str]
     base_rate_: float
     categories_: tuple[tuple[int, ...], ...]
+    ordered_: tuple[int, ...]
 
     @property
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """The settings that the fit depends on."""
+        """The settings that the fit depends on: the arguments that make a like one."""
 
     @abstractmethod
     def _fit(
@@ -80,6 +82,7 @@ class Classifier(ABC):
         features: ArrayLike,
         target: ArrayLike,
         sample_weight: ArrayLike | None = None,
+        ordered: Collection[int] = (),
     ) -> Self:
         """Learn from rows, each as often as its weight says (once by default).
 
@@ -87,6 +90,8 @@ class Classifier(ABC):
             features: shape (rows, columns).
             target: 0 or 1, shape (rows,) or (rows, 1).
             sample_weight: at least 0, shape (rows,).
+            ordered: the columns in whose codes neighbours are alike. A classifier
+                that has no use for it takes them as categories like the others.
 
         Raises:
             TrainingDataError: there are no rows, or only one class.
@@ -99,6 +104,7 @@ class Classifier(ABC):
         matrix, labels, weights = matrix[present], labels[present], weights[present]
         self.base_rate_ = _base_rate(labels, weights)
         self.categories_ = tuple(tuple(np.unique(c).tolist()) for c in matrix.T)
+        self.ordered_ = tuple(ordered)
         self._fit(matrix, labels, weights)
         return self
 
@@ -160,14 +166,18 @@ class Classifier(ABC):
         return {
             "base_rate": self.base_rate_,
             "categories": [list(categories) for categories in self.categories_],
+            "ordered": list(self.ordered_),
         } | self._state()
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """The classifier that gave this state; it predicts the same, to the bit."""
-        classifier = cls()
+    def from_state(
+        cls, state: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> Self:
+        """The classifier that had these; it predicts the same, to the bit."""
+        classifier = cls(**parameters)
         classifier.base_rate_ = state["base_rate"]
         classifier.categories_ = tuple(map(tuple, state["categories"]))
+        classifier.ordered_ = tuple(state["ordered"])
         classifier._restore(state)
         return classifier
 
@@ -200,7 +210,7 @@ class LogisticRegressionClassifier(Classifier):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return {"C": self.C, "class_weight": "balanced"}
+        return {"C": self.C}
 
     def _fit(
         self,
@@ -270,7 +280,12 @@ class XGBoostClassifier(Classifier):
     """Gradient-boosted trees over native categories (Chen and Guestrin, 2016).
 
     It minimises the log loss of the flights as they are, without class weights, so
-    its probabilities need no correction.
+    its probabilities need no correction. Ordered columns are split at a code, others
+    into two sets of categories.
+
+    Args:
+        rounds: how many trees there are.
+        settings: XGBoost's own, in place of those in DEFAULT_SETTINGS.
     """
 
     name = "xgboost"
@@ -293,7 +308,15 @@ class XGBoostClassifier(Classifier):
         import xgboost
 
         self.booster_ = xgboost.train(
-            {"objective": "binary:logistic", "tree_method": "hist"} | self.settings,
+            {
+                "objective": "binary:logistic",
+                "tree_method": "hist",
+                "base_score": self.base_rate_,
+                # Counts are few, and threads that wait for each other lose more on
+                # a busy machine than they gain on an idle one.
+                "nthread": 1,
+            }
+            | self.settings,
             self._matrix(features, label=target, weight=weight),
             num_boost_round=self.rounds,
         )
@@ -314,7 +337,10 @@ class XGBoostClassifier(Classifier):
 
         return xgboost.DMatrix(
             np.where(features == NOT_GIVEN, np.nan, features.astype(np.float32)),
-            feature_types=["c"] * features.shape[1],
+            feature_types=[
+                "q" if column in self.ordered_ else "c"
+                for column in range(features.shape[1])
+            ],
             enable_categorical=True,
             **columns,
         )

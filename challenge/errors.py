@@ -67,3 +67,10 @@ class ModelFileError(FlightProphetError):
     def __init__(self, path: str | Path, problem: str) -> None:
         self.path = Path(path)
         super().__init__(f"model file {str(path)!r} {problem}")
+
+
+class WorseModelError(FlightProphetError):
+    """A new model ranks flights worse than the one that it should replace."""
+
+    def __init__(self, baseline: str | Path, comparison: object) -> None:
+        super().__init__(f"the model is worse than {str(baseline)!r}: {comparison}")

@@ -50,6 +50,9 @@ class FeatureSet(ABC):
         sizes: the number of categories of each column.
         base_columns: how many of the columns, the first, depend on nothing but
             airline, flight type and month; the others depend on none of these.
+        ordered: the columns whose codes stand in an order that means something.
+        learns_missing_month: whether the knowledge levels leave the month out; if
+            not, a month without training flights is averaged over by the model.
     """
 
     name: ClassVar[str]
@@ -57,6 +60,8 @@ class FeatureSet(ABC):
     columns: tuple[str, ...]
     sizes: tuple[int, ...]
     base_columns: ClassVar[int]
+    ordered: ClassVar[tuple[str, ...]] = ()
+    learns_missing_month: ClassVar[bool] = False
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -65,9 +70,11 @@ class FeatureSet(ABC):
     def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
         """The features of flights: codes of shape (flights, 6) to (flights, columns)."""
 
-    def knowledge_levels(self, matrix: NDArray[np.int16]) -> list[NDArray[np.int16]]:
-        """The matrix as it is, and with its optional fields left out in every way."""
-        return [matrix]
+    def knowledge_levels(
+        self, matrix: NDArray[np.int16]
+    ) -> list[tuple[NDArray[np.int16], float]]:
+        """The matrix as it is and with fields left out in every way, with weights."""
+        return [(matrix, 1.0)]
 
 
 class Top10(FeatureSet):
@@ -97,33 +104,59 @@ class Top10(FeatureSet):
         return matrix
 
 
-class Schedule(FeatureSet):
-    """All that a schedule tells of a flight: every category, none thrown away."""
+class AllCategories(FeatureSet):
+    """Every airline, flight type and month: the notebook's fields, none thrown away."""
+
+    name = "all"
+    fields: ClassVar[tuple[str, ...]] = ("airline", "flight_type", "month")
+    columns: tuple[str, ...] = (AIRLINE, FLIGHT_TYPE, MONTH)
+    base_columns = 3
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__(vocabulary)
+        self.sizes = vocabulary.sizes[: len(self.columns)]
+
+    def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
+        return codes[:, : len(self.columns)]
+
+
+class Schedule(AllCategories):
+    """All that a schedule tells of a flight: also its destination, hour and weekday.
+
+    Each flight is learned with and without its destination and its time, and all of
+    this again without its month, which counts half: a month is left out only of
+    flights in months without a past.
+    """
 
     name = "schedule"
     fields = Flight._fields
     columns = (AIRLINE, FLIGHT_TYPE, MONTH, DESTINATION, "hour", "weekday")
-    base_columns = 3
+    ordered = ("hour",)
+    learns_missing_month = True
     optional_groups: ClassVar = ((DESTINATION,), ("hour", "weekday"))
+    missing_month_weight: ClassVar = 0.5
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        super().__init__(vocabulary)
-        self.sizes = vocabulary.sizes
-
-    def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
-        return codes
-
-    def knowledge_levels(self, matrix: NDArray[np.int16]) -> list[NDArray[np.int16]]:
+    def knowledge_levels(
+        self, matrix: NDArray[np.int16]
+    ) -> list[tuple[NDArray[np.int16], float]]:
         levels = []
         for left_out in range(len(self.optional_groups) + 1):
             for groups in combinations(self.optional_groups, left_out):
-                level = matrix.copy()
-                for column in (name for group in groups for name in group):
-                    level[:, self.columns.index(column)] = NOT_GIVEN
-                levels.append(level)
+                names = tuple(name for group in groups for name in group)
+                without = self._without(matrix, names)
+                levels.append((without, 1.0))
+                without_month = self._without(without, (MONTH,))
+                levels.append((without_month, self.missing_month_weight))
         return levels
+
+    def _without(
+        self, matrix: NDArray[np.int16], names: tuple[str, ...]
+    ) -> NDArray[np.int16]:
+        left = matrix.copy()
+        left[:, [self.columns.index(name) for name in names]] = NOT_GIVEN
+        return left
 
 
 FEATURE_SETS: Final[dict[str, type[FeatureSet]]] = {
-    features.name: features for features in (Top10, Schedule)
+    features.name: features for features in (Top10, AllCategories, Schedule)
 }

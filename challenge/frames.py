@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -36,9 +36,25 @@ LABEL_COLUMNS: Final = (SCHEDULED, DEPARTED)
 Faults: TypeAlias = list[tuple[int, Fault]]
 
 
+class CodedFlights(NamedTuple):
+    """The flights of a frame; codes, labels and times of a row with a fault mean nothing.
+
+    Attributes:
+        codes: int16 of shape (rows, 6), columns as in `challenge.flights.Flight`.
+        delayed: int8 of shape (rows,), 0 when labels are not wanted.
+        scheduled: datetime64[us] of shape (rows,), NaT where not given.
+        faults: (row position, fault) in the order of the rows.
+    """
+
+    codes: NDArray[np.int16]
+    delayed: NDArray[np.int8]
+    scheduled: NDArray[np.datetime64]
+    faults: Faults
+
+
 def code_flights(
     data: pd.DataFrame, reader: FlightReader, target_column: str | None = None
-) -> tuple[NDArray[np.int16], NDArray[np.int8], Faults]:
+) -> CodedFlights:
     """The flights of a frame as codes and labels, and all that is wrong with them.
 
     Args:
@@ -48,11 +64,6 @@ def code_flights(
             is 1 for a flight that left more than 15 minutes late, else 0, computed
             from `Fecha-I` and `Fecha-O`; a frame without `Fecha-O` may bring the
             labels in this column.
-
-    Returns:
-        int16 of shape (rows, 6), columns as in `challenge.flights.Flight`; int8 of
-        shape (rows,), 0 when labels are not wanted; and (row position, fault) in the
-        order of the rows. Codes and labels of a row with a fault mean nothing.
 
     Raises:
         MissingColumnsError: a column that is needed is not there.
@@ -76,7 +87,8 @@ def code_flights(
     hour = scheduled.dt.hour.where(given, NOT_GIVEN)
     weekday = scheduled.dt.day_of_week.where(given, NOT_GIVEN)
     codes = np.column_stack([*columns, hour, weekday]).astype(np.int16)
-    return codes, delayed, sorted(faults, key=lambda fault: fault[0])
+    faults.sort(key=lambda fault: fault[0])
+    return CodedFlights(codes, delayed, scheduled.to_numpy(), faults)
 
 
 def _code_delays(

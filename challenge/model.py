@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
@@ -45,7 +44,8 @@ class DelayModel:
             for the balanced one, the delay rate of the training data.
 
     Attributes:
-        card: what the model's file says of it; None if it was not loaded from one.
+        card: what the model's file says of it; None if it was not loaded from one,
+            or was fitted since.
         fingerprint: the SHA-256 of that file; None likewise.
         table: the probabilities of all flights; None before `compile` or `load`, or
             if there are more than `challenge.table.MAX_CELLS` of them.
@@ -69,6 +69,7 @@ class DelayModel:
         self._classifier = classifier
         self._stored: artifact.Artifact | None = None
         self._month_shares: dict[int, float] = {}
+        self._counts: Counts | None = None
         self._rows = 0
 
     @overload
@@ -103,15 +104,15 @@ class DelayModel:
 
         from challenge.frames import code_flights
 
-        codes, delayed, faults = code_flights(data, self.reader, target_column)
-        if faults:
-            raise InvalidFlightsError(faults)
-        matrix = self.features.matrix(codes)
+        coded = code_flights(data, self.reader, target_column)
+        if coded.faults:
+            raise InvalidFlightsError(coded.faults)
+        matrix = self.features.matrix(coded.codes)
         names = list(self.features.columns)
         features = pd.DataFrame(matrix, columns=names, index=data.index)
         if target_column is None:
             return features
-        return features, pd.DataFrame({target_column: delayed}, index=data.index)
+        return features, pd.DataFrame({target_column: coded.delayed}, index=data.index)
 
     def fit(self, features: pd.DataFrame, target: pd.DataFrame) -> Self:
         """Learn from preprocessed flights.
@@ -127,7 +128,8 @@ class DelayModel:
 
         delayed = np.asarray(target).reshape(-1).astype(np.int64)
         matrix = np.asarray(features, dtype=np.int16)
-        return self._learn(matrix, np.ones_like(delayed), delayed)
+        self._learn(matrix, np.ones_like(delayed), delayed)
+        return self
 
     def fit_counts(self, counts: Counts) -> Self:
         """Learn from counted flights; the result is that of the flights themselves.
@@ -137,14 +139,17 @@ class DelayModel:
         """
         import numpy as np
 
-        months = np.bincount(counts.codes[:, 2], weights=counts.flights)
-        self._month_shares = {
-            month + 1: flights / counts.total
-            for month, flights in enumerate(months.tolist())
-            if flights
-        }
         matrix = self.features.matrix(counts.codes)
-        return self._learn(matrix, counts.flights, counts.delayed)
+        self._learn(matrix, counts.flights, counts.delayed)
+        self._counts = counts
+        if not self.features.learns_missing_month:
+            months = np.bincount(counts.codes[:, 2], weights=counts.flights)
+            self._month_shares = {
+                month + 1: flights / counts.total
+                for month, flights in enumerate(months.tolist())
+                if flights
+            }
+        return self
 
     def predict(self, features: pd.DataFrame) -> list[int]:
         """1 for each preprocessed flight that is predicted to be late, else 0.
@@ -157,8 +162,7 @@ class DelayModel:
         """
         if not self.is_fitted and self._is_default and FIGURES.exists():
             self._fit_figures()
-        probability = self.predict_proba(features)
-        return [int(late) for late in probability > self.threshold]
+        return self.decide(self.predict_proba(features).tolist())
 
     def predict_proba(self, features: pd.DataFrame) -> NDArray[np.float32]:
         """The calibrated probability of a delay of each flight, shape (flights,).
@@ -186,14 +190,35 @@ class DelayModel:
         if self._threshold is not None:
             return self._threshold
         self._check_fitted()
+        if self._stored is not None:
+            return self._stored.card.threshold
         return self._model.base_rate_
+
+    @property
+    def counts(self) -> Counts | None:
+        """The flights that the model was fitted to; None if `fit` got them uncounted.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+        """
+        self._check_fitted()
+        if self._counts is None and self._stored and self._stored.counts:
+            from challenge.counts import Counts
+
+            self._counts = Counts.from_bytes(
+                artifact.decompress(
+                    self._stored.counts, self._rows * Counts.BYTES_A_KIND
+                )
+            )
+        return self._counts
 
     def probabilities(self, flights: Sequence[Flight]) -> list[float]:
         """The calibrated probability of a delay of each flight, 0 to 1.
 
         Read from the table where there is one, else computed by the classifier. A
-        month that the training data lacks is averaged over those it held, each with
-        its share of the flights.
+        month that the training data lacks is averaged over: as a field left out is,
+        by a model that learned this, else over the months that the training data
+        held, each with its share of the flights.
 
         Raises:
             NotFittedError: the model is not fitted.
@@ -228,7 +253,7 @@ class DelayModel:
         Args:
             path: the file; its folder is made when missing.
             about: fields of the model card that only the caller knows: `rows_refused`,
-                `data`, `data_sha256`, `metrics`, `threshold_rule`.
+                `data`, `data_sha256`, `period`, `metrics`, `threshold_rule`.
 
         Raises:
             NotFittedError: the model is not fitted.
@@ -236,8 +261,9 @@ class DelayModel:
         """
         self.compile()
         balanced = "balanced" if self._threshold is None else "given"
+        counts = self.counts
         card = artifact.ModelCard(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=artifact.now(),
             features=self.features.name,
             classifier=self._model.name,
             parameters=self._model.parameters,
@@ -253,6 +279,7 @@ class DelayModel:
             vocabulary=self.vocabulary,
             month_shares=self._month_shares,
             classifier=self._model.state(),
+            counts=None if counts is None else artifact.compress(counts.to_bytes()),
             table=table and artifact.compress(table),
         )
         return artifact.write(path, contents)
@@ -269,7 +296,11 @@ class DelayModel:
             model = cls(
                 features=stored.card.features,
                 vocabulary=stored.vocabulary,
-                threshold=stored.card.threshold,
+                threshold=(
+                    None
+                    if stored.card.threshold_rule == "balanced"
+                    else stored.card.threshold
+                ),
             )
             if stored.table is not None:
                 size = model.grid.cells * ProbabilityTable.CELL_BYTES
@@ -290,8 +321,11 @@ class DelayModel:
             if self._stored is None:
                 self._classifier = LogisticRegressionClassifier()
             else:
-                kind = CLASSIFIERS[self._stored.card.classifier]
-                self._classifier = kind.from_state(self._stored.classifier)
+                card = self._stored.card
+                kind = CLASSIFIERS[card.classifier]
+                self._classifier = kind.from_state(
+                    self._stored.classifier, card.parameters
+                )
         return self._classifier
 
     @property
@@ -323,23 +357,26 @@ class DelayModel:
         matrix: NDArray[np.int16],
         flights: NDArray[np.int64],
         delayed: NDArray[np.int64],
-    ) -> Self:
+    ) -> None:
+        """Fit the classifier and forget all that was known from an earlier fit."""
         import numpy as np
 
         from challenge.counts import unique_rows
 
-        levels = self.features.knowledge_levels(matrix)
+        levels, level_weights = zip(*self.features.knowledge_levels(matrix))
         kinds, inverse = unique_rows(np.concatenate(levels), self.features.sizes)
-        n = np.bincount(inverse, weights=np.tile(flights, len(levels)))
-        late = np.bincount(inverse, weights=np.tile(delayed, len(levels)))
+        n = np.bincount(inverse, np.outer(level_weights, flights).reshape(-1))
+        late = np.bincount(inverse, np.outer(level_weights, delayed).reshape(-1))
         self._model.fit(
             np.concatenate([kinds, kinds]),
             np.repeat([1, 0], len(kinds)),
             sample_weight=np.concatenate([late, n - late]),
+            ordered=[self.features.columns.index(c) for c in self.features.ordered],
         )
         self._rows = int(flights.sum())
-        self.table = None
-        return self
+        self._stored = self.card = self.fingerprint = None
+        self._counts = self.table = None
+        self._month_shares = {}
 
     def probabilities_of(self, codes: NDArray[np.int16]) -> NDArray[np.float32]:
         """The answers of the classifier to flights as codes of shape (flights, 6)."""

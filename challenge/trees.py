@@ -1,7 +1,7 @@
 """Boosted trees as sums over products of category sets.
 
 A tree splits on one column at a time, so each of its leaves is a box: the rows whose
-every column lies in a set of that column's categories. With the boxes of all trees
+every column lies in a set of that column's codes. With the boxes of all trees
 at hand, the answers to all combinations of some left and some right columns are one
 matrix product, about eighty times faster than asking the trees row by row.
 """
@@ -40,7 +40,8 @@ class LeafBoxes:
         """Read an XGBoost model, in its JSON form, whose columns have these sizes.
 
         The form is XGBoost's own "Introduction to Model IO": categories listed at a
-        split go right, and what is not given goes where `default_left` says.
+        split go right, codes of an ordered column go left below its condition, and
+        what is not given goes where `default_left` says.
         """
         learner = json.loads(model)["learner"]
         base = float(learner["learner_model_param"]["base_score"].strip("[]"))
@@ -103,11 +104,13 @@ def _collect_leaves(
         if tree["left_children"][node] == _NO_CHILD:
             leaves.append((tree["split_conditions"][node], sets))
             continue
-        if tree["split_type"][node] != _CATEGORICAL_SPLIT:
-            raise ValueError("a tree splits a column that is not categorical")
         column = tree["split_indices"][node]
-        goes_left = np.ones_like(sets[column])
-        goes_left[np.array(listed[node]) + 1] = False
+        if tree["split_type"][node] == _CATEGORICAL_SPLIT:
+            goes_left = np.ones_like(sets[column])
+            goes_left[np.array(listed[node]) + 1] = False
+        else:
+            codes = np.arange(-1, len(sets[column]) - 1, dtype=np.float32)
+            goes_left = codes < np.float32(tree["split_conditions"][node])
         goes_left[0] = bool(tree["default_left"][node])
         for child, side in (
             (tree["left_children"][node], goes_left),

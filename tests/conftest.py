@@ -39,6 +39,15 @@ def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
+def enough_flights(few_flights: pd.DataFrame) -> pd.DataFrame:
+    """The sixty flights, a third of them an hour late: enough to hold some out."""
+    departed = few_flights["Fecha-I"].str.replace("08:15", "09:15")
+    return few_flights.assign(
+        **{"Fecha-O": few_flights["Fecha-O"].mask(few_flights.index % 3 == 0, departed)}
+    )
+
+
+@pytest.fixture
 def few_flights() -> pd.DataFrame:
     """Sixty flights of two airlines; those of the second are late on Mondays."""
     rows = []

@@ -30,7 +30,7 @@ from challenge.flights import (
     FlightReader,
     Vocabulary,
 )
-from challenge.frames import Faults, code_flights
+from challenge.frames import TIME_FORMAT, Faults, code_flights
 
 COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
 
@@ -43,6 +43,7 @@ class Dataset:
         vocabulary: the values that the flights have, in alphabetical order.
         codes: int16 of shape (flights, 6), columns as in `challenge.flights.Flight`.
         delayed: int8 of shape (flights,), 1 for more than 15 minutes late.
+        scheduled: datetime64[us] of shape (flights,), NaT where not given.
         faults: (row, fault) of every fault; rows count from 0.
         rows: how many rows the file has.
         first_row: what people call the first of them: 2 in a CSV, under its header.
@@ -53,6 +54,7 @@ class Dataset:
     vocabulary: Vocabulary
     codes: NDArray[np.int16]
     delayed: NDArray[np.int8]
+    scheduled: NDArray[np.datetime64]
     faults: Faults
     rows: int
     first_row: int
@@ -64,12 +66,25 @@ class Dataset:
         """How many rows were left out for their faults."""
         return self.rows - len(self.codes)
 
+    @property
+    def period(self) -> tuple[str, str] | None:
+        """The first and the last scheduled time; None if no flight has one."""
+        given = self.scheduled[~np.isnat(self.scheduled)]
+        if not given.size:
+            return None
+        first, last = pd.to_datetime([given.min(), given.max()])
+        return first.strftime(TIME_FORMAT), last.strftime(TIME_FORMAT)
+
     def counts(self, rows: NDArray[np.intp] | slice = slice(None)) -> Counts:
         """The flights, or those at some positions, as counts."""
         return Counts.of_rows(self.codes[rows], self.delayed[rows], self.vocabulary)
 
 
-def read_dataset(source: str | Path, skip_invalid: bool = False) -> Dataset:
+def read_dataset(
+    source: str | Path,
+    skip_invalid: bool = False,
+    vocabulary: Vocabulary | None = None,
+) -> Dataset:
     """Read past flights from a file.
 
     The columns are those of the public dataset; others are ignored. OPERA, TIPOVUELO
@@ -79,6 +94,7 @@ def read_dataset(source: str | Path, skip_invalid: bool = False) -> Dataset:
     Args:
         source: a .csv, .csv.gz or .parquet file.
         skip_invalid: leave out rows with a fault instead of stopping.
+        vocabulary: the values that the flights may have; None for those they have.
 
     Raises:
         MissingColumnsError: the file lacks columns.
@@ -90,20 +106,28 @@ def read_dataset(source: str | Path, skip_invalid: bool = False) -> Dataset:
     data = _read_frame(path)
     rows = len(data)
     first_row = 1 if path.suffix == ".parquet" else 2
-    vocabulary = _vocabulary(data)
-    codes, delayed, faults = code_flights(data, FlightReader(vocabulary), DELAY)
+    known = vocabulary or _vocabulary(data)
+    coded = code_flights(data, FlightReader(known), DELAY)
+    faults = coded.faults
     if faults:
         if not skip_invalid:
             problem = describe_faults(faults, first_row)
             raise TrainingDataError(f"{str(path)!r}: {problem}")
         data = data.drop(index=[row for row, _ in faults]).reset_index(drop=True)
-        vocabulary = _vocabulary(data)
-        codes, delayed, _ = code_flights(data, FlightReader(vocabulary), DELAY)
+        known = vocabulary or _vocabulary(data)
+        coded = code_flights(data, FlightReader(known), DELAY)
     if data.empty:
         raise TrainingDataError(f"{str(path)!r} has no valid flight")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Dataset(
-        vocabulary, codes, delayed, faults, rows, first_row, path.name, digest
+        vocabulary=known,
+        codes=coded.codes,
+        delayed=coded.delayed,
+        scheduled=coded.scheduled,
+        faults=faults,
+        rows=rows,
+        first_row=first_row,
+        name=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 
 

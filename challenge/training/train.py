@@ -2,121 +2,93 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from challenge.classifier import CLASSIFIERS
-from challenge.errors import FlightProphetError
-from challenge.features import FEATURE_SETS
+import numpy as np
+
+from challenge.errors import WorseModelError
 from challenge.model import DelayModel
-from challenge.training.dataset import Dataset, describe_faults, read_dataset
-from challenge.training.evaluation import Quality, held_out_quality
+from challenge.training.dataset import Dataset, read_dataset
+from challenge.training.evaluation import Judgement, judge, splits
+from challenge.training.gate import Comparison, compare
+from challenge.training.recipe import Recipe
+from challenge.training.splits import random_split
+from challenge.training.threshold import Balanced, ThresholdRule
 
 
 @dataclass(frozen=True)
 class Training:
     """What a run of `train` did.
 
-    `quality` is None when there were too few flights to hold some out.
+    Attributes:
+        dataset: the flights.
+        judgements: of the recipe by split, "random" and "forward"; without a split
+            for which there were too few flights, or too few with a time.
+        comparison: with the baseline; None if there was none, or nothing to compare by.
+        threshold: above which the model warns.
+        fingerprint: of the file.
     """
 
     dataset: Dataset
-    quality: Quality | None
+    judgements: Mapping[str, Judgement]
+    comparison: Comparison | None
+    threshold: float
     fingerprint: str
 
 
 def train(
-    source: str,
-    output: str,
-    classifier: str = "xgboost",
-    features: str = "schedule",
+    source: str | Path,
+    output: str | Path,
+    recipe: Recipe = Recipe(),
+    rule: ThresholdRule = Balanced(),
+    baseline: str | Path | None = None,
     skip_invalid: bool = False,
 ) -> Training:
-    """Measure a model on a held-out third, fit it to all flights and write it.
+    """Judge a recipe on held-out flights, fit it to all flights and write the model.
+
+    Args:
+        source: the flights, as `read_dataset` takes them.
+        output: the model's file.
+        recipe: how the model is made.
+        rule: where it warns.
+        baseline: the file of a model that the new one must not be worse than.
+        skip_invalid: leave out rows with a fault instead of stopping.
 
     Raises:
         TrainingDataError, MissingColumnsError: the file is no data to learn from.
-        ModelFileError: the model cannot be written; the old file is as it was.
+        ModelFileError: the baseline cannot be read, or the model cannot be written.
+        WorseModelError: the baseline is better. Whatever is raised, a model that is
+            already in `output` stays as it is.
     """
+    in_use = None if baseline is None else DelayModel.load(baseline)
     dataset = read_dataset(source, skip_invalid)
-
-    def unfitted() -> DelayModel:
-        return DelayModel(CLASSIFIERS[classifier](), features, dataset.vocabulary)
-
-    quality = held_out_quality(unfitted(), dataset)
-    fingerprint = (
-        unfitted()
-        .fit_counts(dataset.counts())
-        .save(
-            output,
-            rows_refused=dataset.refused,
-            data=dataset.name,
-            data_sha256=dataset.sha256,
-            metrics={} if quality is None else {"held_out": asdict(quality)},
-        )
+    judgements = {
+        name: judge(recipe, dataset, split, rule) for name, split in splits(dataset)
+    }
+    comparison = None
+    if in_use is not None and "random" in judgements:
+        comparison = compare(judgements["random"], in_use, dataset)
+        if baseline is not None and comparison is not None and comparison.is_worse:
+            raise WorseModelError(baseline, comparison)
+    model = recipe.fit(
+        dataset.counts(), dataset.vocabulary, _threshold(recipe, dataset, rule)
     )
-    return Training(dataset, quality, fingerprint)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line of train.py; returns the exit code, 0 or 1."""
-    options = _parser().parse_args(arguments)
-    try:
-        training = train(**vars(options))
-    except FlightProphetError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 1
-    print(_summary(training, options.output))
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="train.py",
-        description="Train a model of flight delays and write it to a file.",
+    fingerprint = model.save(
+        output,
+        rows_refused=dataset.refused,
+        data=dataset.name,
+        data_sha256=dataset.sha256,
+        period=dataset.period,
+        threshold_rule=str(rule),
+        metrics={name: judged.to_dict() for name, judged in judgements.items()},
     )
-    parser.add_argument("source", help="past flights: .csv, .csv.gz or .parquet")
-    parser.add_argument("output", help="the model's file")
-    parser.add_argument(
-        "--classifier",
-        choices=sorted(CLASSIFIERS),
-        default="xgboost",
-        help="default: %(default)s",
-    )
-    parser.add_argument(
-        "--features",
-        choices=sorted(FEATURE_SETS),
-        default="schedule",
-        help="schedule: every category; top10: the notebook's columns "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--skip-invalid",
-        action="store_true",
-        help="train on the valid rows instead of stopping at invalid ones",
-    )
-    return parser
+    return Training(dataset, judgements, comparison, model.threshold, fingerprint)
 
 
-def _summary(training: Training, output: str) -> str:
-    dataset, quality = training.dataset, training.quality
-    lines = [f"read      {dataset.rows:,} rows of {dataset.name}"]
-    refused = "none"
-    if dataset.faults:
-        refused = describe_faults(dataset.faults, dataset.first_row)
-    lines.append(f"refused   {refused}")
-    if quality is None:
-        lines.append("held out  none: too few flights to measure the model on")
-    else:
-        lines.append(
-            f"held out  {quality.flights:,} flights, {quality.delay_rate:.1%} delayed: "
-            f"ROC AUC {quality.roc_auc:.3f}, "
-            f"average precision {quality.average_precision:.3f}, "
-            f"Brier score {quality.brier:.4f}; "
-            f"of delays: recall {quality.recall:.2f}, "
-            f"precision {quality.precision:.2f}, F1 {quality.f1:.2f}"
-        )
-    lines.append(f"model     {output} ({training.fingerprint[:12]})")
-    return "\n".join(lines)
+def _threshold(recipe: Recipe, dataset: Dataset, rule: ThresholdRule) -> float | None:
+    """Chosen without the flights that the random split's figures are of."""
+    split = random_split(dataset)
+    training = split.training if split else np.arange(len(dataset.codes))
+    return rule.choose(recipe, dataset, training)

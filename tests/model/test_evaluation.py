@@ -1,70 +1,162 @@
-"""The measures of quality equal scikit-learn's on the flights that are counted."""
+"""What a model is judged by, and the judgement."""
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from challenge.counts import Counts
+from challenge.cli import main
+from challenge.counts import translate
+from challenge.errors import NotFittedError
+from challenge.flights import NOT_GIVEN, Vocabulary
 from challenge.model import DelayModel
-from challenge.training.evaluation import (
-    average_precision,
-    held_out_quality,
-    measure,
-    roc_auc,
-    split,
-)
-
-kinds = st.lists(
-    st.tuples(
-        st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.integers(1, 9), st.integers(1, 9)
-    ),
-    min_size=1,
-)
+from challenge.training.dataset import read_dataset
+from challenge.training.evaluation import COMPARED, evaluate
+from challenge.training.splits import forward_split, random_split
 
 
-@given(kinds)
-def test_ranking_measures_are_those_of_the_rows(kinds):
-    probability, on_time, delayed = (np.array(column) for column in zip(*kinds))
-    counts = Counts(np.zeros((len(kinds), 6), np.int16), on_time + delayed, delayed)
-    scores = np.concatenate([probability, probability])
-    labels = np.repeat([1, 0], len(kinds))
-    weights = np.concatenate([delayed, on_time])
-    assert roc_auc(probability, counts) == pytest.approx(
-        roc_auc_score(labels, scores, sample_weight=weights)
-    )
-    assert average_precision(probability, counts) == pytest.approx(
-        average_precision_score(labels, scores, sample_weight=weights)
-    )
+@pytest.fixture(scope="module")
+def sample_dataset(sample_csv):
+    return read_dataset(sample_csv)
 
 
-@pytest.mark.parametrize("flights", [10, 60, 68_206])
-def test_the_split_is_the_one_of_the_notebook(flights):
-    expected = train_test_split(np.arange(flights), test_size=0.33, random_state=42)
-    for ours, theirs in zip(split(flights), expected, strict=True):
+@pytest.fixture(scope="module")
+def notebook_model(sample_csv, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "notebook.pkl"
+    options = ["--features", "top10", "--classifier", "logistic-regression"]
+    assert main(["train", str(sample_csv), str(path), *options]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def evaluation(notebook_model, sample_dataset):
+    return evaluate(DelayModel.load(notebook_model), sample_dataset)
+
+
+def test_the_random_split_is_the_one_of_the_notebook(sample_dataset):
+    positions = np.arange(len(sample_dataset.codes))
+    expected = train_test_split(positions, test_size=0.33, random_state=42)
+    for ours, theirs in zip(random_split(sample_dataset), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_model_that_never_warns_has_no_recall_and_no_precision(few_flights):
-    model = DelayModel(threshold=0.99)
-    features, target = model.preprocess(few_flights, "delay")
-    model.fit(features, target)
-    codes = np.array([model.reader.read(f) for f in few_flights.to_dict("records")])
-    counts = Counts.of_rows(codes, target["delay"].to_numpy(), model.vocabulary)
-    quality = measure(model, counts)
-    assert (quality.recall, quality.precision, quality.f1) == (0, 0, 0)
-    assert quality.flights == 60
-    assert quality.delay_rate == pytest.approx(4 / 60)
+def test_the_forward_split_learns_from_the_past_alone(sample_dataset):
+    past, future = forward_split(sample_dataset)
+    scheduled = sample_dataset.scheduled
+    assert scheduled[past].max() <= scheduled[future].min()
+    assert len(past) == int(0.67 * 68_206)
+    assert len(past) + len(future) == 68_206
 
 
-def test_too_few_flights_are_not_measured(few_flights, tmp_path):
-    from challenge.training.dataset import read_dataset
+def test_flights_without_a_time_are_in_no_part_of_the_forward_split(
+    few_flights, tmp_path
+):
+    few_flights.loc[::2, "Fecha-I"] = None
+    table = few_flights.drop(columns="Fecha-O").assign(delay=[0, 1, 1] * 20)
+    table.to_csv(tmp_path / "flights.csv", index=False)
+    past, future = forward_split(read_dataset(tmp_path / "flights.csv"))
+    assert len(past) + len(future) == 30
 
+
+def test_too_few_flights_are_not_split(few_flights, tmp_path):
     path = tmp_path / "flights.csv"
     few_flights.head(10).to_csv(path, index=False)
-    dataset = read_dataset(path)
-    assert held_out_quality(DelayModel(vocabulary=dataset.vocabulary), dataset) is None
+    assert random_split(read_dataset(path)) is None
+    assert forward_split(read_dataset(path)) is None
+
+
+def test_a_random_split_flatters(evaluation):
+    random, forward = (
+        evaluation.judgements[name].quality.roc_auc for name in ("random", "forward")
+    )
+    assert random.low > forward.high
+
+
+def test_each_group_is_counted_once(evaluation):
+    for judgement in evaluation.judgements.values():
+        assert judgement.groups.keys() == {"OPERA", "SIGLADES", "MES"}
+        for group in judgement.groups.values():
+            flights = sum(quality.flights for quality in group.values())
+            assert flights == judgement.quality.flights
+
+
+def test_the_models_of_the_notebook_stand_beside_those_of_the_schedule(evaluation):
+    assert evaluation.comparison.keys() == COMPARED.keys()
+    assert len(COMPARED) == 8
+    auc = {
+        name: by_split["random"].roc_auc.value
+        for name, by_split in evaluation.comparison.items()
+    }
+    assert (
+        auc["XGBoost, whole schedule, balanced"]
+        > auc["XGBoost, all categories"]
+        > auc["XGBoost, top 10, balanced"]
+    )
+    # Class weights move decisions, not the order of the flights.
+    assert auc["XGBoost, top 10, balanced"] == auc["XGBoost, top 10, not balanced"]
+
+
+def test_flights_that_a_model_was_trained_on_do_not_judge_it(evaluation):
+    assert evaluation.as_it_is is None
+    assert evaluation.may_have_seen
+
+
+def test_a_model_is_judged_as_it_is_by_other_flights(
+    notebook_model, few_flights, tmp_path
+):
+    path = tmp_path / "flights.csv"
+    few_flights.loc[0, "OPERA"] = "Concorde"
+    for column in ("Fecha-I", "Fecha-O"):
+        few_flights[column] = few_flights[column].str.replace("2017", "2018")
+    few_flights.to_csv(path, index=False)
+    evaluation = evaluate(DelayModel.load(notebook_model), read_dataset(path))
+    assert evaluation.as_it_is.flights == 59
+    assert not evaluation.may_have_seen
+
+
+def test_a_model_without_a_file_is_not_evaluated(sample_dataset):
+    with pytest.raises(NotFittedError, match="loaded from a file"):
+        evaluate(DelayModel(), sample_dataset)
+
+
+def test_the_command_prints_tables_or_json(
+    notebook_model, enough_flights, tmp_path, capsys
+):
+    source = tmp_path / "flights.csv"
+    enough_flights.to_csv(source, index=False)
+    assert main(["evaluate", str(notebook_model), str(source)]) == 0
+    printed = capsys.readouterr().out
+    for words in ("random third", "the model as it is", "ROC AUC", "SIGLADES, last"):
+        assert words in printed
+    assert main(["evaluate", str(notebook_model), str(source), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["splits"]["random"]["flights"] == 20
+    assert told["splits"]["random"]["by"]["OPERA"].keys() == {
+        "Grupo LATAM",
+        "Sky Airline",
+    }
+
+
+def test_too_few_flights_are_told(notebook_model, few_flights, tmp_path, capsys):
+    source = tmp_path / "flights.csv"
+    few_flights.head(4).assign(OPERA="Concorde").to_csv(source, index=False)
+    assert main(["evaluate", str(notebook_model), str(source)]) == 0
+    assert "too few flights" in capsys.readouterr().out
+
+
+def test_codes_are_translated_by_name():
+    ours = Vocabulary(("A", "B"), ("I", "N"), ("Lima",))
+    theirs = Vocabulary(("B",), ("N", "I"), ("Arica", "Lima"))
+    codes = np.array(
+        [[1, 0, 5, 0, 8, 1], [0, 1, 5, 0, 8, 1], [1, 1, 5, NOT_GIVEN, 8, 1]], np.int16
+    )
+    translated, known = translate(codes, ours, theirs)
+    assert known.tolist() == [True, False, True]
+    assert translated[known].tolist() == [
+        [0, 1, 5, 1, 8, 1],
+        [0, 0, 5, NOT_GIVEN, 8, 1],
+    ]

@@ -20,8 +20,9 @@ from challenge.errors import (
     TrainingDataError,
 )
 from challenge.features import TOP10_COLUMNS
-from challenge.flights import SCL_2017, Flight
+from challenge.flights import NOT_GIVEN, SCL_2017, Flight
 from challenge.model import DelayModel
+from challenge.training.dataset import read_dataset
 
 CLASSIFIERS = [LogisticRegressionClassifier, XGBoostClassifier]
 NEEDED = ["OPERA", "TIPOVUELO", "MES", "Fecha-I", "Fecha-O"]
@@ -63,14 +64,33 @@ def test_the_index_of_the_flights_is_kept(few_flights):
         ("2017-06-01 08:30:01", 1),
         ("2017-06-01 08:31:00", 1),
         ("2017-06-01 08:05:00", 0),
+        ("2017-05-31 23:50:00", 0),
         ("2017-06-03 09:00:00", 1),
     ],
-    ids=["15 minutes", "15 min 1 s", "16 minutes", "early", "two days"],
+    ids=["15 minutes", "15 min 1 s", "16 minutes", "early", "a day early", "two days"],
 )
 def test_a_flight_is_late_when_it_leaves_more_than_15_minutes_after_its_time(
     few_flights, departed, delay
 ):
     flight = few_flights.head(1).assign(**{"Fecha-O": departed})
+    _, target = DelayModel().preprocess(flight, "delay")
+    assert target["delay"].tolist() == [delay]
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "departed", "delay"),
+    [
+        ("2017-08-12 23:55:00", "2017-08-13 00:05:00", 0),
+        ("2017-08-13 00:30:00", "2017-08-13 01:30:00", 1),
+        ("2017-05-13 23:30:00", "2017-05-13 23:45:00", 0),
+        ("2016-02-29 08:00:00", "2016-02-29 08:16:00", 1),
+    ],
+    ids=["clocks go forward", "a skipped hour", "a repeated hour", "leap day"],
+)
+def test_times_are_those_on_the_wall(few_flights, scheduled, departed, delay):
+    flight = few_flights.head(1).assign(
+        **{"Fecha-I": scheduled, "Fecha-O": departed, "MES": int(scheduled[5:7])}
+    )
     _, target = DelayModel().preprocess(flight, "delay")
     assert target["delay"].tolist() == [delay]
 
@@ -106,6 +126,7 @@ def test_a_missing_column_is_named(few_flights, missing, target):
         ("OPERA", None, "row 5: OPERA: is required"),
         ("MES", 13, "row 5: MES: 13 is not a month"),
         ("SIGLADES", "Narnia", "row 5: SIGLADES: 'Narnia' is not a destination"),
+        ("Fecha-I", "2017-02-29 08:00:00", "row 5: Fecha-I: .* is not a local time"),
         ("Fecha-I", "6 March", "row 5: Fecha-I: '6 March' is not a local time"),
         ("Fecha-O", "6 March", "row 5: Fecha-O: '6 March' is not a local time"),
         ("Fecha-O", None, "row 5: Fecha-O: is required"),
@@ -233,23 +254,67 @@ def test_no_flights_are_refused(few_flights):
 
 def test_an_unknown_feature_set_is_refused_with_those_that_there_are():
     with pytest.raises(
-        ValueError, match="'top11' is not a feature set; .*: top10, sch"
+        ValueError, match="'top11' is not a feature set; .*: top10, all, sch"
     ):
         DelayModel(features="top11")
 
 
+@pytest.mark.parametrize("features", ["all", "top10"])
 @pytest.mark.parametrize("make", CLASSIFIERS)
-def test_a_month_without_flights_is_averaged_over(make, few_flights):
+def test_a_month_without_flights_is_averaged_over(make, features, few_flights):
     july = few_flights.assign(
         MES=7, **{"Fecha-I": few_flights["Fecha-I"].str.replace("-06-", "-07-")}
     ).drop(columns="Fecha-O")
     both = pd.concat([few_flights, july]).drop(columns="Fecha-O")
-    model = DelayModel(make(), "schedule")
+    model = DelayModel(make(), features)
     codes = np.array([model.reader.read(f) for f in both.to_dict("records")], np.int16)
     delayed = np.arange(len(codes)) % 3 == 0
     model.fit_counts(Counts.of_rows(codes, delayed.astype(np.int8), SCL_2017)).compile()
     june, july_, may = model.probabilities([Flight(12, 0, m) for m in (5, 6, 4)])
     assert may == pytest.approx((june + july_) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("make", CLASSIFIERS)
+def test_a_model_of_the_schedule_answers_for_months_that_it_has_not_seen(
+    make, sample_csv
+):
+    dataset = read_dataset(sample_csv)
+    unseen = dataset.codes[:, 2] >= 9
+    model = DelayModel(make(), "schedule", dataset.vocabulary)
+    model.fit_counts(dataset.counts(np.flatnonzero(~unseen)))
+    probability = model.probabilities_of(dataset.codes[unseen])
+    assert probability.mean() == pytest.approx(model.threshold, abs=0.03)
+    without_month = dataset.codes[unseen].copy()
+    without_month[:, 2] = NOT_GIVEN
+    np.testing.assert_array_equal(probability, model.probabilities_of(without_month))
+
+
+def test_a_model_that_is_fitted_again_forgets_what_it_was(few_flights, schedule_model):
+    again = DelayModel.load(schedule_model)
+    again.fit(*again.preprocess(few_flights, "delay"))
+    assert again.card is again.fingerprint is again.table is again.counts is None
+    assert again.threshold == pytest.approx(4 / 60)
+    assert 0 < again.compile().probabilities([Flight(12, 0, 5)])[0] < 1
+
+
+def test_a_model_keeps_the_counts_that_it_was_fitted_to(schedule_model, sample_csv):
+    kept, dataset = DelayModel.load(schedule_model).counts, read_dataset(sample_csv)
+    counted = dataset.counts()
+    for name in ("codes", "flights", "delayed"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(counted, name))
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [({1, 2, 3, 4}, [1, 1, 1, 0, 0]), ({20, 21, 22, 23}, [0, 0, 0, 1, 1])],
+)
+def test_hours_are_learned_as_a_scale(hours, expected):
+    codes = np.array([[0, 0, 0, 0, h, w] for h in (1, 2, 4, 20, 23) for w in range(7)])
+    late = np.isin(codes[:, 4], list(hours)).astype(np.int64)
+    counts = Counts(codes.astype(np.int16), np.full(35, 100), late * 100)
+    model = DelayModel(XGBoostClassifier(), "schedule").fit_counts(counts)
+    predicted = model.decide(model.compile().probabilities([Flight(*c) for c in codes]))
+    assert predicted[::7] == expected
 
 
 def test_the_table_equals_the_classifier_on_every_cell_of_a_small_grid(few_flights):

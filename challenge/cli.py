@@ -1,0 +1,198 @@
+"""The `flight-prophet` command.
+
+Exit codes: 0 when all went well, 1 when the data or a model's file is no good, 2 when
+the command is called wrongly, 3 when a new model is worse than its baseline.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from challenge.errors import FlightProphetError, WorseModelError
+
+if TYPE_CHECKING:
+    from challenge.training.threshold import ThresholdRule
+
+FAILED = 1
+MISUSED = 2
+WORSE = 3
+
+app = typer.Typer(
+    name="flight-prophet",
+    help="Will a flight leaving Santiago de Chile be more than 15 minutes late?",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+Source = Annotated[
+    Path, typer.Argument(help="Past flights: a .csv, .csv.gz or .parquet file.")
+]
+SkipInvalid = Annotated[
+    bool,
+    typer.Option(
+        "--skip-invalid", help="Leave out invalid rows instead of stopping at them."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+@app.command()
+def train(
+    source: Source,
+    output: Annotated[Path, typer.Argument(help="The model's file.")],
+    classifier: Annotated[
+        Literal["logistic-regression", "xgboost"],
+        typer.Option(help="What learns."),
+    ] = "xgboost",
+    features: Annotated[
+        Literal["top10", "all", "schedule"],
+        typer.Option(
+            help="What it sees of a flight. schedule: airline, type, month, and "
+            "optionally destination and time; all: without the optional ones; "
+            "top10: the notebook's ten columns."
+        ),
+    ] = "schedule",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Warn above this probability. By default above the delay rate.",
+        ),
+    ] = None,
+    false_alarm_cost: Annotated[
+        float | None,
+        typer.Option(min=0, help="Warn where it costs least; with the next."),
+    ] = None,
+    missed_delay_cost: Annotated[
+        float | None, typer.Option(min=0, help="See --false-alarm-cost.")
+    ] = None,
+    min_recall: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Warn of this share of the delays, as rarely as can be."
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write nothing if the model is worse than this one (exit 3)."
+        ),
+    ] = None,
+    skip_invalid: SkipInvalid = False,
+) -> None:
+    """Train a model of past flights, measure it on held-out ones, and write it."""
+    rule = _threshold_rule(threshold, false_alarm_cost, missed_delay_cost, min_recall)
+    from challenge.training.recipe import Recipe
+    from challenge.training.summary import training_summary
+    from challenge.training.train import train as run
+
+    recipe = Recipe(classifier, features)
+    training = run(source, output, recipe, rule, baseline, skip_invalid)
+    print(training_summary(training, output))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="The model's file.")],
+    source: Source,
+    skip_invalid: SkipInvalid = False,
+    as_json: Json = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report with pictures: an HTML file.")
+    ] = None,
+) -> None:
+    """Measure a kind of model on flights that it has not seen.
+
+    The model is made anew from a part of the flights and judged by the others: by a
+    random third, and by the last third in time. If it was trained on other data, it is
+    judged as it is, too.
+    """
+    from challenge.model import DelayModel
+    from challenge.training.dataset import read_dataset
+    from challenge.training.evaluation import evaluate as run
+    from challenge.training.summary import evaluation_summary
+
+    evaluation = run(DelayModel.load(model), read_dataset(source, skip_invalid))
+    if report is not None:
+        from challenge.training.report import write_report
+
+        write_report(evaluation, report)
+    if as_json:
+        print(json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        print(evaluation_summary(evaluation))
+
+
+@app.command()
+def tune(
+    source: Source,
+    classifier: Annotated[
+        Literal["logistic-regression", "xgboost"], typer.Option(help="What learns.")
+    ] = "xgboost",
+    skip_invalid: SkipInvalid = False,
+) -> None:
+    """Cross-validate the parameters of a classifier over a small space.
+
+    The third of the flights that training reports on is left out. Prints a table in
+    Markdown, the best parameters first.
+    """
+    from challenge.training.dataset import read_dataset
+    from challenge.training.tuning import tune as run
+    from challenge.training.tuning import tuning_table
+
+    print(tuning_table(run(classifier, read_dataset(source, skip_invalid))))
+
+
+def _threshold_rule(
+    threshold: float | None,
+    false_alarm_cost: float | None,
+    missed_delay_cost: float | None,
+    min_recall: float | None,
+) -> ThresholdRule:
+    from challenge.training.threshold import Balanced, Given, LeastCost, MinRecall
+
+    if (false_alarm_cost is None) != (missed_delay_cost is None):
+        raise typer.BadParameter(
+            "--false-alarm-cost and --missed-delay-cost go together"
+        )
+    rules: list[ThresholdRule] = []
+    if threshold is not None:
+        rules.append(Given(threshold))
+    if false_alarm_cost is not None and missed_delay_cost is not None:
+        if not (false_alarm_cost and missed_delay_cost):
+            raise typer.BadParameter("both costs must be above 0")
+        rules.append(LeastCost(false_alarm_cost, missed_delay_cost))
+    if min_recall is not None:
+        if not min_recall:
+            raise typer.BadParameter("--min-recall must be above 0")
+        rules.append(MinRecall(min_recall))
+    if len(rules) > 1:
+        raise typer.BadParameter(
+            "choose the threshold in one way: --threshold, the costs, or --min-recall"
+        )
+    return rules[0] if rules else Balanced()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (those of the process by default)."""
+    return run(app, arguments, "flight-prophet")
+
+
+def run(commands: typer.Typer, arguments: Sequence[str] | None, program: str) -> int:
+    """Run commands and return the exit code; what goes wrong is one line on stderr."""
+    try:
+        commands(args=arguments, prog_name=program)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else FAILED
+    except FlightProphetError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return WORSE if isinstance(error, WorseModelError) else FAILED
+    return 0

@@ -1,0 +1,278 @@
+"""Measures of a model's answers, with the intervals that chance gives them.
+
+Answers are pairs of a probability and what happened. All measures are sums over the
+distinct probabilities, from the highest, so each is one array expression that serves
+for the answers themselves and, along a leading axis, for all bootstrap replicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+REPLICATES: Final = 500
+BOOTSTRAP_SEED: Final = 0
+INTERVAL: Final = (0.025, 0.975)
+CALIBRATION_BINS: Final = 10
+# Keeps the log loss finite where a model is certain and wrong.
+SMALLEST_PROBABILITY: Final = 1e-7
+_ENTRIES_AT_ONCE: Final = 2_000_000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said of some flights, and what happened.
+
+    Attributes:
+        probability: of a delay, shape (flights,), 0 to 1.
+        delayed: 1 for a delayed flight, else 0, shape (flights,).
+    """
+
+    probability: NDArray[np.floating]
+    delayed: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.delayed)
+
+    def __getitem__(self, flights: NDArray[Any]) -> Answers:
+        return Answers(self.probability[flights], self.delayed[flights])
+
+    @property
+    def has_both_classes(self) -> bool:
+        return 0 < int(self.delayed.sum()) < len(self)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measure and its 95 % interval; None where the flights do not define it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Flights by what was predicted and what happened."""
+
+    on_time_as_on_time: int
+    on_time_as_delayed: int
+    delayed_as_on_time: int
+    delayed_as_delayed: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good answers are.
+
+    `brier` is the mean squared error of the probability, `log_loss` is in nats, `ece`
+    the expected calibration error over ten bins of equal width. Recall, precision and
+    F1 are those of the delayed flights at the threshold, and with `on_time_` before
+    the name those of the others.
+    """
+
+    flights: int
+    delay_rate: float
+    mean_probability: float
+    threshold: float
+    confusion: Confusion
+    roc_auc: Estimate
+    average_precision: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    ece: Estimate
+    recall: Estimate
+    precision: Estimate
+    f1: Estimate
+    on_time_recall: Estimate
+    on_time_precision: Estimate
+    on_time_f1: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(
+    answers: Answers, threshold: float, replicates: int = REPLICATES
+) -> Quality:
+    """The quality of at least one answer, where a warning is one above the threshold.
+
+    The intervals are percentiles of the measures over bootstrap replicates: as many
+    flights, drawn with replacement (Efron, 1979), always with the same seed. They
+    take flights for independent; those of a day are not, so read them as lower bounds.
+    """
+    counted = _Counted.of(answers)
+    values = _measures(counted.probability, counted.whole(), threshold)
+    replicated = [
+        _measures(counted.probability, sample, threshold)
+        for sample in counted.replicates(replicates)
+    ]
+    estimates = {
+        name: _estimate(
+            float(value), np.concatenate([measures[name] for measures in replicated])
+        )
+        for name, value in values.items()
+    }
+    # As wide as the threshold, or a probability just above it might not be.
+    warned = answers.probability.astype(np.float64) > threshold
+    late = answers.delayed == 1
+    return Quality(
+        flights=len(answers),
+        delay_rate=float(late.mean()),
+        mean_probability=float(answers.probability.mean()),
+        threshold=threshold,
+        confusion=Confusion(
+            on_time_as_on_time=int((~warned & ~late).sum()),
+            on_time_as_delayed=int((warned & ~late).sum()),
+            delayed_as_on_time=int((~warned & late).sum()),
+            delayed_as_delayed=int((warned & late).sum()),
+        ),
+        **estimates,
+    )
+
+
+def compare_average_precision(
+    answers: Answers, others: Answers
+) -> tuple[float, float, Estimate]:
+    """The average precision of two models on the same flights, and the difference.
+
+    Each replicate draws the same flights for both, so that what is hard about a
+    flight cancels out. Both classes must be among the flights.
+    """
+    one, other = _Counted.of(answers), _Counted.of(others)
+    pairs = zip(one.replicates(REPLICATES), other.replicates(REPLICATES), strict=True)
+    differences = [
+        average_precision(of_one) - average_precision(of_other)
+        for of_one, of_other in pairs
+    ]
+    of_one, of_other = (float(average_precision(c.whole())) for c in (one, other))
+    difference = _estimate(of_one - of_other, np.concatenate(differences))
+    return of_one, of_other, difference
+
+
+def roc_auc(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The chance that a delayed flight has a higher probability than another one.
+
+    Equal probabilities count half (Hanley and McNeil, 1982).
+
+    Args:
+        counts: flights on time and delayed at each distinct probability, the highest
+            first, shape (…, probabilities, 2).
+    """
+    on_time, delayed = counts[..., 0], counts[..., 1]
+    above = np.cumsum(delayed, axis=-1) - delayed
+    pairs = (on_time * (above + delayed / 2)).sum(axis=-1)
+    return _ratio(pairs, delayed.sum(axis=-1) * on_time.sum(axis=-1))
+
+
+def average_precision(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The precision at each probability, weighted by the recall that it adds.
+
+    `counts` are those that `roc_auc` takes.
+    """
+    delayed = counts[..., 1]
+    warned = np.cumsum(counts.sum(axis=-1), axis=-1)
+    # Where a replicate has no flight yet there is no delayed one to weigh either.
+    precision = np.cumsum(delayed, axis=-1) / np.maximum(warned, 1)
+    return _ratio((precision * delayed).sum(axis=-1), delayed.sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Answers as counts over their distinct probabilities, the highest first."""
+
+    probability: NDArray[np.float64]
+    cells: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, answers: Answers) -> _Counted:
+        lowest_first, place = np.unique(answers.probability, return_inverse=True)
+        place = len(lowest_first) - 1 - place
+        cells = 2 * place + answers.delayed
+        return cls(lowest_first[::-1].astype(np.float64), cells)
+
+    def whole(self) -> NDArray[np.int64]:
+        counts = np.bincount(self.cells, minlength=2 * len(self.probability))
+        return counts.reshape(-1, 2)
+
+    def replicates(self, replicates: int) -> Iterator[NDArray[np.int64]]:
+        """Counts of as many flights, drawn with replacement, some replicates a time.
+
+        Which flights are drawn depends on their number alone.
+        """
+        rng = np.random.default_rng(BOOTSTRAP_SEED)
+        flights, cells = len(self.cells), 2 * len(self.probability)
+        at_once = max(1, _ENTRIES_AT_ONCE // flights)
+        for start in range(0, replicates, at_once):
+            size = min(at_once, replicates - start)
+            drawn = self.cells[rng.integers(flights, size=(size, flights))]
+            drawn += cells * np.arange(size)[:, np.newaxis]
+            counts = np.bincount(drawn.reshape(-1), minlength=size * cells)
+            yield counts.reshape(size, -1, 2)
+
+
+def _measures(
+    probability: NDArray[np.float64], counts: NDArray[np.int64], threshold: float
+) -> dict[str, NDArray[np.float64]]:
+    on_time, delayed = counts[..., 0], counts[..., 1]
+    flights = counts.sum(axis=(-1, -2))
+    on_times, delays = on_time.sum(axis=-1), delayed.sum(axis=-1)
+    certain = np.clip(probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    warned = int((probability > threshold).sum())
+    hits, false_alarms = (
+        side[..., :warned].sum(axis=-1) for side in (delayed, on_time)
+    )
+    return {
+        "roc_auc": roc_auc(counts),
+        "average_precision": average_precision(counts),
+        "brier": (delayed @ (1 - probability) ** 2 + on_time @ probability**2)
+        / flights,
+        "log_loss": -(delayed @ np.log(certain) + on_time @ np.log(1 - certain))
+        / flights,
+        "ece": _calibration_error(probability, counts) / flights,
+        "recall": _ratio(hits, delays),
+        "precision": _ratio(hits, hits + false_alarms),
+        "f1": _ratio(2 * hits, hits + false_alarms + delays),
+        "on_time_recall": _ratio(on_times - false_alarms, on_times),
+        "on_time_precision": _ratio(
+            on_times - false_alarms, flights - hits - false_alarms
+        ),
+        "on_time_f1": _ratio(
+            2 * (on_times - false_alarms), flights - hits - false_alarms + on_times
+        ),
+    }
+
+
+def _calibration_error(
+    probability: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The sum over the bins of |delays - expected delays| (Naeini et al., 2015)."""
+    bins = calibration_bin(probability)
+    surplus = counts[..., 1] - counts.sum(axis=-1) * probability
+    in_bin = bins[:, np.newaxis] == np.arange(CALIBRATION_BINS)
+    error: NDArray[np.float64] = np.abs(surplus @ in_bin).sum(axis=-1)
+    return error
+
+
+def calibration_bin(probability: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Which of the ten bins of equal width a probability is in; 1 is in the last."""
+    bins = (probability * CALIBRATION_BINS).astype(np.int64)
+    return np.minimum(bins, CALIBRATION_BINS - 1)
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """NaN where the whole is 0: there is nothing to take a share of."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.true_divide(part, whole), dtype=np.float64)
+
+
+def _estimate(value: float, replicates: NDArray[np.float64]) -> Estimate:
+    if np.isnan(value):
+        return Estimate(None, None, None)
+    defined = replicates[~np.isnan(replicates)]
+    low, high = np.quantile(defined, INTERVAL) if defined.size else (value, value)
+    return Estimate(value, float(low), float(high))

@@ -1,0 +1,169 @@
+"""What training and evaluation found, as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from challenge.training.dataset import Dataset, describe_faults
+from challenge.training.evaluation import Evaluation
+from challenge.training.quality import Estimate, Quality
+from challenge.training.train import Training
+
+MEASURES: Final = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+    "recall": "recall of delays",
+    "precision": "precision of delays",
+    "f1": "F1 of delays",
+    "on_time_recall": "recall of on time",
+    "on_time_precision": "precision of on time",
+    "on_time_f1": "F1 of on time",
+}
+OUTCOMES: Final = {
+    "delayed_as_delayed": "delays warned of",
+    "delayed_as_on_time": "delays missed",
+    "on_time_as_delayed": "false alarms",
+    "on_time_as_on_time": "rightly left alone",
+}
+SPLITS: Final = {"random": "random third", "forward": "last third by date"}
+
+
+def training_summary(training: Training, output: str | Path) -> str:
+    """Rows, what was refused, quality on held-out flights, and where the model is."""
+    lines = list(_dataset_lines(training.dataset))
+    if not training.judgements:
+        lines.append("held out   none: too few flights to measure the model on")
+    for name, judged in training.judgements.items():
+        quality = judged.quality
+        lines += [
+            f"{name:9}  {quality.flights:,} flights held out, "
+            f"{quality.delay_rate:.1%} delayed: "
+            f"ROC AUC {_interval(quality.roc_auc)}, "
+            f"average precision {_interval(quality.average_precision)}, "
+            f"Brier score {_number(quality.brier, 4)}",
+            f"           of delays: recall {_number(quality.recall, 2)}, "
+            f"precision {_number(quality.precision, 2)}, F1 {_number(quality.f1, 2)}; "
+            f"calibration error {_number(quality.ece, 4)}",
+        ]
+    if training.comparison is not None:
+        lines.append(f"baseline   {training.comparison}")
+    lines.append(f"threshold  {training.threshold:.3f}")
+    lines.append(f"model      {output} ({training.fingerprint[:12]})")
+    return "\n".join(lines)
+
+
+def evaluation_summary(evaluation: Evaluation) -> str:
+    """All of an evaluation as tables."""
+    recipe = evaluation.recipe
+    parts = [
+        "\n".join(
+            [
+                *_dataset_lines(evaluation.dataset),
+                f"model      {recipe.classifier} over the features {recipe.features!r}, "
+                f"threshold {evaluation.rule}",
+                "           fitted anew for each split and judged by the held-out part",
+            ]
+        )
+    ]
+    qualities = {
+        SPLITS[name]: judged.quality for name, judged in evaluation.judgements.items()
+    }
+    if evaluation.as_it_is is not None:
+        qualities["the model as it is"] = evaluation.as_it_is
+    if not qualities:
+        parts.append("There are too few flights to measure a model on.")
+    else:
+        parts.append(_quality_table(qualities))
+    if evaluation.as_it_is is not None and evaluation.may_have_seen:
+        parts.append(
+            "The model as it is may have been trained on some of these flights, which\n"
+            "would make it look better than it is."
+        )
+    if evaluation.judgements:
+        parts.append(_comparison_table(evaluation.comparison))
+    for split, judged in evaluation.judgements.items():
+        for field, groups in judged.groups.items():
+            parts.append(_group_table(f"{field}, {SPLITS[split]}", groups))
+    return "\n\n".join(parts)
+
+
+def _dataset_lines(dataset: Dataset) -> Iterable[str]:
+    yield f"read       {dataset.rows:,} rows of {dataset.name}"
+    refused = "none"
+    if dataset.faults:
+        refused = describe_faults(dataset.faults, dataset.first_row)
+    yield f"refused    {refused}"
+    if dataset.period is not None:
+        yield f"period     {' to '.join(dataset.period)}"
+
+
+def _quality_table(qualities: Mapping[str, Quality]) -> str:
+    rows: list[list[str]] = [["", *qualities]]
+    columns = list(qualities.values())
+    rows.append(["flights", *(f"{q.flights:,}" for q in columns)])
+    rows.append(["delayed", *(f"{q.delay_rate:.1%}" for q in columns)])
+    rows.append(["predicted", *(f"{q.mean_probability:.1%}" for q in columns)])
+    for name, title in MEASURES.items():
+        cells = (_interval(getattr(q, name), decimals=4) for q in columns)
+        rows.append([title, *cells])
+    rows.append(["threshold", *(f"{q.threshold:.4f}" for q in columns)])
+    for name, title in OUTCOMES.items():
+        rows.append([title, *(f"{getattr(q.confusion, name):,}" for q in columns)])
+    return _table(rows)
+
+
+def _comparison_table(comparison: Mapping[str, Mapping[str, Quality]]) -> str:
+    measures = ("roc_auc", "average_precision", "brier", "recall", "f1")
+    rows = [["the same flights", "split", *(MEASURES[name] for name in measures)]]
+    for model, by_split in comparison.items():
+        for split, quality in by_split.items():
+            cells = (_number(getattr(quality, name), 4) for name in measures)
+            rows.append([model, split, *cells])
+    return _table(rows)
+
+
+def _group_table(title: str, groups: Mapping[str, Quality]) -> str:
+    rows = [[title, "flights", "delayed", "predicted", "ROC AUC", "Brier score", "F1"]]
+    for value, quality in groups.items():
+        rows.append(
+            [
+                value,
+                f"{quality.flights:,}",
+                f"{quality.delay_rate:.1%}",
+                f"{quality.mean_probability:.1%}",
+                _interval(quality.roc_auc),
+                _interval(quality.brier),
+                _interval(quality.f1),
+            ]
+        )
+    return _table(rows)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns under each other, the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:])]
+        lines.append("  ".join(cells).rstrip())
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _number(estimate: Estimate, decimals: int = 3) -> str:
+    return "-" if estimate.value is None else f"{estimate.value:.{decimals}f}"
+
+
+def _interval(estimate: Estimate, decimals: int = 3) -> str:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "-"
+    return (
+        f"{estimate.value:.{decimals}f} "
+        f"({estimate.low:.{decimals}f} to {estimate.high:.{decimals}f})"
+    )
