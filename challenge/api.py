@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from challenge.errors import FlightProphetError
 from challenge.model import DelayModel
 from challenge.serving import health, predict
+from challenge.serving.service import Service
 from challenge.serving.settings import Settings
 
 
@@ -22,11 +23,14 @@ def create_app(model_filepath: str | os.PathLike[str]) -> FastAPI:
         ModelFileError: the model cannot be read; nothing is served without one.
     """
     model = DelayModel.load(Path(model_filepath))
-    service = FastAPI(
+    service = Service(
         title="flight-prophet",
         description="Will a flight leaving Santiago de Chile (SCL) be late?",
     )
+    endpoint = predict.PredictEndpoint(model, Settings())
     service.state.model = model
+    service.state.predict = endpoint
+    service.direct["POST", "/predict"] = endpoint
     service.include_router(health.router)
     service.include_router(predict.router)
     return service

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -74,3 +74,34 @@ class WorseModelError(FlightProphetError):
 
     def __init__(self, baseline: str | Path, comparison: object) -> None:
         super().__init__(f"the model is worse than {str(baseline)!r}: {comparison}")
+
+
+class FlightsFileError(FlightProphetError):
+    """A file of flights that cannot be read, answered or written.
+
+    Attributes:
+        path: the file.
+        problem: what is wrong, without the file's name.
+    """
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        self.path = Path(path)
+        self.problem = problem
+        super().__init__(f"{str(path)!r} {problem}")
+
+
+def describe_faults(
+    rows: int,
+    kinds: Mapping[tuple[str, str], int],
+    first: Iterable[tuple[int, Fault]],
+) -> str:
+    """How many rows are invalid, what is wrong with them, and with the first of them.
+
+    Args:
+        rows: how many are invalid.
+        kinds: how often each (field, type) of fault occurs.
+        first: (row, fault), rows as people count them.
+    """
+    counted = ", ".join(f"{field} {kind}: {n}" for (field, kind), n in kinds.items())
+    shown = "; ".join(f"row {row}: {fault}" for row, fault in first)
+    return f"{rows} invalid rows ({counted}); the first: {shown}"

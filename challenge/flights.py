@@ -8,9 +8,10 @@ them refuses the same values in the same words.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 AIRLINE: Final = "OPERA"
@@ -239,17 +240,19 @@ def _known(
     if code is not None:
         return code
     message = (
-        f"{shown(value)} is not {noun} that the model knows; {_hint(value, codes)}"
+        f"{shown(value)} is not {noun} that the model knows; "
+        f"{_hint(value[:INPUT_SHOWN], tuple(codes))}"
     )
     return Fault(field, "unknown_value", message, value)
 
 
-def _hint(value: str, known: Collection[str]) -> str:
+@lru_cache(maxsize=1024)
+def _hint(value: str, known: tuple[str, ...]) -> str:
     # Only a refused request pays for it.
     from difflib import get_close_matches
 
     by_folded = {name.casefold(): name for name in known}
-    close = get_close_matches(value[:INPUT_SHOWN].casefold(), by_folded, cutoff=0.6)
+    close = get_close_matches(value.casefold(), by_folded, cutoff=0.6)
     if close:
         return "nearest: " + ", ".join(repr(by_folded[name]) for name in close)
     if not known:

@@ -28,6 +28,7 @@ from challenge.flights import (
     month_mismatch,
     read_time,
 )
+from challenge.scan import whole_float
 
 TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 TIMES: Final = "datetime64[us]"
@@ -73,7 +74,7 @@ def code_flights(
     columns = [
         _code(data, AIRLINE, reader.airline, faults),
         _code(data, FLIGHT_TYPE, reader.flight_type, faults),
-        _code(data, MONTH, lambda value: reader.month(_whole(value)), faults),
+        _code(data, MONTH, lambda value: reader.month(whole_float(value)), faults),
         _code(data, DESTINATION, reader.destination, faults),
     ]
     scheduled = _read_times(data, SCHEDULED, faults)
@@ -180,13 +181,6 @@ def _month_mismatches(
         (row, month_mismatch(int(month[row]), data[SCHEDULED].iloc[row]))
         for row in rows
     ]
-
-
-def _whole(value: Any) -> Any:
-    """A column with gaps holds floats: 3.0 is the month 3."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 def _label(field: str, value: Any) -> int | Fault:

@@ -15,6 +15,7 @@ from challenge import artifact
 from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
 from challenge.features import FEATURE_SETS, FeatureSet
 from challenge.flights import MONTHS, SCL_2017, Flight, FlightReader, Vocabulary
+from challenge.lookup import CellLookup
 from challenge.table import MAX_CELLS, Grid, ProbabilityTable
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class DelayModel:
         self.vocabulary = vocabulary
         self.reader = FlightReader(vocabulary)
         self.grid = Grid(vocabulary, self.features.fields)
+        self.lookup = CellLookup(self.grid, vocabulary)
         self.table: ProbabilityTable | None = None
         self.card: artifact.ModelCard | None = None
         self.fingerprint: str | None = None
@@ -223,11 +225,15 @@ class DelayModel:
         Raises:
             NotFittedError: the model is not fitted.
         """
+        return self.probabilities_of_cells(list(map(self.grid.cell, flights)))
+
+    def probabilities_of_cells(self, cells: Sequence[int]) -> list[float]:
+        """The same for flights as the numbers that `grid` gives them."""
         if self.table is not None:
-            return self.table.lookup(flights)
+            return self.table.lookup(cells)
         import numpy as np
 
-        codes = np.array(flights, dtype=np.int16).reshape(-1, len(Flight._fields))
+        codes = self.grid.codes(np.array(cells, dtype=np.int64))
         return list(map(float, self.probabilities_of(codes)))
 
     def decide(self, probabilities: Sequence[float]) -> list[int]:

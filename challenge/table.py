@@ -34,22 +34,27 @@ class Grid:
             len(vocabulary.destinations) + 1 if "destination" in fields else 1,
             HOURS * WEEKDAYS + 1 if "hour" in fields else 1,
         )
-        self._uses_destination = "destination" in fields
-        self._uses_time = "hour" in fields
         airlines, flight_types, months, destinations, times = self.sizes
         self.cells = airlines * flight_types * months * destinations * times
+        # What one step along an axis is worth; 0 along one that has no second entry.
+        self.month_stride = destinations * times
+        self.flight_type_stride = months * self.month_stride
+        self.airline_stride = flight_types * self.flight_type_stride
+        self.destination_stride = times if destinations > 1 else 0
+        self.time_stride = 1 if times > 1 else 0
 
     def cell(self, flight: Flight) -> int:
         """The number of a flight."""
-        _, flight_types, months, destinations, times = self.sizes
-        cell = (flight.airline * flight_types + flight.flight_type) * months
-        cell = (cell + flight.month) * destinations
-        if self._uses_destination:
-            cell += flight.destination + 1
-        cell *= times
-        if self._uses_time and flight.hour != NOT_GIVEN:
-            cell += flight.weekday * HOURS + flight.hour + 1
-        return cell
+        time = 0
+        if flight.hour != NOT_GIVEN:
+            time = flight.weekday * HOURS + flight.hour + 1
+        return (
+            flight.airline * self.airline_stride
+            + flight.flight_type * self.flight_type_stride
+            + flight.month * self.month_stride
+            + (flight.destination + 1) * self.destination_stride
+            + time * self.time_stride
+        )
 
     def codes(self, cells: NDArray[np.int64]) -> NDArray[np.int16]:
         """The flights with these numbers, as codes of shape (cells, 6)."""
@@ -99,8 +104,6 @@ class ProbabilityTable:
     def to_bytes(self) -> bytes:
         return self.probabilities.tobytes()
 
-    def lookup(self, flights: Iterable[Flight]) -> list[float]:
-        """The probability of a delay of each flight."""
-        cell = self.grid.cell
-        probabilities = self.probabilities
-        return [probabilities[cell(flight)] for flight in flights]
+    def lookup(self, cells: Iterable[int]) -> list[float]:
+        """The probability of a delay in each cell."""
+        return list(map(self.probabilities.__getitem__, cells))

@@ -1,54 +1,45 @@
 """POST /predict: flights in, decisions out.
 
-A request without a fault is decoded in one pass. One with a fault is read again value
-by value, to list every fault that it has.
+The route is FastAPI's, with its documentation. `PredictEndpoint` answers it below
+FastAPI's own machinery, which would cost several times the answer.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
-from challenge.flights import (
-    INPUT_SHOWN,
-    OPTIONAL_FIELDS,
-    REQUIRED_FIELDS,
-    Fault,
-    Flight,
-    FlightReader,
-    shown,
-)
+from challenge.flights import REQUIRED_FIELDS, shown
+from challenge.model import DelayModel
+from challenge.serving.body import FLIGHTS, FlightsReader
+from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
+from challenge.serving.settings import Settings
 
 router = APIRouter(tags=["predict"])
 
-FLIGHTS: Final = "flights"
-FLIGHT_FIELDS: Final = frozenset(REQUIRED_FIELDS + OPTIONAL_FIELDS)
+JSON: Final = b"application/json"
+PROBABILITY_DECIMALS: Final = 6
+AT_ONCE: Final = 5_000
+ANSWERS: Final = (b'{"predict":[0]}', b'{"predict":[1]}')
 
 
 class PredictedFlights(BaseModel):
-    """1 for a flight that will be late, else 0, in the order of the flights."""
+    """1 for a flight that will be late, else 0, in the order of the flights.
+
+    `probability` is that of a delay, 0 to 1, and is there when details are asked for.
+    """
 
     predict: list[int]
+    probability: list[float] | None = None
 
     model_config = {"json_schema_extra": {"examples": [{"predict": [0]}]}}
-
-
-class RequestFault(BaseModel):
-    """One thing that is wrong with a request: where, what, and what would be right."""
-
-    loc: list[str | int]
-    type: str
-    msg: str
-    input: Any = None
-
-
-class RequestFaults(BaseModel):
-    """Everything that is wrong with a request."""
-
-    detail: list[RequestFault]
 
 
 _FLIGHT_SCHEMA: Final = {
@@ -113,99 +104,124 @@ _BODY: Final = {
 }
 
 
+class PredictEndpoint:
+    """Answers POST /predict with a model, as an ASGI application.
+
+    Args:
+        model: the model to ask.
+        settings: the limits.
+    """
+
+    def __init__(self, model: DelayModel, settings: Settings) -> None:
+        self.model = model
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, body = await self.answer(scope, receive)
+        headers = [
+            (b"content-type", JSON),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        """The status and the body of the answer to a request."""
+        model = self.model
+        try:
+            _check_media_type(scope)
+            details = scope["query_string"] and _details(scope["query_string"])
+            reader = FlightsReader(
+                model, self.settings.max_flights, self.settings.max_body_bytes
+            )
+            cells = await reader.read(receive)
+        except RefusedRequest as refused:
+            return refused.status, b'{"detail":%b}' % await _encode(refused.faults)
+        if len(cells) == 1 and not details and model.table is not None:
+            return 200, ANSWERS[model.table.probabilities[cells[0]] > model.threshold]
+        probabilities: list[float] = []
+        for start in range(0, len(cells), AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            probabilities += await _probabilities(model, cells[start : start + AT_ONCE])
+        answer = b'{"predict":%b' % await _encode(probabilities, model.decide)
+        if details:
+            answer += b',"probability":%b' % await _encode(probabilities, _rounded)
+        return 200, answer + b"}"
+
+
+async def _probabilities(model: DelayModel, cells: list[int]) -> list[float]:
+    if model.table is None:
+        # Its classifier takes its time.
+        return await asyncio.to_thread(model.probabilities_of_cells, cells)
+    return model.probabilities_of_cells(cells)
+
+
+async def _encode(
+    items: Sequence[Any],
+    convert: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+) -> bytes:
+    """A JSON list of the items, converted; other requests have their turn meanwhile."""
+    parts = []
+    for start in range(0, len(items), AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        part = items[start : start + AT_ONCE]
+        parts.append(msgspec.json.encode(convert(part) if convert else part)[1:-1])
+    return b"[%b]" % b",".join(parts)
+
+
+def _rounded(probabilities: Sequence[float]) -> list[float]:
+    return [round(probability, PROBABILITY_DECIMALS) for probability in probabilities]
+
+
+def _check_media_type(scope: Scope) -> None:
+    given = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            given = value
+            break
+    if given == JSON or given.partition(b";")[0].strip().lower() == JSON:
+        return
+    shown_type = shown(given.decode("latin-1"))
+    message = f"the media type {shown_type} is not application/json"
+    raise RefusedRequest(415, request_fault([], "media_type", message))
+
+
+def _details(query: bytes) -> bool:
+    """Whether the query asks for details.
+
+    Raises:
+        RefusedRequest: it asks neither for them nor against them.
+    """
+    given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    asked = given.get("details", ["false"])[-1]
+    if asked not in ("true", "false"):
+        message = f"{shown(asked)} is neither 'true' nor 'false'"
+        fault = request_fault(["details"], "bool_type", message, asked)
+        raise RefusedRequest(400, fault)
+    return asked == "true"
+
+
 @router.post(
     "/predict",
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={
+        "requestBody": _BODY,
+        "parameters": [
+            {
+                "name": "details",
+                "in": "query",
+                "description": "Also answer with the probabilities",
+                "schema": {"type": "boolean", "default": False},
+            }
+        ],
+    },
     response_model=PredictedFlights,
-    responses={400: {"model": RequestFaults}, 415: {"model": RequestFaults}},
+    responses={status: {"model": DescribedFaults} for status in (400, 413, 415)},
 )
 async def predict(request: Request) -> Response:
     """Tell for each flight whether it will leave more than 15 minutes late."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if media_type.lower() != "application/json":
-        message = f"the media type {shown(media_type)} is not application/json"
-        return _refusal([_fault([], "media_type", message)], status=415)
-    model = request.app.state.model
-    flights, faults = read_request(await request.body(), model.reader)
-    if faults:
-        return _refusal(faults, status=400)
-    decisions = model.decide(model.probabilities(flights))
-    return _json({"predict": decisions}, status=200)
-
-
-def read_request(
-    body: bytes, reader: FlightReader
-) -> tuple[list[Flight], list[RequestFault]]:
-    """The flights of a request, or everything that is wrong with it."""
-    try:
-        request = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return [], [_fault([], "json_invalid", f"the body is not JSON: {error}")]
-    except RecursionError:
-        return [], [_fault([], "json_invalid", "the body is nested too deeply")]
-    if not isinstance(request, dict):
-        message = f'{shown(request)} is not an object like {{"flights": [...]}}'
-        return [], [_fault([], "object_type", message, request)]
-    faults = [
-        _fault([name], "extra_forbidden", "is not a field of a request", value)
-        for name, value in request.items()
-        if name != FLIGHTS
-    ]
-    if FLIGHTS not in request:
-        return [], [*faults, _fault([FLIGHTS], "missing", "is required")]
-    listed = request[FLIGHTS]
-    if not isinstance(listed, list):
-        message = f"{shown(listed)} is not a list of flights"
-        return [], [*faults, _fault([FLIGHTS], "list_type", message, listed)]
-    if not listed:
-        message = "holds no flight; give at least one"
-        return [], [*faults, _fault([FLIGHTS], "too_short", message, listed)]
-    flights = []
-    for position, item in enumerate(listed):
-        outcome = _read_flight(item, reader)
-        if isinstance(outcome, Flight):
-            flights.append(outcome)
-        else:
-            faults += [_located(position, fault) for fault in outcome]
-    return flights, faults
-
-
-def _read_flight(item: object, reader: FlightReader) -> Flight | list[Fault]:
-    if not isinstance(item, dict):
-        return [Fault("", "object_type", f"{shown(item)} is not a flight", item)]
-    extra = [
-        Fault(name, "extra_forbidden", "is not a field of a flight", value)
-        for name, value in item.items()
-        if name not in FLIGHT_FIELDS
-    ]
-    if not extra:
-        return reader.read(item)
-    known = {name: value for name, value in item.items() if name in FLIGHT_FIELDS}
-    outcome = reader.read(known)
-    return extra if isinstance(outcome, Flight) else outcome + extra
-
-
-def _located(position: int, fault: Fault) -> RequestFault:
-    field = [fault.field] if fault.field else []
-    loc = [FLIGHTS, position, *field]
-    return _fault(loc, fault.type, fault.message, fault.input)
-
-
-def _fault(
-    loc: list[Any], kind: str, message: str, given: object = None
-) -> RequestFault:
-    loc = [name[:INPUT_SHOWN] if isinstance(name, str) else name for name in loc]
-    if isinstance(given, str):
-        given = given[:INPUT_SHOWN]
-    elif isinstance(given, dict | list) or len(repr(given)) > INPUT_SHOWN:
-        given = shown(given)
-    return RequestFault(loc=loc, type=kind, msg=message, input=given)
-
-
-def _refusal(faults: list[RequestFault], status: int) -> Response:
-    detail = [fault.model_dump() for fault in faults]
-    return _json({"detail": detail}, status)
-
-
-def _json(answer: object, status: int) -> Response:
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+    endpoint: PredictEndpoint = request.app.state.predict
+    status, body = await endpoint.answer(request.scope, request.receive)
+    return Response(body, status, media_type="application/json")

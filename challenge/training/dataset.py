@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from challenge.counts import Counts
-from challenge.errors import FAULTS_SHOWN, TrainingDataError
+from challenge.errors import (
+    FAULTS_SHOWN,
+    FlightsFileError,
+    TrainingDataError,
+    describe_faults,
+)
 from challenge.flights import (
     AIRLINE,
     DELAY,
@@ -31,6 +35,7 @@ from challenge.flights import (
     Vocabulary,
 )
 from challenge.frames import TIME_FORMAT, Faults, code_flights
+from challenge.scan import open_flights, reading, whole_number
 
 COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
 
@@ -111,7 +116,7 @@ def read_dataset(
     faults = coded.faults
     if faults:
         if not skip_invalid:
-            problem = describe_faults(faults, first_row)
+            problem = refused_rows(faults, first_row)
             raise TrainingDataError(f"{str(path)!r}: {problem}")
         data = data.drop(index=[row for row, _ in faults]).reset_index(drop=True)
         known = vocabulary or _vocabulary(data)
@@ -131,18 +136,15 @@ def read_dataset(
     )
 
 
-def describe_faults(faults: Faults, first_row: int) -> str:
+def refused_rows(dataset_faults: Faults, first_row: int) -> str:
     """Every fault counted by its field and kind, and the first few with their rows."""
-    kinds: dict[tuple[str, str], int] = {}
-    for _, fault in faults:
-        kind = (fault.field, fault.type)
-        kinds[kind] = kinds.get(kind, 0) + 1
-    counted = ", ".join(f"{field} {kind}: {n}" for (field, kind), n in kinds.items())
-    first = "; ".join(
-        f"row {row + first_row}: {fault}" for row, fault in faults[:FAULTS_SHOWN]
+    return describe_faults(
+        rows=len({row for row, _ in dataset_faults}),
+        kinds=Counter((fault.field, fault.type) for _, fault in dataset_faults),
+        first=[
+            (row + first_row, fault) for row, fault in dataset_faults[:FAULTS_SHOWN]
+        ],
     )
-    rows = len({row for row, _ in faults})
-    return f"{rows} invalid rows ({counted}); the first: {first}"
 
 
 def _vocabulary(data: pd.DataFrame) -> Vocabulary:
@@ -160,55 +162,19 @@ def _vocabulary(data: pd.DataFrame) -> Vocabulary:
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise TrainingDataError(f"{str(path)!r} does not exist or is not a file")
     try:
-        with duckdb.connect() as connection:
-            relation = _relation(connection, path)
+        with reading(path), duckdb.connect() as connection:
+            relation = open_flights(connection, path)
             present = [name for name in relation.columns if name in COLUMNS]
             # Without any there is still a frame, for what it lacks to be told.
             names = present or relation.columns
             data: pd.DataFrame = relation.select(
                 *(duckdb.ColumnExpression(name) for name in names)
             ).df()
-    except (duckdb.Error, OSError, EOFError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TrainingDataError(f"{str(path)!r} cannot be read: {reason}") from error
+    except FlightsFileError as error:
+        raise TrainingDataError(str(error)) from error
     if path.suffix != ".parquet":
         for field in (MONTH, DELAY):
             if field in data.columns:
-                data[field] = data[field].map(_number)
+                data[field] = data[field].map(whole_number)
     return data
-
-
-def _relation(
-    connection: duckdb.DuckDBPyConnection, path: Path
-) -> duckdb.DuckDBPyRelation:
-    if path.suffix == ".parquet":
-        return connection.read_parquet(str(path))
-    if not path.name.endswith((".csv", ".csv.gz")):
-        raise TrainingDataError(
-            f"{str(path)!r} is not a .csv, .csv.gz or .parquet file"
-        )
-    # The dialect is given: cities hold quoted commas, which sniffers guess wrong.
-    return connection.sql(
-        "SELECT * FROM read_csv(?, auto_detect=false, header=true, delim=',', "
-        "quote='\"', escape='\"', columns=?)",
-        params=[str(path), dict.fromkeys(_csv_header(path), "VARCHAR")],
-    )
-
-
-def _csv_header(path: Path) -> list[str]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
-        header = next(csv.reader(stream), [])
-    if not header:
-        raise TrainingDataError(f"{str(path)!r} is empty")
-    return header
-
-
-def _number(text: object) -> object:
-    """In a CSV everything is text; what is not digits is for the rules to refuse."""
-    if isinstance(text, str) and text.isascii() and text.isdecimal():
-        return int(text)
-    return text

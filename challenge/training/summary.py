@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from challenge.training.dataset import Dataset, describe_faults
+from challenge.training.dataset import Dataset, refused_rows
 from challenge.training.evaluation import Evaluation
 from challenge.training.quality import Estimate, Quality
 from challenge.training.train import Training
@@ -96,7 +96,7 @@ def _dataset_lines(dataset: Dataset) -> Iterable[str]:
     yield f"read       {dataset.rows:,} rows of {dataset.name}"
     refused = "none"
     if dataset.faults:
-        refused = describe_faults(dataset.faults, dataset.first_row)
+        refused = refused_rows(dataset.faults, dataset.first_row)
     yield f"refused    {refused}"
     if dataset.period is not None:
         yield f"period     {' to '.join(dataset.period)}"

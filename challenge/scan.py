@@ -1,0 +1,258 @@
+"""The rows of a file of flights as cells of a model's grid.
+
+DuckDB reads the file and numbers every row that is certainly valid, in SQL; of any
+other, `FlightReader` decides, the one authority on what is wrong with a flight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from challenge.errors import FlightsFileError, MissingColumnsError
+from challenge.flights import (
+    AIRLINE,
+    DEPARTED,
+    DESTINATION,
+    FLIGHT_TYPE,
+    MONTH,
+    MONTHS,
+    OPTIONAL_FIELDS,
+    REQUIRED_FIELDS,
+    SCHEDULED,
+    TIME_PATTERN,
+    Fault,
+    Flight,
+)
+from challenge.model import DelayModel
+
+if TYPE_CHECKING:
+    import duckdb
+
+SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
+ENGINE_MEMORY: Final = "256MB"
+UNCERTAIN: Final = -1
+
+_FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED)
+_WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+
+
+class FlightsScan:
+    """The rows of a .csv, .csv.gz or .parquet file, to be asked of a model.
+
+    Args:
+        connection: from `engine`, with the same model.
+        model: whose grid numbers the flights.
+        path: the file.
+
+    Attributes:
+        columns: the names of the file's columns.
+        first_row: what people call its first row: 2 in a CSV, under the header.
+
+    Raises:
+        MissingColumnsError: a column that is needed is not there.
+        FlightsFileError: the file cannot be read.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, model: DelayModel, path: Path
+    ) -> None:
+        self.connection = connection
+        self.model = model
+        self.path = path
+        self.first_row = 1 if path.suffix == ".parquet" else 2
+        with reading(path):
+            relation = open_flights(connection, path)
+            self.columns = relation.columns
+            self._types = dict(zip(relation.columns, map(str, relation.types)))
+        missing = [name for name in REQUIRED_FIELDS if name not in self.columns]
+        if missing:
+            raise MissingColumnsError(missing, self.columns)
+
+    def cells(self) -> Iterator[list[int]]:
+        """The cell of each row, in batches; UNCERTAIN where `judge` must decide."""
+        import nanoarrow
+
+        with reading(self.path):
+            rows = self._query(f"SELECT coalesce(cell, {UNCERTAIN})::INTEGER AS cell")
+            for batch in nanoarrow.ArrayStream(rows):
+                column = batch.child(0)
+                values = memoryview(column.buffers[1]).cast("B").cast("i")
+                yield values[column.offset : column.offset + len(column)].tolist()
+
+    def uncertain_rows(self) -> Iterator[dict[str, object]]:
+        """The fields of the rows without a certain cell, in their order."""
+        names = [name for name in _FIELDS if name in self.columns]
+        with reading(self.path):
+            chosen = ", ".join(f'"{name}"' for name in names)
+            rows = self._query(f"SELECT {chosen}", "WHERE cell IS NULL")
+            while values := rows.fetchmany(1_000):
+                yield from (dict(zip(names, row)) for row in values)
+
+    def judge(self, row: Mapping[str, object]) -> int | list[Fault]:
+        """The cell of a row, or all that is wrong with it."""
+        flight = {name: row.get(name) for name in _FIELDS}
+        month = flight[MONTH]
+        if self._types[MONTH] in ("FLOAT", "DOUBLE"):
+            flight[MONTH] = whole_float(month)
+        elif self.path.suffix != ".parquet":
+            flight[MONTH] = whole_number(month)
+        outcome = self.model.reader.read(flight)
+        if isinstance(outcome, Flight):
+            return self.model.grid.cell(outcome)
+        return outcome
+
+    def _query(self, select: str, where: str = "") -> Any:
+        """Rows with their `cell`, which is NULL unless a row is certainly valid.
+
+        Each query has a connection of its own, so that they can be read side by side.
+        """
+        grid = self.model.grid
+        scheduled = f'"{SCHEDULED}"' if SCHEDULED in self.columns else "NULL"
+        cell = (
+            f"airline_ * {grid.airline_stride} + type_ * {grid.flight_type_stride}"
+            f" + (month_ - 1) * {grid.month_stride}"
+            f" + destination_ * {grid.destination_stride}"
+            f" + CASE WHEN {scheduled} IS NULL OR {scheduled}::VARCHAR = '' THEN 0"
+            f" WHEN month(time_) = month_ THEN {grid.time_stride}"
+            " * ((isodow(time_) - 1) * 24 + hour(time_) + 1) END"
+        )
+        coded = (
+            f"{self._code(AIRLINE, 'airline')} AS airline_, "
+            f"{self._code(FLIGHT_TYPE, 'flight_type')} AS type_, "
+            f"{self._month()} AS month_, "
+            f"{self._destination()} AS destination_, "
+            f"{self._time()} AS time_"
+        )
+        relation = open_flights(self.connection.cursor(), self.path)
+        return relation.query(
+            "flights",
+            f"{select} FROM (SELECT *, {cell} AS cell FROM "
+            f"(SELECT *, {coded} FROM flights)) {where}",
+        )
+
+    def _code(self, name: str, enum: str) -> str:
+        if self._types[name] != "VARCHAR":
+            return "NULL::INTEGER"
+        return f'enum_code(TRY_CAST("{name}" AS {enum}))::INTEGER'
+
+    def _month(self) -> str:
+        if self._types[MONTH] in _WHOLE_TYPES:
+            month = f'TRY_CAST("{MONTH}" AS INTEGER)'
+            return f"CASE WHEN {month} BETWEEN 1 AND 12 THEN {month} END"
+        # In a CSV a month is a text; in Parquet a text is no month.
+        if self.path.suffix == ".parquet":
+            return "NULL::INTEGER"
+        return f"({self._code(MONTH, 'month_text')} + 1)"
+
+    def _destination(self) -> str:
+        if DESTINATION not in self.columns:
+            return "0"
+        absent = f'"{DESTINATION}" IS NULL OR "{DESTINATION}"::VARCHAR = \'\''
+        code = self._code(DESTINATION, "destination")
+        return f"CASE WHEN {absent} THEN 0 ELSE {code} + 1 END"
+
+    def _time(self) -> str:
+        if SCHEDULED not in self.columns:
+            return "NULL::TIMESTAMP"
+        name, kind = f'"{SCHEDULED}"', self._types[SCHEDULED]
+        if kind == "VARCHAR":
+            form = f"regexp_full_match({name}, {sql_text(TIME_PATTERN)})"
+            return f"CASE WHEN {form} THEN TRY_CAST({name} AS TIMESTAMP) END"
+        if kind.startswith("TIMESTAMP") and "ZONE" not in kind:
+            return name
+        return "NULL::TIMESTAMP"
+
+
+@contextlib.contextmanager
+def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that knows the model's vocabulary and spills what is too large."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings: dict[str, Any] = {
+            "memory_limit": ENGINE_MEMORY,
+            "temp_directory": folder,
+        }
+        with duckdb.connect(config=settings) as connection:
+            for name, values in (
+                ("airline", model.vocabulary.airlines),
+                ("flight_type", model.vocabulary.flight_types),
+                ("destination", model.vocabulary.destinations),
+                ("month_text", tuple(map(str, MONTHS))),
+            ):
+                texts = ", ".join(map(sql_text, values)) or "''"
+                connection.execute(f"CREATE TYPE {name} AS ENUM ({texts})")
+            yield connection
+
+
+def open_flights(
+    connection: duckdb.DuckDBPyConnection, path: Path
+) -> duckdb.DuckDBPyRelation:
+    """The rows of a .csv, .csv.gz or .parquet file; in a CSV all columns are texts."""
+    if path.suffix == ".parquet":
+        return connection.read_parquet(str(path))
+    # The dialect is given: cities hold quoted commas, which sniffers guess wrong.
+    return connection.sql(
+        "SELECT * FROM read_csv(?, auto_detect=false, header=true, delim=',', "
+        "quote='\"', escape='\"', columns=?)",
+        params=[str(path), dict.fromkeys(csv_header(path), "VARCHAR")],
+    )
+
+
+def csv_header(path: Path) -> list[str]:
+    """The names of a CSV file's columns.
+
+    Raises:
+        FlightsFileError: the file is empty.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+        header = next(csv.reader(stream), [])
+    if not header:
+        raise FlightsFileError(path, "is empty")
+    return header
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong in here is told as a fault of the file.
+
+    Raises:
+        FlightsFileError: the file is of another kind, missing, or cannot be read.
+    """
+    import duckdb
+
+    if not path.name.endswith(SUFFIXES):
+        raise FlightsFileError(path, "is not a .csv, .csv.gz or .parquet file")
+    if not path.is_file():
+        raise FlightsFileError(path, "does not exist or is not a file")
+    try:
+        yield
+    except (duckdb.Error, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise FlightsFileError(path, f"cannot be read: {reason}") from error
+
+
+def whole_number(text: object) -> object:
+    """In a CSV everything is text; what is not digits is for the rules to refuse."""
+    if isinstance(text, str) and text.isascii() and text.isdecimal():
+        return int(text)
+    return text
+
+
+def whole_float(value: object) -> object:
+    """A column with gaps holds floats: 3.0 is the month 3."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def sql_text(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"

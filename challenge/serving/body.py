@@ -1,0 +1,244 @@
+"""The flights of a JSON body, read while it arrives.
+
+A small body is decoded in one pass: straight into cells if nothing is wrong, value by
+value if something is, to tell everything that is. A large one is cut between flights
+into slices, each read like that, and other requests have their turn in between.
+
+Cutting is safe: a slice that decodes as a list of flights ends where a flight ends, as
+JSON has one reading from the start. Where a slice does not, the rest of the body is
+left in one piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from challenge.flights import OPTIONAL_FIELDS, REQUIRED_FIELDS, Fault, Flight, shown
+from challenge.model import DelayModel
+from challenge.serving.faults import RefusedRequest, RequestFault, request_fault
+
+FLIGHTS: Final = "flights"
+FLIGHT_FIELDS: Final = frozenset(REQUIRED_FIELDS + OPTIONAL_FIELDS)
+SLICE_BYTES: Final = 65_536
+TURN_SECONDS: Final = 0.002
+
+_OPENING: Final = re.compile(rb'\s*\{\s*"flights"\s*:\s*\[')
+_BETWEEN_FLIGHTS: Final = re.compile(rb"\}\s*(,)\s*\{")
+
+Receive = Callable[[], Awaitable[Any]]
+
+
+class _Flight(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    airline: str = msgspec.field(name="OPERA")
+    flight_type: str = msgspec.field(name="TIPOVUELO")
+    month: int = msgspec.field(name="MES")
+    destination: str | None = msgspec.field(name="SIGLADES", default=None)
+    scheduled: str | None = msgspec.field(name="Fecha-I", default=None)
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    flights: list[_Flight]
+
+
+_decode_body: Final = msgspec.json.Decoder(_Body).decode
+_decode_flights: Final = msgspec.json.Decoder(list[_Flight]).decode
+
+
+class FlightsReader:
+    """Reads the flights of one request.
+
+    Attributes:
+        cells: the numbers of the flights in the model's grid.
+    """
+
+    def __init__(self, model: DelayModel, max_flights: int, max_bytes: int) -> None:
+        self.cells: list[int] = []
+        self._model = model
+        self._max_flights = max_flights
+        self._max_bytes = max_bytes
+        self._faults: list[RequestFault] = []
+        self._flights = 0
+        self._consumed = 0
+        self._rest = b""
+        self._cuttable = True
+
+    async def read(self, receive: Receive) -> list[int]:
+        """The cells of all flights of a request.
+
+        Raises:
+            RefusedRequest: it is too large, or something is wrong with it.
+        """
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RefusedRequest(499)
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False)
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise RefusedRequest(413, _too_large(self._max_bytes))
+            self._rest = self._rest + chunk if self._rest else chunk
+            while self._cuttable and len(self._rest) > SLICE_BYTES:
+                if not await self._read_slice():
+                    break
+        await self._read_rest()
+        if self._faults:
+            raise RefusedRequest(400, *self._faults)
+        return self.cells
+
+    async def _read_slice(self) -> bool:
+        """Read the flights at the start of the rest; False if it cannot be cut yet."""
+        start = 0
+        if not self._consumed:
+            opening = _OPENING.match(self._rest)
+            if opening is None:
+                self._cuttable = False
+                return False
+            start = opening.end()
+        cut = _BETWEEN_FLIGHTS.search(self._rest, SLICE_BYTES - SLICE_BYTES // 8)
+        if cut is None:
+            return False
+        text = b"[" + self._rest[start : cut.start(1)] + b"]"
+        try:
+            await self._read_flights(text)
+        except msgspec.DecodeError:
+            self._cuttable = False
+            return False
+        self._consumed += cut.end(1)
+        self._rest = self._rest[cut.end(1) :]
+        await asyncio.sleep(0)
+        return True
+
+    async def _read_flights(self, text: bytes) -> None:
+        try:
+            self._add(_decode_flights(text))
+        except (msgspec.ValidationError, KeyError, ValueError):
+            await self._read_values(msgspec.json.decode(text))
+
+    async def _read_rest(self) -> None:
+        text = self._rest
+        if self._consumed:
+            text = b'{"flights":[' + text
+        try:
+            self._add(_decode_body(text).flights)
+            if self._flights:
+                return
+        except (msgspec.DecodeError, KeyError, ValueError, RecursionError):
+            pass
+        await self._read_whole(text)
+
+    def _add(self, flights: list[_Flight]) -> None:
+        """Look the flights up, or raise KeyError or ValueError and add none of them."""
+        lookup = self._model.lookup
+        airlines, flight_types = lookup.airlines, lookup.flight_types
+        months, destinations, time_of = lookup.months, lookup.destinations, lookup.time
+        cells = [
+            airlines[flight.airline]
+            + flight_types[flight.flight_type]
+            + months[flight.month]
+            + destinations[flight.destination]
+            + (time_of(flight.scheduled, flight.month) if flight.scheduled else 0)
+            for flight in flights
+        ]
+        self._count(len(cells))
+        self.cells += cells
+
+    async def _read_whole(self, text: bytes) -> None:
+        """Everything that is wrong with a body, or its flights if nothing is."""
+        try:
+            body = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"the body is not JSON: {self._located(error)}"
+            raise RefusedRequest(
+                400, request_fault([], "json_invalid", message)
+            ) from None
+        except RecursionError:
+            message = "the body is nested too deeply"
+            raise RefusedRequest(
+                400, request_fault([], "json_invalid", message)
+            ) from None
+        if not isinstance(body, dict):
+            message = f'{shown(body)} is not an object like {{"flights": [...]}}'
+            raise RefusedRequest(400, request_fault([], "object_type", message, body))
+        self._faults += [
+            request_fault(
+                [name], "extra_forbidden", "is not a field of a request", value
+            )
+            for name, value in body.items()
+            if name != FLIGHTS
+        ]
+        if FLIGHTS not in body:
+            self._faults.append(request_fault([FLIGHTS], "missing", "is required"))
+            return
+        listed = body[FLIGHTS]
+        if not isinstance(listed, list):
+            message = f"{shown(listed)} is not a list of flights"
+            fault = request_fault([FLIGHTS], "list_type", message, listed)
+            self._faults.append(fault)
+        elif not listed and not self._flights:
+            message = "holds no flight; give at least one"
+            fault = request_fault([FLIGHTS], "too_short", message, listed)
+            self._faults.append(fault)
+        else:
+            await self._read_values(listed)
+
+    async def _read_values(self, items: list[object]) -> None:
+        first = self._flights
+        self._count(len(items))
+        turn_ends = time.perf_counter() + TURN_SECONDS
+        for position, item in enumerate(items, start=first):
+            outcome = self._read_value(item)
+            if isinstance(outcome, Flight):
+                self.cells.append(self._model.grid.cell(outcome))
+            else:
+                self._faults += [_located(position, fault) for fault in outcome]
+            if time.perf_counter() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.perf_counter() + TURN_SECONDS
+
+    def _read_value(self, item: object) -> Flight | list[Fault]:
+        if not isinstance(item, dict):
+            return [Fault("", "object_type", f"{shown(item)} is not a flight", item)]
+        extra = [
+            Fault(name, "extra_forbidden", "is not a field of a flight", value)
+            for name, value in item.items()
+            if name not in FLIGHT_FIELDS
+        ]
+        reader = self._model.reader
+        if not extra:
+            return reader.read(item)
+        known = {name: value for name, value in item.items() if name in FLIGHT_FIELDS}
+        outcome = reader.read(known)
+        return extra if isinstance(outcome, Flight) else outcome + extra
+
+    def _count(self, flights: int) -> None:
+        self._flights += flights
+        if self._flights > self._max_flights:
+            message = f"holds more than {self._max_flights:,} flights; ask in parts"
+            raise RefusedRequest(413, request_fault([FLIGHTS], "too_long", message))
+
+    def _located(self, error: Exception) -> str:
+        """The decoder's message, its position counted from the start of the body."""
+        moved = self._consumed - len('{"flights":[') if self._consumed else 0
+        return re.sub(
+            r"\(byte (\d+)\)",
+            lambda match: f"(byte {int(match[1]) + moved})",
+            str(error),
+        )
+
+
+def _located(position: int, fault: Fault) -> RequestFault:
+    field = [fault.field] if fault.field else []
+    loc = [FLIGHTS, position, *field]
+    return request_fault(loc, fault.type, fault.message, fault.input)
+
+
+def _too_large(limit: int) -> RequestFault:
+    return request_fault([], "too_large", f"the body is over {limit:,} bytes")

@@ -1,0 +1,60 @@
+"""What is wrong with a request, as the answer tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+
+from challenge.flights import INPUT_SHOWN, shown
+
+
+class RequestFault(msgspec.Struct):
+    """One thing that is wrong with a request: where, what, and what would be right."""
+
+    loc: list[str | int]
+    type: str
+    msg: str
+    input: Any = None
+
+
+class DescribedFault(BaseModel):
+    """One thing that is wrong with a request: where, what, and what would be right."""
+
+    loc: list[str | int]
+    type: str
+    msg: str
+    input: Any = None
+
+
+class DescribedFaults(BaseModel):
+    """Everything that is wrong with a request."""
+
+    detail: list[DescribedFault]
+
+
+class RefusedRequest(Exception):
+    """A request that gets no prediction.
+
+    Attributes:
+        status: the HTTP status.
+        faults: why.
+    """
+
+    def __init__(self, status: int, *faults: RequestFault) -> None:
+        self.status = status
+        self.faults = faults
+        super().__init__(f"{status}: {len(faults)} faults")
+
+
+def request_fault(
+    loc: list[Any], kind: str, message: str, given: object = None
+) -> RequestFault:
+    """A fault that shows of the caller's input no more than messages do."""
+    loc = [name[:INPUT_SHOWN] if isinstance(name, str) else name for name in loc]
+    if isinstance(given, str):
+        given = given[:INPUT_SHOWN]
+    elif isinstance(given, dict | list) or len(repr(given)) > INPUT_SHOWN:
+        given = shown(given)
+    return RequestFault(loc=loc, type=kind, msg=message, input=given)
