@@ -149,9 +149,14 @@ def compare_average_precision(
         average_precision(of_one) - average_precision(of_other)
         for of_one, of_other in pairs
     ]
-    of_one, of_other = (float(average_precision(c.whole())) for c in (one, other))
+    of_one, of_other = average_precision_of(answers), average_precision_of(others)
     difference = _estimate(of_one - of_other, np.concatenate(differences))
     return of_one, of_other, difference
+
+
+def average_precision_of(answers: Answers) -> float:
+    """The average precision of answers about flights of both classes."""
+    return float(average_precision(_Counted.of(answers).whole()))
 
 
 def roc_auc(counts: NDArray[np.int64]) -> NDArray[np.float64]:
