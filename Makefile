@@ -11,6 +11,7 @@ CLASSIFIER ?= xgboost
 TRAIN_OPTIONS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
+WORKERS ?= 1
 STRESS_URL ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
@@ -45,10 +46,10 @@ notebook: $(VENV)/.dev data/data.csv ## Run challenge/exploration.ipynb from top
 	$(BIN)/jupyter-nbconvert --execute --to notebook --inplace --log-level ERROR \
 		--ExecutePreprocessor.record_timing=False challenge/exploration.ipynb
 
-api-run: $(VENV)/.train ## Serve MODEL_OUTPUT on HOST and PORT; train it if missing
+api-run: $(VENV)/.train ## Serve MODEL_OUTPUT on HOST and PORT with WORKERS; train it if missing
 	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
-	MODEL_FILEPATH="$(MODEL_OUTPUT)" $(BIN)/uvicorn challenge.api:app \
-		--host $(HOST) --port $(PORT)
+	$(BIN)/flight-prophet serve "$(MODEL_OUTPUT)" \
+		--host $(HOST) --port $(PORT) --workers $(WORKERS)
 
 test: $(VENV)/.test data/data.csv ## Run all tests and measure their coverage
 	$(BIN)/pytest --cov --cov-report=term

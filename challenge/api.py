@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from challenge.errors import FlightProphetError
 from challenge.model import DelayModel
-from challenge.serving import health, predict
+from challenge.serving import files, health, predict
+from challenge.serving.faults import RefusedRequest, refusal
 from challenge.serving.service import Service
 from challenge.serving.settings import Settings
 
@@ -27,12 +28,16 @@ def create_app(model_filepath: str | os.PathLike[str]) -> FastAPI:
         title="flight-prophet",
         description="Will a flight leaving Santiago de Chile (SCL) be late?",
     )
-    endpoint = predict.PredictEndpoint(model, Settings())
+    settings = Settings()
+    endpoint = predict.PredictEndpoint(model, settings)
     service.state.model = model
+    service.state.settings = settings
     service.state.predict = endpoint
     service.direct["POST", "/predict"] = endpoint
     service.include_router(health.router)
     service.include_router(predict.router)
+    service.include_router(files.router)
+    service.add_exception_handler(RefusedRequest, refusal)
     return service
 
 

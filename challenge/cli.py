@@ -6,9 +6,10 @@ the command is called wrongly, 3 when a new model is worse than its baseline.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -100,6 +101,70 @@ def train(
 
 
 @app.command()
+def predict(
+    source: Annotated[
+        Path,
+        typer.Argument(help="Flights: a .csv, .csv.gz or .parquet file."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The same file with `probability` and `delay`, of the same kind. "
+            "Without it the delays are only counted."
+        ),
+    ] = None,
+    model: Annotated[
+        Path, typer.Option(envvar="MODEL_FILEPATH", help="The model's file.")
+    ] = Path("tmp/delay_model.pkl"),
+    invalid: Annotated[
+        Literal["stop", "keep"],
+        typer.Option(
+            help="What to do at invalid rows: stop, or keep them with empty answers "
+            "and what is wrong in a column `fault`."
+        ),
+    ] = "stop",
+) -> None:
+    """Answer a file of flights of any size."""
+    from challenge.files import count_delays, score_file
+    from challenge.model import DelayModel
+
+    loaded = DelayModel.load(model)
+    if output is None:
+        scored = count_delays(loaded, source)
+    else:
+        with _row_counter() as count:
+            scored = score_file(loaded, source, output, invalid, count)
+    print(f"rows     {scored.rows:,}, {scored.delayed:,} predicted to be late")
+    print(f"invalid  {scored}" if scored.invalid else "invalid  none")
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        Path,
+        typer.Argument(envvar="MODEL_FILEPATH", help="The model's file."),
+    ] = Path("tmp/delay_model.pkl"),
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            envvar="WORKERS",
+            help="How many processes serve; 0 for one on each CPU available.",
+        ),
+    ] = 1,
+) -> None:
+    """Serve predictions over HTTP until SIGTERM or Ctrl+C."""
+    from challenge.api import create_app
+    from challenge.serving.workers import available_cpus
+    from challenge.serving.workers import run as run_workers
+
+    count = workers or available_cpus()
+    raise typer.Exit(run_workers(create_app(model), host, port, count))
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="The model's file.")],
     source: Source,
@@ -179,6 +244,19 @@ def _threshold_rule(
             "choose the threshold in one way: --threshold, the costs, or --min-recall"
         )
     return rules[0] if rules else Balanced()
+
+
+@contextlib.contextmanager
+def _row_counter() -> Iterator[Callable[[int], None]]:
+    """Shows how many rows are done, on a terminal; quiet in a pipe."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda rows: None
+        return
+    with console.status("") as status:
+        yield lambda rows: status.update(f"{rows:,} rows")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

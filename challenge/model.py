@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
+import msgspec
+
 from challenge import artifact
 from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
 from challenge.features import FEATURE_SETS, FeatureSet
@@ -314,7 +316,9 @@ class DelayModel:
                 model.table = ProbabilityTable(model.grid, probabilities)
         except ValueError as error:
             raise ModelFileError(path, f"is not a whole model: {error}") from error
-        model.card, model.fingerprint, model._stored = stored.card, fingerprint, stored
+        model.card, model.fingerprint = stored.card, fingerprint
+        # Once it is unpacked, the packed table is only weight.
+        model._stored = msgspec.structs.replace(stored, table=None)
         model._month_shares, model._rows = stored.month_shares, stored.card.rows
         return model
 

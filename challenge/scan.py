@@ -67,7 +67,8 @@ class FlightsScan:
         self.path = path
         self.first_row = 1 if path.suffix == ".parquet" else 2
         with reading(path):
-            relation = open_flights(connection, path)
+            self._source = source_sql(path)
+            relation = connection.sql(f"SELECT * FROM {self._source}")
             self.columns = relation.columns
             self._types = dict(zip(relation.columns, map(str, relation.types)))
         missing = [name for name in REQUIRED_FIELDS if name not in self.columns]
@@ -79,8 +80,8 @@ class FlightsScan:
         import nanoarrow
 
         with reading(self.path):
-            rows = self._query(f"SELECT coalesce(cell, {UNCERTAIN})::INTEGER AS cell")
-            for batch in nanoarrow.ArrayStream(rows):
+            query = self._query(f"coalesce(cell, {UNCERTAIN})::INTEGER AS cell")
+            for batch in nanoarrow.ArrayStream(self.connection.cursor().sql(query)):
                 column = batch.child(0)
                 values = memoryview(column.buffers[1]).cast("B").cast("i")
                 yield values[column.offset : column.offset + len(column)].tolist()
@@ -90,7 +91,9 @@ class FlightsScan:
         names = [name for name in _FIELDS if name in self.columns]
         with reading(self.path):
             chosen = ", ".join(f'"{name}"' for name in names)
-            rows = self._query(f"SELECT {chosen}", "WHERE cell IS NULL")
+            rows = self.connection.cursor().execute(
+                self._query(chosen, "WHERE cell IS NULL")
+            )
             while values := rows.fetchmany(1_000):
                 yield from (dict(zip(names, row)) for row in values)
 
@@ -107,11 +110,8 @@ class FlightsScan:
             return self.model.grid.cell(outcome)
         return outcome
 
-    def _query(self, select: str, where: str = "") -> Any:
-        """Rows with their `cell`, which is NULL unless a row is certainly valid.
-
-        Each query has a connection of its own, so that they can be read side by side.
-        """
+    def _query(self, chosen: str, where: str = "") -> str:
+        """SQL for the rows with their `cell`, NULL unless one is certainly valid."""
         grid = self.model.grid
         scheduled = f'"{SCHEDULED}"' if SCHEDULED in self.columns else "NULL"
         cell = (
@@ -129,11 +129,9 @@ class FlightsScan:
             f"{self._destination()} AS destination_, "
             f"{self._time()} AS time_"
         )
-        relation = open_flights(self.connection.cursor(), self.path)
-        return relation.query(
-            "flights",
-            f"{select} FROM (SELECT *, {cell} AS cell FROM "
-            f"(SELECT *, {coded} FROM flights)) {where}",
+        return (
+            f"SELECT {chosen} FROM (SELECT *, {cell} AS cell FROM "
+            f"(SELECT *, {coded} FROM {self._source})) {where}"
         )
 
     def _code(self, name: str, enum: str) -> str:
@@ -191,17 +189,15 @@ def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
 
 
-def open_flights(
-    connection: duckdb.DuckDBPyConnection, path: Path
-) -> duckdb.DuckDBPyRelation:
-    """The rows of a .csv, .csv.gz or .parquet file; in a CSV all columns are texts."""
+def source_sql(path: Path) -> str:
+    """SQL for the rows of a file, after FROM; in a CSV all columns are texts."""
     if path.suffix == ".parquet":
-        return connection.read_parquet(str(path))
+        return f"read_parquet({sql_text(str(path))})"
+    columns = ", ".join(f"{sql_text(name)}: 'VARCHAR'" for name in csv_header(path))
     # The dialect is given: cities hold quoted commas, which sniffers guess wrong.
-    return connection.sql(
-        "SELECT * FROM read_csv(?, auto_detect=false, header=true, delim=',', "
-        "quote='\"', escape='\"', columns=?)",
-        params=[str(path), dict.fromkeys(csv_header(path), "VARCHAR")],
+    return (
+        f"read_csv({sql_text(str(path))}, auto_detect=false, header=true, delim=',', "
+        f"quote='\"', escape='\"', columns={{{columns}}})"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from fastapi import Request, Response
 from pydantic import BaseModel
 
 from challenge.flights import INPUT_SHOWN, shown
@@ -46,6 +47,13 @@ class RefusedRequest(Exception):
         self.status = status
         self.faults = faults
         super().__init__(f"{status}: {len(faults)} faults")
+
+
+async def refusal(request: Request, error: Exception) -> Response:
+    """The answer to a request that was refused in a route of FastAPI's."""
+    assert isinstance(error, RefusedRequest)
+    body = msgspec.json.encode({"detail": error.faults})
+    return Response(body, error.status, media_type="application/json")
 
 
 def request_fault(

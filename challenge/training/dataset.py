@@ -35,7 +35,7 @@ from challenge.flights import (
     Vocabulary,
 )
 from challenge.frames import TIME_FORMAT, Faults, code_flights
-from challenge.scan import open_flights, reading, whole_number
+from challenge.scan import reading, source_sql, whole_number
 
 COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
 
@@ -164,7 +164,7 @@ def _vocabulary(data: pd.DataFrame) -> Vocabulary:
 def _read_frame(path: Path) -> pd.DataFrame:
     try:
         with reading(path), duckdb.connect() as connection:
-            relation = open_flights(connection, path)
+            relation = connection.sql(f"SELECT * FROM {source_sql(path)}")
             present = [name for name in relation.columns if name in COLUMNS]
             # Without any there is still a frame, for what it lacks to be told.
             names = present or relation.columns

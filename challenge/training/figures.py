@@ -244,6 +244,7 @@ def heat_map(of: HeatMap, rates: NDArray[np.float64], highest: float) -> str:
             )
         axes.set_yticks(range(len(of.airlines)), of.airlines)
         axes.set_xticks(range(12), [str(month) for month in range(1, 13)])
+        axes.tick_params(labelsize=8)
         axes.set(xlabel="month")
         for spine in axes.spines.values():
             spine.set_visible(False)

@@ -1,0 +1,107 @@
+"""POST /predict/file: a file in, the same file with answers out."""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+
+import duckdb
+import pytest
+from fastapi.testclient import TestClient
+
+from challenge.api import create_app
+from tests.conftest import TEST_MODEL
+
+client = TestClient(create_app(TEST_MODEL))
+FLIGHTS = b"OPERA,TIPOVUELO,MES\nGrupo LATAM,I,7\nAerolineas Argentinas,N,3\n"
+
+
+def ask(content: bytes, media_type: str = "text/csv", query: str = ""):
+    headers = {"content-type": media_type}
+    return client.post("/predict/file" + query, content=content, headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path, monkeypatch):
+    """Nothing of a request is left on the disk, whatever became of it."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+def test_a_csv_comes_back_with_the_answers_of_predict():
+    response = ask(FLIGHTS, "text/csv; charset=utf-8")
+    assert response.status_code == 200
+    header, late, on_time = response.text.splitlines()
+    assert header == "OPERA,TIPOVUELO,MES,probability,delay"
+    assert late.startswith("Grupo LATAM,I,7,0.") and late.endswith(",1")
+    assert on_time.startswith("Aerolineas Argentinas,N,3,0.") and on_time.endswith(",0")
+
+
+def test_a_compressed_csv_comes_back_compressed():
+    response = ask(gzip.compress(FLIGHTS), "application/gzip")
+    assert gzip.decompress(response.content).decode() == ask(FLIGHTS).text
+
+
+def test_a_parquet_file_comes_back_as_one(tmp_path):
+    source, answer = tmp_path / "f.parquet", tmp_path / "a.parquet"
+    sql = "SELECT 'Grupo LATAM' AS OPERA, 'I' AS TIPOVUELO, 7 AS MES"
+    duckdb.sql(sql).write_parquet(str(source))
+    response = ask(source.read_bytes(), "application/vnd.apache.parquet")
+    answer.write_bytes(response.content)
+    [(airline, _, month, probability, delay)] = duckdb.read_parquet(
+        str(answer)
+    ).fetchall()
+    assert (airline, month, delay) == ("Grupo LATAM", 7, 1)
+    assert 0 < probability < 1
+
+
+def test_invalid_rows_are_400_with_their_numbers_or_kept():
+    content = FLIGHTS + b"Nobody,N,3\n"
+    response = ask(content)
+    assert response.status_code == 400
+    [fault] = response.json()["detail"]
+    assert fault["type"] == "file"
+    assert "1 invalid rows (OPERA unknown_value: 1); the first: row 4" in fault["msg"]
+    assert tempfile.gettempdir() not in fault["msg"]
+    kept = ask(content, query="?invalid=keep")
+    assert kept.status_code == 200
+    assert kept.text.splitlines()[3].startswith("Nobody,N,3,,,")
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b"", "text/csv", 400),
+        (b"city\nLima\n", "text/csv", 400),
+        (b"no parquet", "application/vnd.apache.parquet", 400),
+        (b"no gzip", "application/gzip", 400),
+        (FLIGHTS, "application/json", 415),
+        (FLIGHTS, "", 415),
+    ],
+)
+def test_what_is_no_file_of_flights_is_refused(content, media_type, status):
+    response = ask(content, media_type)
+    assert response.status_code == status
+    assert response.json()["detail"][0]["msg"]
+
+
+def test_a_file_that_is_too_large_is_413(monkeypatch):
+    monkeypatch.setenv("MAX_FILE_BYTES", "20")
+    small = TestClient(create_app(TEST_MODEL))
+    headers = {"content-type": "text/csv"}
+    response = small.post("/predict/file", content=FLIGHTS, headers=headers)
+    assert response.status_code == 413
+    assert response.json()["detail"][0]["type"] == "too_large"
+
+
+def test_the_route_is_documented():
+    operation = client.get("/openapi.json").json()["paths"]["/predict/file"]["post"]
+    assert operation["requestBody"]["content"].keys() == {
+        "text/csv",
+        "application/gzip",
+        "application/vnd.apache.parquet",
+    }
+    assert {"200", "400", "413", "415"} <= operation["responses"].keys()
