@@ -17,8 +17,8 @@ STRESS_URL ?= http://127.0.0.1:8000
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run test \
-	model-test api-test stress-test test-model code-quality-check format lock build \
-	clean
+	model-test api-test stress-test benchmark test-model code-quality-check format \
+	lock build clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -65,6 +65,11 @@ stress-test: $(VENV)/.test ## Load STRESS_URL with 100 users for 60 s; report in
 	$(BIN)/locust --locustfile tests/stress/locustfile.py --headless \
 		--users 100 --spawn-rate 20 --run-time 60s --host "$(STRESS_URL)" \
 		--html reports/stress-test.html --only-summary
+
+benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardsticks, ten minutes; needs wrk
+	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
+	$(BIN)/python benchmarks/serving.py "$(MODEL_OUTPUT)" data/data.csv
+	$(BIN)/python benchmarks/files.py "$(MODEL_OUTPUT)" data/data.csv
 
 test-model: $(VENV)/.train data/data.csv ## Make the committed tests/resources/test_model.pkl
 	$(BIN)/python train.py data/data.csv tests/resources/test_model.pkl \
