@@ -79,7 +79,7 @@ def repeat(data: str, times: int, folder: Path) -> int:
         f"COPY (SELECT one.* REPLACE ({typed}) {rows}) "
         f"TO '{folder}/flights.parquet' (FORMAT parquet)"
     )
-    [count] = duckdb.sql("SELECT count(*) FROM one").fetchone()
+    [(count,)] = duckdb.sql("SELECT count(*) FROM one").fetchall()
     return count * times
 
 

@@ -72,8 +72,9 @@ class Artifact(msgspec.Struct, kw_only=True, frozen=True):
         classifier: the state that `Classifier.state` gave.
         counts: the training flights as `Counts.to_bytes` gave them, compressed; None
             if they were not counted.
-        table: the bytes of the probability table, compressed, or None when the
-            grid is too large for one.
+        table: the bytes of the probability table, or None when the grid is too
+            large for one. Compressed they would be an eighth less, and a quarter of
+            the start would go into unpacking them.
     """
 
     card: ModelCard
@@ -165,11 +166,11 @@ def fingerprint(file: bytes) -> str:
     return hashlib.sha256(file).hexdigest()
 
 
-def compress(table: bytes) -> bytes:
-    return zlib.compress(table)
+def compress(data: bytes) -> bytes:
+    return zlib.compress(data)
 
 
-def decompress(table: bytes, size: int) -> bytes:
+def decompress(data: bytes, size: int) -> bytes:
     """What `compress` was given, `size` bytes at most.
 
     Raises:
@@ -177,12 +178,12 @@ def decompress(table: bytes, size: int) -> bytes:
     """
     stream = zlib.decompressobj()
     try:
-        data = stream.decompress(table, size)
+        unpacked = stream.decompress(data, size)
     except zlib.error as error:
-        raise ValueError(f"the table is damaged: {error}") from error
+        raise ValueError(f"the counts are damaged: {error}") from error
     if stream.unconsumed_tail:
-        raise ValueError(f"the table is larger than its {size} bytes")
-    return data
+        raise ValueError(f"the counts are larger than their {size} bytes")
+    return unpacked
 
 
 class _DataUnpickler(pickle.Unpickler):

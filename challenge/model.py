@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
-import msgspec
-
 from challenge import artifact
 from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
 from challenge.features import FEATURE_SETS, FeatureSet
@@ -288,7 +286,7 @@ class DelayModel:
             month_shares=self._month_shares,
             classifier=self._model.state(),
             counts=None if counts is None else artifact.compress(counts.to_bytes()),
-            table=table and artifact.compress(table),
+            table=table,
         )
         return artifact.write(path, contents)
 
@@ -311,14 +309,11 @@ class DelayModel:
                 ),
             )
             if stored.table is not None:
-                size = model.grid.cells * ProbabilityTable.CELL_BYTES
-                probabilities = artifact.decompress(stored.table, size)
-                model.table = ProbabilityTable(model.grid, probabilities)
+                model.table = ProbabilityTable(model.grid, stored.table)
         except ValueError as error:
             raise ModelFileError(path, f"is not a whole model: {error}") from error
         model.card, model.fingerprint = stored.card, fingerprint
-        # Once it is unpacked, the packed table is only weight.
-        model._stored = msgspec.structs.replace(stored, table=None)
+        model._stored = stored
         model._month_shares, model._rows = stored.month_shares, stored.card.rows
         return model
 

@@ -190,10 +190,19 @@ def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def source_sql(path: Path) -> str:
-    """SQL for the rows of a file, after FROM; in a CSV all columns are texts."""
+    """SQL for the rows of a file, after FROM; in a CSV all columns are texts.
+
+    Raises:
+        FlightsFileError: a CSV file is empty or names a column twice.
+    """
     if path.suffix == ".parquet":
         return f"read_parquet({sql_text(str(path))})"
-    columns = ", ".join(f"{sql_text(name)}: 'VARCHAR'" for name in csv_header(path))
+    # A column without a name, as an exported index has, gets its number.
+    names = [name or f"column {place}" for place, name in enumerate(csv_header(path))]
+    for name in names:
+        if names.count(name) > 1:
+            raise FlightsFileError(path, f"has the column {name!r} twice")
+    columns = ", ".join(f"{sql_text(name)}: 'VARCHAR'" for name in names)
     # The dialect is given: cities hold quoted commas, which sniffers guess wrong.
     return (
         f"read_csv({sql_text(str(path))}, auto_detect=false, header=true, delim=',', "

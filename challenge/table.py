@@ -93,13 +93,12 @@ class ProbabilityTable:
     CELL_BYTES: Final = 4
 
     def __init__(self, grid: Grid, probabilities: bytes) -> None:
+        if len(probabilities) != grid.cells * self.CELL_BYTES:
+            raise ValueError(
+                f"a table of {len(probabilities)} bytes for {grid.cells} cells"
+            )
         self.grid = grid
         self.probabilities = memoryview(probabilities).cast("f")
-        if len(self.probabilities) != grid.cells:
-            raise ValueError(
-                f"a table of {len(self.probabilities)} probabilities for "
-                f"{grid.cells} cells"
-            )
 
     def to_bytes(self) -> bytes:
         return self.probabilities.tobytes()

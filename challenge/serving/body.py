@@ -65,7 +65,7 @@ class FlightsReader:
         self._faults: list[RequestFault] = []
         self._flights = 0
         self._consumed = 0
-        self._rest = b""
+        self._rest = bytearray()
         self._cuttable = True
 
     async def read(self, receive: Receive) -> list[int]:
@@ -84,7 +84,7 @@ class FlightsReader:
             size += len(chunk)
             if size > self._max_bytes:
                 raise RefusedRequest(413, _too_large(self._max_bytes))
-            self._rest = self._rest + chunk if self._rest else chunk
+            self._rest += chunk
             while self._cuttable and len(self._rest) > SLICE_BYTES:
                 if not await self._read_slice():
                     break
@@ -104,15 +104,19 @@ class FlightsReader:
             start = opening.end()
         cut = _BETWEEN_FLIGHTS.search(self._rest, SLICE_BYTES - SLICE_BYTES // 8)
         if cut is None:
+            # No flight is that long: do not search the same bytes over and over.
+            self._cuttable = len(self._rest) < 4 * SLICE_BYTES
             return False
-        text = b"[" + self._rest[start : cut.start(1)] + b"]"
+        end = cut.end(1)
+        text = b"[" + self._rest[start : end - 1] + b"]"
         try:
             await self._read_flights(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._cuttable = False
             return False
-        self._consumed += cut.end(1)
-        self._rest = self._rest[cut.end(1) :]
+        self._consumed += end
+        # The match looks into the buffer, which cannot shrink under it.
+        del cut, self._rest[:end]
         await asyncio.sleep(0)
         return True
 
@@ -123,9 +127,7 @@ class FlightsReader:
             await self._read_values(msgspec.json.decode(text))
 
     async def _read_rest(self) -> None:
-        text = self._rest
-        if self._consumed:
-            text = b'{"flights":[' + text
+        text = b'{"flights":[' + self._rest if self._consumed else bytes(self._rest)
         try:
             self._add(_decode_body(text).flights)
             if self._flights:

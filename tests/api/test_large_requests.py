@@ -217,3 +217,20 @@ def test_middleware_that_is_added_applies_to_the_direct_route():
         response = client.request(method, path, json={"flights": [LATE]})
         assert response.status_code == 200
         assert response.headers["x-seen"] == path
+
+
+@pytest.mark.parametrize(
+    ("inside", "kind"),
+    [
+        (b"[" * 100_000, "json_invalid"),
+        (b'"\xff"', "json_invalid"),
+        (b'{"OPERA": "' + b"x" * 500_000 + b'"}', "unknown_value"),
+        (b" " * 500_000 + b"7", "object_type"),
+    ],
+    ids=["nested", "no UTF-8", "long", "wide"],
+)
+def test_what_no_slice_can_hold_is_told_like_the_rest(inside, kind):
+    flights = b",".join([json.dumps(LATE).encode()] * 3_000)
+    status, faults = read(b'{"flights":[' + flights + b"," + inside + b"]}")
+    assert status == 400
+    assert faults[0].type == kind

@@ -206,11 +206,10 @@ def test_a_file_without_permission_is_refused(file):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (artifact.compress(bytes(8)), "2 probabilities for 552 cells"),
-        (artifact.compress(bytes(10_000_000)), "larger than its 2208 bytes"),
-        (b"no table", "the table is damaged"),
+        (bytes(8), "a table of 8 bytes for 552 cells"),
+        (bytes(2209), "a table of 2209 bytes for 552 cells"),
     ],
-    ids=["short", "a bomb", "foreign"],
+    ids=["short", "long"],
 )
 def test_a_table_that_does_not_fit_the_model_is_refused(
     table, message, fitted, tmp_path
