@@ -153,6 +153,7 @@ def test_an_invalid_row_stops_it_or_is_kept_with_what_is_wrong(
         ("f.csv", "", "o.csv", "is empty"),
         ("f.parquet", "no parquet", "o.parquet", "cannot be read"),
         ("f.csv", f"{HEADER},delay\n", "o.csv", "has a column 'delay' already"),
+        ("f.csv", f"{HEADER},MES\n", "o.csv", "has the column 'MES' twice"),
         ("f.csv", f"{HEADER}\n{VALID},1,2\n", "o.csv", "cannot be read"),
         ("f.csv", f"{HEADER}\n{VALID}\n", "none/o.csv", "cannot be written"),
         (
@@ -171,6 +172,13 @@ def test_a_file_that_cannot_be_answered_is_refused(
     with pytest.raises(FlightsFileError, match=message):
         score_file(model, tmp_path / source, tmp_path / output)
     assert not (tmp_path / output).exists()
+
+
+def test_a_column_may_be_without_a_name(model, tmp_path):
+    source, output = tmp_path / "flights.csv", tmp_path / "answers.csv"
+    source.write_text(f",{HEADER}\n0,{VALID}\n")
+    assert score_file(model, source, output).rows == 1
+    assert output.read_text().startswith(f",{HEADER},probability,delay\n0,{VALID},0.")
 
 
 def test_missing_columns_are_named(model, tmp_path):
