@@ -114,13 +114,17 @@ def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:
     scored = ScoredFile()
     with engine(model) as connection:
         flights = FlightsScan(connection, model, Path(source))
-        for cells, _ in _judged(flights, scored):
-            scored.rows += len(cells)
-            # A file has few kinds of flights: each is asked about once a batch.
-            times = Counter(cells)
+        times = flights.count_cells()
+        if UNCERTAIN in times:
+            times = Counter()
+            for cells, _ in _judged(flights, scored):
+                times.update(cells)
+                scored.rows += len(cells)
             times.pop(UNCERTAIN, None)
-            decisions = model.decide(model.probabilities_of_cells(list(times)))
-            scored.delayed += sum(compress(times.values(), decisions))
+        # A file has few kinds of flights: each is asked about once.
+        decisions = model.decide(model.probabilities_of_cells(list(times)))
+        scored.delayed = sum(compress(times.values(), decisions))
+        scored.rows = scored.rows or sum(times.values())
     return scored
 
 

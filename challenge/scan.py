@@ -86,6 +86,15 @@ class FlightsScan:
                 values = memoryview(column.buffers[1]).cast("B").cast("i")
                 yield values[column.offset : column.offset + len(column)].tolist()
 
+    def count_cells(self) -> dict[int, int]:
+        """How many rows each cell has; those that `judge` must decide: UNCERTAIN."""
+        with reading(self.path):
+            counted = self.connection.cursor().execute(
+                f"SELECT coalesce(cell, {UNCERTAIN})::INTEGER, count(*) "
+                f"FROM ({self._query('cell')}) GROUP BY ALL"
+            )
+            return dict(counted.fetchall())
+
     def uncertain_rows(self) -> Iterator[dict[str, object]]:
         """The fields of the rows without a certain cell, in their order."""
         names = [name for name in _FIELDS if name in self.columns]

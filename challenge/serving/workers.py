@@ -53,6 +53,10 @@ def run(service: ASGIApp, host: str, port: int, workers: int) -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     listener = config.bind_socket()
+    # What is loaded now stays. Collecting it again would take time in vain, and write
+    # to pages that workers share.
+    gc.freeze()
+    gc.enable()
     if workers == 1:
         return _serve(config, listener)
     return _Workers(config, listener, workers).run()
@@ -93,9 +97,6 @@ class _Workers:
         self.stopping = False
 
     def run(self) -> int:
-        # Collecting would write to the pages that the workers share.
-        gc.collect()
-        gc.freeze()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         for _ in range(self.count):
