@@ -12,13 +12,24 @@ TRAIN_OPTIONS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= 1
+# The production image.
+IMAGE ?= flight-prophet
+TAG ?= latest
+IMAGE_NAMES = $(IMAGE):$(TAG) $(if $(LATEST),$(IMAGE):latest)
+DOCKER_BUILD = docker build --file Dockerfile.prod $(IMAGE_NAMES:%=--tag %) \
+	$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	$(if $(MODEL),--build-arg MODEL=$(MODEL)) \
+	--build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
+	--build-arg CREATED=$(shell git log -1 --format=%cI 2>/dev/null) \
+	--build-arg SOURCE_DATE_EPOCH=$(shell git log -1 --format=%ct 2>/dev/null)
 STRESS_URL ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install data model-train report tune notebook api-run test \
-	model-test api-test stress-test benchmark test-model code-quality-check format \
-	lock build clean
+.PHONY: help venv install data model-train report tune notebook api-run api-dev \
+	compose-dev compose-test test model-test api-test stress-test benchmark test-model code-quality-check format \
+	lock image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -51,10 +62,26 @@ api-run: $(VENV)/.train ## Serve MODEL_OUTPUT on HOST and PORT with WORKERS; tra
 	$(BIN)/flight-prophet serve "$(MODEL_OUTPUT)" \
 		--host $(HOST) --port $(PORT) --workers $(WORKERS)
 
+api-dev: $(VENV)/.train ## Serve MODEL_OUTPUT, and start again when a source changes
+	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
+	MODEL_FILEPATH="$(MODEL_OUTPUT)" $(BIN)/uvicorn challenge.api:app \
+		--host $(HOST) --port $(PORT) --reload --reload-dir challenge
+
+compose-dev compose-test: compose-%: ## Let docker-compose use docker-compose.dev.yml (or .test.yml)
+	ln -sf docker-compose.$*.yml docker-compose.override.yml
+
 test: $(VENV)/.test data/data.csv ## Run all tests and measure their coverage
 	$(BIN)/pytest --cov --cov-report=term
 
-model-test: $(VENV)/.test data/data.csv ## Run the tests of the model and its training
+model-api-dev: $(VENV)/.train ## Serve MODEL_OUTPUT, and start again when a source changes
+	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
+	MODEL_FILEPATH="$(MODEL_OUTPUT)" $(BIN)/uvicorn challenge.api:app \
+		--host $(HOST) --port $(PORT) --reload --reload-dir challenge
+
+compose-dev compose-test: compose-%: ## Let docker-compose use docker-compose.dev.yml (or .test.yml)
+	ln -sf docker-compose.$*.yml docker-compose.override.yml
+
+test: $(VENV)/.test data/data.csv ## Run the tests of the model and its training
 	$(BIN)/pytest tests/model
 
 api-test: $(VENV)/.test ## Run the tests of the HTTP API
@@ -75,11 +102,17 @@ test-model: $(VENV)/.train data/data.csv ## Make the committed tests/resources/t
 	$(BIN)/python train.py data/data.csv tests/resources/test_model.pkl \
 		--features top10 --classifier logistic-regression
 
-code-quality-check: $(VENV)/.dev ## Check format, types and import contracts
+code-quality-check: $(VENV)/.dev ## Check format, types, import contracts, and all other kinds of files
 	$(BIN)/black --check --quiet . || { $(BIN)/black --check .; exit 1; }
 	$(BIN)/isort --check-only .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile.prod Dockerfile.dev Dockerfile.test
+	$(BIN)/shellcheck .ci/run deploy/ec2/*.sh
+	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/isort .
@@ -87,13 +120,41 @@ format: $(VENV)/.dev ## Format the code
 
 # requirements.txt constrains the others, so that all install the same versions.
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --custom-compile-command "make lock" pyproject.toml
+	--generate-hashes --custom-compile-command "make lock"
 lock: $(VENV)/.dev ## Lock the dependencies of pyproject.toml with hashes
-	$(UV_COMPILE) --output-file requirements.txt
+	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
+	$(UV_COMPILE) --group build --output-file requirements-build.txt
 	for extra in train test dev; do \
-		$(UV_COMPILE) --extra $$extra --constraint requirements.txt \
+		$(UV_COMPILE) pyproject.toml --extra $$extra --constraint requirements.txt \
 			--output-file requirements-$$extra.txt || exit 1; \
 	done
+
+image: ## Build the production image, IMAGE:TAG
+	$(DOCKER_BUILD) .
+
+# For several platforms at once buildx is needed; such an image cannot be kept here.
+image-push: ## Build the production image and push IMAGE:TAG (and LATEST=1: :latest)
+ifdef PLATFORMS
+	docker buildx $(wordlist 2,99,$(DOCKER_BUILD)) --platform $(PLATFORMS) \
+		--sbom=true --provenance=mode=max --push .
+else
+	$(DOCKER_BUILD) .
+	for name in $(IMAGE_NAMES); do docker push $$name || exit 1; done
+endif
+
+container-test: $(VENV)/.test ## Build the production image and test it on a Docker engine
+	$(MAKE) --no-print-directory image
+	CONTAINER_IMAGE=$(IMAGE):$(TAG) $(BIN)/pytest tests/containers
+
+deploy-test: $(VENV)/.test ## Test deploy/ec2 against this machine: Docker, sshd, Caddy, registry
+	CONTAINER_IMAGE=$(IMAGE):$(TAG) $(BIN)/pytest tests/deploy
+
+ci-local: $(VENV)/.dev ## Run the steps of .github/workflows/ci.yml on the local Docker engine
+	$(BIN)/python .github/scripts/run_workflow.py .github/workflows/ci.yml
+
+release: ## Set VERSION in pyproject.toml and CHANGELOG.md
+	@test -n "$(VERSION)" || { echo "make release VERSION=1.2.3"; exit 2; }
+	$(PYTHON) .github/scripts/release.py prepare "$(VERSION)"
 
 build: $(VENV)/.dev ## Build the wheel and the sdist into dist/
 	$(BIN)/uv build --quiet --out-dir dist

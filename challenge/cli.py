@@ -169,6 +169,21 @@ def serve(
 
 
 @app.command()
+def check(
+    model: Annotated[
+        Path, typer.Argument(envvar="MODEL_FILEPATH", help="The model's file.")
+    ] = Path("tmp/delay_model.pkl"),
+) -> None:
+    """Read a model's file as a server would, and say what it is."""
+    from challenge.model import DelayModel
+
+    loaded = DelayModel.load(model)
+    assert loaded.card is not None
+    print(f"{loaded.card.classifier}, {loaded.card.features}, {loaded.card.created}")
+    print(f"sha256:{loaded.fingerprint}")
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="The model's file.")],
     source: Source,
