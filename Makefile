@@ -134,7 +134,7 @@ image: ## Build the production image, IMAGE:TAG
 
 # For several platforms at once buildx is needed; such an image cannot be kept here.
 image-push: ## Build the production image and push IMAGE:TAG (and LATEST=1: :latest)
-ifdef PLATFORMS
+ifneq ($(PLATFORMS),)
 	docker buildx $(wordlist 2,99,$(DOCKER_BUILD)) --platform $(PLATFORMS) \
 		--sbom=true --provenance=mode=max --push .
 else

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -55,3 +57,43 @@ def test_make_prints_every_target_with_one_line():
     described = {line.split()[0] for line in printed.splitlines() if len(line) > 25}
     [phony] = re.findall(r"^\.PHONY: ((?:.*\\\n)*.*)$", text("Makefile"), re.MULTILINE)
     assert described == set(phony.replace("\\", "").split())
+
+
+def release(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = folder / ".github/scripts/release.py"
+    return subprocess.run(
+        [sys.executable, script, *arguments], capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def copied(tmp_path):
+    for name in ("pyproject.toml", "CHANGELOG.md", ".github/scripts/release.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_a_release_has_its_version_and_its_notes_in_one_place(copied):
+    assert release(copied, "prepare", "9.8.7-rc1").returncode == 0
+    assert 'version = "9.8.7-rc1"' in (copied / "pyproject.toml").read_text()
+    assert release(copied, "check", "v9.8.7-rc1").returncode == 0
+    notes = release(copied, "notes", "v9.8.7-rc1").stdout
+    assert notes.startswith("### ")
+    assert "POST /predict" in notes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare", "1.2"], "is not a version like 1.2.3"),
+        (["check", "v9.8.7"], "is not the version in pyproject.toml"),
+        (["notes", "v9.8.7"], "has no section for 9.8.7"),
+        (["prepare"], "release.py prepare"),
+    ],
+)
+def test_a_release_that_does_not_fit_is_refused(arguments, message, copied):
+    run = release(copied, *arguments)
+    assert run.returncode == 1
+    assert message in run.stderr
+    assert (copied / "CHANGELOG.md").read_text() == (ROOT / "CHANGELOG.md").read_text()

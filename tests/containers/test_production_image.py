@@ -73,7 +73,7 @@ def test_a_broken_model_ends_it_with_one_line(content, image, tmp_path):
     assert run.returncode == 1
     lines = (run.stdout + run.stderr).splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("flight-prophet: '/model/delay_model.pkl' ")
+    assert lines[0].startswith("flight-prophet: model file '/model/delay_model.pkl' ")
 
 
 def test_it_stops_within_two_seconds_and_loses_no_request(start):
