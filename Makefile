@@ -67,21 +67,16 @@ api-dev: $(VENV)/.train ## Serve MODEL_OUTPUT, and start again when a source cha
 	MODEL_FILEPATH="$(MODEL_OUTPUT)" $(BIN)/uvicorn challenge.api:app \
 		--host $(HOST) --port $(PORT) --reload --reload-dir challenge
 
-compose-dev compose-test: compose-%: ## Let docker-compose use docker-compose.dev.yml (or .test.yml)
-	ln -sf docker-compose.$*.yml docker-compose.override.yml
+compose-dev: ## Let docker-compose serve these sources, by docker-compose.dev.yml
+	ln -sf docker-compose.dev.yml docker-compose.override.yml
+
+compose-test: ## Let docker-compose run make targets, by docker-compose.test.yml
+	ln -sf docker-compose.test.yml docker-compose.override.yml
 
 test: $(VENV)/.test data/data.csv ## Run all tests and measure their coverage
 	$(BIN)/pytest --cov --cov-report=term
 
-model-api-dev: $(VENV)/.train ## Serve MODEL_OUTPUT, and start again when a source changes
-	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
-	MODEL_FILEPATH="$(MODEL_OUTPUT)" $(BIN)/uvicorn challenge.api:app \
-		--host $(HOST) --port $(PORT) --reload --reload-dir challenge
-
-compose-dev compose-test: compose-%: ## Let docker-compose use docker-compose.dev.yml (or .test.yml)
-	ln -sf docker-compose.$*.yml docker-compose.override.yml
-
-test: $(VENV)/.test data/data.csv ## Run the tests of the model and its training
+model-test: $(VENV)/.test data/data.csv ## Run the tests of the model and its training
 	$(BIN)/pytest tests/model
 
 api-test: $(VENV)/.test ## Run the tests of the HTTP API

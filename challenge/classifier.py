@@ -135,7 +135,7 @@ class Classifier(ABC):
             self._known(matrix, self.categories_[:width]),
             self._known(np.asarray(right, dtype=np.int16), self.categories_[width:]),
         )
-        probability: NDArray[np.float32] = 1 / (1 + np.exp(-log_odds))
+        probability: NDArray[np.floating] = 1 / (1 + np.exp(-log_odds))
         return probability.astype(np.float32)
 
     def predict(self, features: ArrayLike) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_every_environment_serves_with_the_same_versions(extra):
 
 def test_locks_hold_hashes_and_name_no_host():
     names = [path.name for path in ROOT.glob("requirements*.txt")]
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         assert "--hash=sha256:" in text(name)
         assert not re.search(r"https?://|file:|--index|--find-links", text(name))

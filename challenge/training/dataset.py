@@ -77,7 +77,7 @@ class Dataset:
         given = self.scheduled[~np.isnat(self.scheduled)]
         if not given.size:
             return None
-        first, last = pd.to_datetime([given.min(), given.max()])
+        first, last = pd.Timestamp(given.min()), pd.Timestamp(given.max())
         return first.strftime(TIME_FORMAT), last.strftime(TIME_FORMAT)
 
     def counts(self, rows: NDArray[np.intp] | slice = slice(None)) -> Counts:
