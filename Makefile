@@ -12,12 +12,13 @@ TRAIN_OPTIONS ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= 1
-# The production image.
+# The production image and what it is built on.
+BASE ?= python:3.13-slim-bookworm
 IMAGE ?= flight-prophet
 TAG ?= latest
 IMAGE_NAMES = $(IMAGE):$(TAG) $(if $(LATEST),$(IMAGE):latest)
 DOCKER_BUILD = docker build --file Dockerfile.prod $(IMAGE_NAMES:%=--tag %) \
-	$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	--build-arg BASE_IMAGE=$(BASE) \
 	$(if $(MODEL),--build-arg MODEL=$(MODEL)) \
 	--build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
@@ -127,10 +128,13 @@ lock: $(VENV)/.dev ## Lock the dependencies of pyproject.toml with hashes
 image: ## Build the production image, IMAGE:TAG
 	$(DOCKER_BUILD) .
 
-# For several platforms at once buildx is needed; such an image cannot be kept here.
+# For several platforms at once buildx is needed; such an image cannot be kept here. It is
+# a release, so its base is named by the digest that the tag has now.
 image-push: ## Build the production image and push IMAGE:TAG (and LATEST=1: :latest)
 ifneq ($(PLATFORMS),)
+	digest=$$(docker buildx imagetools inspect $(BASE) --format '{{.Manifest.Digest}}') && \
 	docker buildx $(wordlist 2,99,$(DOCKER_BUILD)) --platform $(PLATFORMS) \
+		--build-arg BASE_IMAGE=$(BASE)@$$digest \
 		--sbom=true --provenance=mode=max --push .
 else
 	$(DOCKER_BUILD) .
