@@ -1,16 +1,17 @@
 # shellcheck shell=bash
 # What deploy.sh and rollback.sh run on the host: `deploy IMAGE:TAG` or `rollback`.
 #
-# Caddy listens for the world and passes requests on to one of two local ports. A new
-# version starts at the free one, has to answer, and only then does Caddy turn to it.
+# Caddy listens for the world and passes requests on to one of two local ports: to 8002
+# while a file of that name is there, else to 8001. So nothing is reloaded when a new
+# version takes over, and no connection is closed. It starts at the free port and has to
+# answer first.
 set -euo pipefail
 
 ACTIVE=flight-prophet
 PREVIOUS=flight-prophet-previous
 CANDIDATE=flight-prophet-candidate
 SETTINGS=/etc/flight-prophet.env
-CADDYFILE=${CADDYFILE:-/etc/caddy/Caddyfile}
-UPSTREAM=$(dirname "$CADDYFILE")/flight-prophet/upstream.caddy
+SWITCH=${SWITCH:-/etc/caddy/flight-prophet}/8002
 GRACE_SECONDS=35
 
 fail() {
@@ -42,20 +43,17 @@ wait_for() {
 	return 1
 }
 
-point_to() {
-	# Written beside it first: a full disk must not cost the file that is in use.
-	echo "reverse_proxy 127.0.0.1:$1" >"$UPSTREAM.new" || return 1
-	mv "$UPSTREAM.new" "$UPSTREAM"
-	caddy reload --config "$CADDYFILE" --adapter caddyfile >/dev/null 2>&1
+turn_to() {
+	case $(port_of "$1") in
+	8002) touch "$SWITCH" ;;
+	*) rm -f "$SWITCH" ;;
+	esac
 }
 
-turn_to() {
-	local from
-	from=$(port_of "$ACTIVE")
-	if ! point_to "$(port_of "$1")"; then
-		[ -z "$from" ] || point_to "$from" || true
-		return 1
-	fi
+# Requests that Caddy was about to send to it arrive first.
+retire() {
+	sleep 1
+	docker stop --time "$GRACE_SECONDS" "$1" >/dev/null
 }
 
 deploy() {
@@ -73,10 +71,10 @@ deploy() {
 		--log-opt max-size=10m --log-opt max-file=5 \
 		"${settings[@]}" "$image" >/dev/null || fail "$image does not start; nothing changed"
 	wait_for "$CANDIDATE" || fail "$image does not answer; nothing changed"
-	turn_to "$CANDIDATE" || fail "Caddy does not turn to $image; nothing changed"
+	turn_to "$CANDIDATE" || fail "$SWITCH cannot be written; nothing changed"
 	docker rm --force "$PREVIOUS" >/dev/null 2>&1 || true
 	if [ -n "$(port_of "$ACTIVE")" ]; then
-		docker stop --time "$GRACE_SECONDS" "$ACTIVE" >/dev/null
+		retire "$ACTIVE"
 		docker rename "$ACTIVE" "$PREVIOUS"
 	fi
 	docker rename "$CANDIDATE" "$ACTIVE"
@@ -93,7 +91,7 @@ rollback() {
 		docker stop "$PREVIOUS" >/dev/null
 		fail "the previous version does not answer; nothing changed"
 	fi
-	docker stop --time "$GRACE_SECONDS" "$ACTIVE" >/dev/null
+	retire "$ACTIVE"
 	docker rename "$ACTIVE" "$CANDIDATE"
 	docker rename "$PREVIOUS" "$ACTIVE"
 	docker rename "$CANDIDATE" "$PREVIOUS"

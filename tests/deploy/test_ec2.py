@@ -13,10 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.containers.conftest import docker
 
 ROOT = Path(__file__).parents[2]
+CLOUD_INIT = ROOT / "deploy/ec2/cloud-init.yaml"
 IMAGE = "localhost:5000/flight-prophet"
 FLIGHT = {"OPERA": "Grupo LATAM", "TIPOVUELO": "I", "MES": 7}
 
@@ -33,11 +35,18 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{free_port()}"
-        self.upstream = folder / "flight-prophet/upstream.caddy"
-        self.upstream.parent.mkdir()
+        self.switch = folder / "flight-prophet"
+        self.switch.mkdir()
+        [written] = [
+            file["content"]
+            for file in yaml.safe_load(CLOUD_INIT.read_text())["write_files"]
+            if file["path"] == "/etc/caddy/Caddyfile"
+        ]
         caddyfile = folder / "Caddyfile"
         caddyfile.write_text(
-            f"{self.url} {{\n import {self.upstream.parent}/*.caddy\n}}\n"
+            written.replace(":80 {", f"{self.url} {{").replace(
+                "/etc/caddy/flight-prophet", str(self.switch)
+            )
         )
         ssh_port = free_port()
         for name in ("host_key", "user_key"):
@@ -48,7 +57,7 @@ class Host:
         shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
         kept = {"DOCKER_HOST", "PATH"} & os.environ.keys()
         variables = {name: os.environ[name] for name in kept}
-        variables["CADDYFILE"] = str(caddyfile)
+        variables["SWITCH"] = str(self.switch)
         pairs = " ".join(f'"{name}={value}"' for name, value in variables.items())
         (folder / "sshd_config").write_text(
             f"Port {ssh_port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\n"
@@ -93,7 +102,7 @@ class Host:
         """What answers, as the label of its image; it must answer rightly, too."""
         answer = httpx.post(f"{self.url}/predict", json={"flights": [FLIGHT]})
         assert answer.json() == {"predict": [1]}
-        port = self.upstream.read_text().strip().rpartition(":")[2]
+        port = 8002 if (self.switch / "8002").exists() else 8001
         [name] = docker(
             "ps", "--filter", f"label=port={port}", "--format", "{{.Image}}"
         ).splitlines()
@@ -206,19 +215,19 @@ def test_a_port_that_is_taken_changes_nothing(host):
 
 
 def test_a_full_disk_changes_nothing(host):
-    before = host.upstream.read_text()
+    # On the second port runs 1.1.0, so the next turn would be to the first.
+    assert host.run("rollback.sh").returncode == 0
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4k", "none", host.upstream.parent],
-        check=True,
+        ["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", host.switch], check=True
     )
     try:
-        host.upstream.write_text(before)
-        run = host.deploy("1.0.0")
+        run = host.deploy("1.1.0")
         assert run.returncode == 1
-        assert "Caddy does not turn" in run.stderr
-        assert host.upstream.read_text() == before
+        assert "cannot be written; nothing changed" in run.stderr
+        assert host.version() == "1.0.0"
     finally:
-        subprocess.run(["umount", host.upstream.parent], check=True)
+        subprocess.run(["umount", host.switch], check=True)
+    assert host.run("rollback.sh").returncode == 0
     assert host.version() == "1.1.0"
 
 
