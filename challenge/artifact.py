@@ -134,14 +134,21 @@ def write(path: str | Path, artifact: Artifact) -> str:
     return fingerprint(file)
 
 
-def read(path: str | Path) -> tuple[Artifact, str]:
+def read(path: str | Path, sha256: str | None = None) -> tuple[Artifact, str]:
     """Read a model's file, check it, and return its contents and fingerprint.
+
+    Args:
+        path: the file.
+        sha256: that of the only file to accept, in hexadecimal; None for any.
 
     Raises:
         ModelFileError: the file is missing, unreadable, foreign, truncated, damaged,
-            of another schema version, or holds anything but data.
+            of another schema version, holds anything but data, or is not accepted.
     """
     file = _read_bytes(path)
+    if sha256 is not None and fingerprint(file) != sha256:
+        problem = f"has SHA-256 {fingerprint(file)}; only {sha256} is allowed"
+        raise ModelFileError(path, problem)
     header = _load(path, file)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelFileError(path, f"is not a {FORMAT}; {HOW_TO_MAKE}")

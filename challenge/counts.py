@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,6 @@ class Counts:
     codes: NDArray[np.int16]
     flights: NDArray[np.int64]
     delayed: NDArray[np.int64]
-
-    BYTES_A_KIND: ClassVar[int] = _KIND.itemsize
 
     @classmethod
     def of_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from challenge.flights import Fault
@@ -74,6 +74,18 @@ class WorseModelError(FlightProphetError):
 
     def __init__(self, baseline: str | Path, comparison: object) -> None:
         super().__init__(f"the model is worse than {str(baseline)!r}: {comparison}")
+
+
+class SettingsError(FlightProphetError):
+    """A setting in the environment has no valid value."""
+
+    def __init__(self, faults: Iterable[Mapping[str, Any]]) -> None:
+        super().__init__(
+            "; ".join(
+                f"the setting {'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+                for fault in faults
+            )
+        )
 
 
 class FlightsFileError(FlightProphetError):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from challenge.classifier import Classifier
     from challenge.counts import Counts
 
+# Of a record of `Counts.to_bytes`; there cannot be more of them than flights.
+BYTES_A_KIND: Final = 20
 FIGURES: Final = (
     Path(__file__).parents[1] / "data/figures/flights_by_month_airline_city.csv"
 )
@@ -204,15 +206,19 @@ class DelayModel:
             NotFittedError: the model is not fitted.
         """
         self._check_fitted()
-        if self._counts is None and self._stored and self._stored.counts:
+        if self._counts is None and (stored := self.counts_bytes) is not None:
             from challenge.counts import Counts
 
-            self._counts = Counts.from_bytes(
-                artifact.decompress(
-                    self._stored.counts, self._rows * Counts.BYTES_A_KIND
-                )
-            )
+            self._counts = Counts.from_bytes(stored)
         return self._counts
+
+    @property
+    def counts_bytes(self) -> bytes | None:
+        """The counts in the model's file as `Counts.to_bytes` gave them, for who has
+        no numpy; None if it holds none."""
+        if self._stored is None or self._stored.counts is None:
+            return None
+        return artifact.decompress(self._stored.counts, self._rows * BYTES_A_KIND)
 
     def probabilities(self, flights: Sequence[Flight]) -> list[float]:
         """The calibrated probability of a delay of each flight, 0 to 1.
@@ -291,13 +297,18 @@ class DelayModel:
         return artifact.write(path, contents)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, sha256: str | None = None) -> Self:
         """Read a model from its file.
 
+        Args:
+            path: the file.
+            sha256: that of the only file to accept, in hexadecimal; None for any.
+
         Raises:
-            ModelFileError: there is no such file, or it is not a whole, undamaged model.
+            ModelFileError: there is no such file, it is not a whole, undamaged model,
+                or not the one that is accepted.
         """
-        stored, fingerprint = artifact.read(path)
+        stored, fingerprint = artifact.read(path, sha256)
         try:
             model = cls(
                 features=stored.card.features,

@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("workflow", type=Path)
     parser.add_argument("--job", action="append")
     parser.add_argument("variables", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     given = dict(text.split("=", 1) for text in options.variables)
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
         if shutil.which("docker-compose") is None:

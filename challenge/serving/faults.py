@@ -52,6 +52,7 @@ class RefusedRequest(Exception):
 async def refusal(request: Request, error: Exception) -> Response:
     """The answer to a request that was refused in a route of FastAPI's."""
     assert isinstance(error, RefusedRequest)
+    request.app.state.worker.note_refused(error.faults)
     body = msgspec.json.encode({"detail": error.faults})
     return Response(body, error.status, media_type="application/json")
 

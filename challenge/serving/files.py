@@ -6,6 +6,7 @@ A file is kept on disk, not in memory: while it arrives, and while its answer le
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from pathlib import Path
 from typing import Final, Literal
@@ -18,6 +19,9 @@ from challenge.errors import FlightsFileError, MissingColumnsError
 from challenge.files import score_file
 from challenge.flights import shown
 from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
+from challenge.serving.front import FLIGHTS
+from challenge.serving.log import event
+from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
 
@@ -33,7 +37,7 @@ _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
     "/predict/file",
     response_class=FileResponse,
     responses={
-        **{status: {"model": DescribedFaults} for status in (400, 413, 415)},
+        **{status: {"model": DescribedFaults} for status in (400, 408, 413, 415, 507)},
         200: {
             "description": "The file with its rows and columns, and `probability` and "
             "`delay` behind them",
@@ -60,12 +64,16 @@ async def predict_file(
     if kind is None:
         message = f"the media type {shown(media_type)} is not one of {', '.join(KINDS)}"
         raise RefusedRequest(415, request_fault([], "media_type", message))
-    folder = tempfile.TemporaryDirectory()
+    worker: Worker = request.app.state.worker
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise _no_room(error) from error
     source, output = (Path(folder.name, name + kind) for name in ("flights", "answers"))
     try:
-        await _receive(request, source, request.app.state.settings.max_file_bytes)
-        model = request.app.state.model
-        await asyncio.to_thread(score_file, model, source, output, invalid)
+        await _receive(request, source, worker.settings.max_file_bytes)
+        model = worker.source.model
+        scored = await asyncio.to_thread(score_file, model, source, output, invalid)
     except BaseException as error:
         folder.cleanup()
         if isinstance(error, FlightsFileError):
@@ -73,10 +81,21 @@ async def predict_file(
             raise RefusedRequest(400, request_fault([], "file", message)) from None
         if isinstance(error, MissingColumnsError):
             raise RefusedRequest(400, request_fault([], "file", str(error))) from None
+        if isinstance(error, OSError):
+            raise _no_room(error) from error
         raise
+    answered = scored.rows - scored.invalid
+    request.scope[FLIGHTS] = answered
+    worker.note(model, (), scored.delayed, answered)
     return FileResponse(
         output, media_type=media_type, background=BackgroundTask(folder.cleanup)
     )
+
+
+def _no_room(error: OSError) -> RefusedRequest:
+    event(logging.ERROR, f"a file cannot be kept: {error}")
+    message = f"the server has no room for the file: {error.strerror}"
+    return RefusedRequest(507, request_fault([], "no_room", message))
 
 
 async def _receive(request: Request, path: Path, limit: int) -> None:

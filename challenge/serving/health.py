@@ -1,4 +1,4 @@
-"""Whether the service is there, and ready to answer."""
+"""Whether the service is there and ready to answer, and what it answers with."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from challenge.model import DelayModel
+from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
+from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["health"])
+model = APIRouter(tags=["model"])
 
 
 class Health(BaseModel):
     status: str = "OK"
 
 
-class ServedModel(BaseModel):
+class DescribedModel(BaseModel):
     """The model's card, and the SHA-256 of its file."""
 
     fingerprint: str
@@ -31,15 +33,22 @@ async def get_health() -> Health:
     return Health()
 
 
-@router.get("/health/ready")
-async def get_readiness() -> Health:
-    """The process may get requests: it starts to listen after its model was checked."""
+@router.get("/health/ready", responses={503: {"model": DescribedFaults}})
+@router.get("/health/startup", responses={503: {"model": DescribedFaults}})
+async def get_readiness(request: Request) -> Health:
+    """The process may get requests. It starts to listen once its model was checked,
+    and is ready from then until it is told to stop."""
+    worker: Worker = request.app.state.worker
+    if worker.draining:
+        message = "the server finishes what it has begun, and wants no more"
+        raise RefusedRequest(503, request_fault([], "draining", message))
     return Health()
 
 
-@router.get("/model", response_model=ServedModel, tags=["model"])
+@model.get("/model", response_model=DescribedModel)
 async def get_model(request: Request) -> Response:
     """What is being served: the model's card, with its figures and its data."""
-    model: DelayModel = request.app.state.model
-    body = msgspec.json.encode({"fingerprint": model.fingerprint, "card": model.card})
+    worker: Worker = request.app.state.worker
+    served = worker.source.model
+    body = msgspec.json.encode({"fingerprint": served.fingerprint, "card": served.card})
     return Response(body, media_type="application/json")

@@ -20,7 +20,8 @@ from challenge.flights import REQUIRED_FIELDS, shown
 from challenge.model import DelayModel
 from challenge.serving.body import FLIGHTS, FlightsReader
 from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
-from challenge.serving.settings import Settings
+from challenge.serving.front import FLIGHTS as FLIGHTS_ANSWERED
+from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
 
@@ -105,16 +106,14 @@ _BODY: Final = {
 
 
 class PredictEndpoint:
-    """Answers POST /predict with a model, as an ASGI application.
+    """Answers POST /predict, as an ASGI application.
 
     Args:
-        model: the model to ask.
-        settings: the limits.
+        worker: has the model to ask, the limits, and counts what is answered.
     """
 
-    def __init__(self, model: DelayModel, settings: Settings) -> None:
-        self.model = model
-        self.settings = settings
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, body = await self.answer(scope, receive)
@@ -128,24 +127,33 @@ class PredictEndpoint:
 
     async def answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         """The status and the body of the answer to a request."""
-        model = self.model
+        worker = self.worker
+        model = worker.source.model
         try:
             _check_media_type(scope)
             details = scope["query_string"] and _details(scope["query_string"])
             reader = FlightsReader(
-                model, self.settings.max_flights, self.settings.max_body_bytes
+                model, worker.settings.max_flights, worker.settings.max_body_bytes
             )
             cells = await reader.read(receive)
         except RefusedRequest as refused:
+            worker.note_refused(refused.faults)
             return refused.status, b'{"detail":%b}' % await _encode(refused.faults)
+        scope[FLIGHTS_ANSWERED] = len(cells)
         if len(cells) == 1 and not details and model.table is not None:
-            return 200, ANSWERS[model.table.probabilities[cells[0]] > model.threshold]
+            late = model.table.probabilities[cells[0]] > model.threshold
+            worker.note(model, cells, late, 1)
+            return 200, ANSWERS[late]
         probabilities: list[float] = []
         for start in range(0, len(cells), AT_ONCE):
             if start:
                 await asyncio.sleep(0)
             probabilities += await _probabilities(model, cells[start : start + AT_ONCE])
-        answer = b'{"predict":%b' % await _encode(probabilities, model.decide)
+        decisions: list[int] = []
+        for start in range(0, len(cells), AT_ONCE):
+            decisions += model.decide(probabilities[start : start + AT_ONCE])
+        worker.note(model, cells, sum(decisions), len(cells))
+        answer = b'{"predict":%b' % await _encode(decisions)
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
         return 200, answer + b"}"

@@ -10,6 +10,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -19,7 +20,11 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
+
+from challenge.serving.connections import WatchedProtocol, WatchedServer
+from challenge.serving.log import configure, event
+from challenge.serving.worker import Worker
 
 GRACE_SECONDS: Final = 30
 # A worker that dies younger than this died of starting; haste would not help it.
@@ -27,14 +32,12 @@ SHORTEST_LIFE_SECONDS: Final = 1.0
 
 CGROUP: Final = Path("/sys/fs/cgroup")
 
-log = logging.getLogger("uvicorn.error")
 
-
-def run(service: ASGIApp, host: str, port: int, workers: int) -> int:
+def run(service: FastAPI, host: str, port: int, workers: int) -> int:
     """Serve until SIGTERM or SIGINT, finish what is in flight, return the exit code.
 
     Args:
-        service: the application.
+        service: what `create_app` made.
         host: the address to listen at.
         port: the port, 0 for a free one.
         workers: how many processes serve.
@@ -42,24 +45,39 @@ def run(service: ASGIApp, host: str, port: int, workers: int) -> int:
     Raises:
         SystemExit: the address cannot be listened at.
     """
+    worker: Worker = service.state.worker
+    configure(worker.settings)
+    _allow_many_connections()
+    trusted = list(worker.settings.trusted_proxies)
     config = uvicorn.Config(
         service,
         host=host,
         port=port,
+        http=WatchedProtocol,
+        log_config=None,
         access_log=False,
-        # Whom to believe is for settings to say; nobody is asked to yet.
-        proxy_headers=False,
+        proxy_headers=bool(trusted),
+        forwarded_allow_ips=trusted,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     listener = config.bind_socket()
+    # What else uvicorn tells is told by events of our own.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     # What is loaded now stays. Collecting it again would take time in vain, and write
     # to pages that workers share.
     gc.freeze()
     gc.enable()
     if workers == 1:
-        return _serve(config, listener)
-    return _Workers(config, listener, workers).run()
+        return _serve(config, listener, worker)
+    worker.share(workers)
+    return _Workers(config, listener, worker).run()
+
+
+def _allow_many_connections() -> None:
+    """Each takes a file descriptor, and the usual limit is low."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def available_cpus() -> int:
@@ -88,63 +106,71 @@ class _Workers:
     """Forks the workers, replaces those that die, and stops them together."""
 
     def __init__(
-        self, config: uvicorn.Config, listener: socket.socket, count: int
+        self, config: uvicorn.Config, listener: socket.socket, worker: Worker
     ) -> None:
         self.config = config
         self.listener = listener
-        self.count = count
-        self.started: dict[int, float] = {}
+        self.worker = worker
+        # Of each process that runs: which worker it is, and when it was born.
+        self.started: dict[int, tuple[int, float]] = {}
         self.stopping = False
 
     def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        for _ in range(self.count):
-            self._start()
-        log.info("%d workers serve on port %d", self.count, self._port())
+        for stopping in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stopping, self._stop)
+        signal.signal(signal.SIGHUP, self._pass_on)
+        count = self.worker.board.workers
+        for number in range(count):
+            self._start(number)
         failed = False
         while self.started:
             pid, status = os.wait()
             born = self.started.pop(pid, None)
             if born is None:
                 continue
+            number, at = born
             code = os.waitstatus_to_exitcode(status)
             if self.stopping:
                 failed |= code != 0
                 continue
-            log.error("worker %d ended with %d; another takes its place", pid, code)
-            if time.monotonic() - born < SHORTEST_LIFE_SECONDS:
+            message = f"worker {pid} ended with {code}; another takes its place"
+            event(logging.ERROR, message, worker=number)
+            if time.monotonic() - at < SHORTEST_LIFE_SECONDS:
                 time.sleep(SHORTEST_LIFE_SECONDS)
             if not self.stopping:
-                self._start()
+                self._start(number)
         return int(failed)
 
-    def _start(self) -> None:
+    def _start(self, number: int) -> None:
         # A signal in between must find the new worker in the list.
-        caught = {signal.SIGTERM, signal.SIGINT}
+        caught = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
         signal.pthread_sigmask(signal.SIG_BLOCK, caught)
         pid = os.fork()
         if pid:
-            self.started[pid] = time.monotonic()
+            self.started[pid] = (number, time.monotonic())
             signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
             return
         code = 1
         try:
             _die_with_parent()
-            for number in caught:
-                signal.signal(number, signal.default_int_handler)
+            for caught_signal in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(caught_signal, signal.default_int_handler)
+            # Until the model is followed; it was read a moment ago.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
-            code = _serve(self.config, self.listener)
+            self.worker.begin(number)
+            code = _serve(self.config, self.listener, self.worker)
         finally:
             os._exit(code)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        for pid in self.started:
+            os.kill(pid, number)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
         for pid in self.started:
             os.kill(pid, signal.SIGTERM)
-
-    def _port(self) -> int:
-        return int(self.listener.getsockname()[1])
 
 
 def _die_with_parent() -> None:
@@ -154,8 +180,8 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-def _serve(config: uvicorn.Config, listener: socket.socket) -> int:
-    server = uvicorn.Server(config)
+def _serve(config: uvicorn.Config, listener: socket.socket, worker: Worker) -> int:
+    server = WatchedServer(config, worker)
     # Once it has stopped, uvicorn raises the signal that stopped it again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -17,6 +17,7 @@ from challenge.serving.body import FlightsReader
 from challenge.serving.faults import RefusedRequest
 from challenge.serving.predict import PredictEndpoint
 from challenge.serving.settings import Settings
+from challenge.serving.worker import Worker
 from tests.conftest import TEST_MODEL
 
 MODEL = DelayModel.load(TEST_MODEL)
@@ -127,7 +128,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end():
 
 def test_a_large_request_leaves_others_their_turn():
     body = json.dumps({"flights": [LATE, ON_TIME] * 25_000}).encode()
-    endpoint = PredictEndpoint(MODEL, Settings())
+    endpoint = PredictEndpoint(Worker(TEST_MODEL, Settings()))
 
     async def both() -> tuple[int, bytes, int]:
         turns = 0

@@ -1,0 +1,150 @@
+"""The service's log: events as they happen, requests a tenth of a second at a time.
+
+A line is a JSON object, or on a terminal a text to read. It tells nothing of who asks
+and what about.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from challenge.serving.settings import Settings
+
+FD: Final = 2
+_EVENT_FIELDS: Final = "fields"
+
+log = logging.getLogger("flight-prophet")
+
+
+def event(level: int, message: str, **fields: Any) -> None:
+    """Log that something happened, with fields for machines."""
+    log.log(level, message, extra={_EVENT_FIELDS: fields})
+
+
+def configure(settings: Settings) -> None:
+    """Let all loggers of this process write such lines to the standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_TextFormatter() if as_text(settings) else _JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def as_text(settings: Settings) -> bool:
+    """Whether lines are for people to read."""
+    if settings.log_format == "auto":
+        return sys.stderr.isatty()
+    return settings.log_format == "text"
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _iso(record.created),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "pid": record.process,
+            **getattr(record, _EVENT_FIELDS, {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-8s %(message)s", "%H:%M:%S")
+
+
+class _RequestLine(msgspec.Struct):
+    time: str
+    level: str
+    event: str
+    pid: int
+    id: str
+    method: str
+    route: str
+    status: int
+    ms: float
+    flights: int
+    model: str
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class RequestLog:
+    """Lines of requests, gathered and written together.
+
+    Args:
+        text: whether they are for people to read.
+    """
+
+    def __init__(self, text: bool) -> None:
+        self.text = text
+        self._lines: list[tuple[float, str, str, str, int, float, int, str]] = []
+
+    def add(self, *line: Any) -> None:
+        """Note a request: its end (seconds since 1970), id, method, route, status,
+        duration in seconds, number of flights, and the model's fingerprint."""
+        self._lines.append(line)
+
+    def flush(self) -> int:
+        """Write what was noted; returns how many lines could not be written.
+
+        A full disk or a closed pipe is no reason to fail a request.
+        """
+        if not self._lines:
+            return 0
+        lines, self._lines = self._lines, []
+        form = _text_line if self.text else _json_line
+        data = b"".join(map(form, lines))
+        try:
+            while data:
+                data = data[os.write(FD, data) :]
+        except OSError:
+            return data.count(b"\n")
+        return 0
+
+
+def _json_line(line: tuple[float, str, str, str, int, float, int, str]) -> bytes:
+    end, request_id, method, route, status, seconds, flights, model = line
+    return (
+        _encode(
+            _RequestLine(
+                _iso(end),
+                "info" if status < 500 else "error",
+                "request",
+                _PID(),
+                request_id,
+                method,
+                route,
+                status,
+                round(1_000 * seconds, 3),
+                flights,
+                model,
+            )
+        )
+        + b"\n"
+    )
+
+
+def _text_line(line: tuple[float, str, str, str, int, float, int, str]) -> bytes:
+    end, request_id, method, route, status, seconds, flights, _ = line
+    clock = datetime.fromtimestamp(end).strftime("%H:%M:%S")
+    answered = f" {flights} flights" if flights else ""
+    return (
+        f"{clock} {'REQUEST':8} {method} {route} {status}"
+        f" {1_000 * seconds:.1f} ms{answered} {request_id}\n"
+    ).encode()
+
+
+_PID: Final = os.getpid
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,108 @@
+"""The model that is served, and how another takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from challenge.errors import FlightProphetError
+from challenge.model import DelayModel
+from challenge.serving.log import event
+from challenge.serving.tally import Tally
+
+Signature = tuple[int, int, int] | None
+
+
+class ModelSource:
+    """Follows the file of a model.
+
+    A request takes `model` once and answers with it to its end. A new model takes its
+    place in one assignment, once it was read and checked as a whole.
+
+    Args:
+        path: the model's file.
+        sha256: that of the only file to serve; None for any.
+        reload_seconds: how often to look at the file; 0 for on SIGHUP alone.
+
+    Attributes:
+        model: the model to answer with.
+        loaded_at: when it was loaded, in seconds since 1970.
+
+    Raises:
+        ModelFileError: the model cannot be read.
+    """
+
+    def __init__(self, path: Path, sha256: str | None, reload_seconds: float) -> None:
+        self.path = path
+        self.sha256 = sha256
+        self.reload_seconds = reload_seconds
+        # Before the file is read: a change meanwhile must be seen.
+        self._signature = _signature(path)
+        self.model = DelayModel.load(path, sha256)
+        self.loaded_at = time.time()
+
+    async def follow(self, tally: Tally) -> None:
+        """Reload the model whenever its file changes, or on SIGHUP, until cancelled."""
+        asked = asyncio.Event()
+        with _on_sighup(asked):
+            while True:
+                await self._until_next_look(asked)
+                signature = _signature(self.path)
+                if asked.is_set() or signature != self._signature:
+                    asked.clear()
+                    self._signature = signature
+                    await self.reload(tally)
+
+    async def reload(self, tally: Tally) -> None:
+        """Serve what the file holds now; if it is no good, go on with what there is."""
+        try:
+            model = await asyncio.to_thread(DelayModel.load, self.path, self.sha256)
+        except FlightProphetError as error:
+            outcome = "refused"
+            event(logging.ERROR, f"model not reloaded: {error}", model=self.name)
+        else:
+            outcome = "swapped"
+            self.model, self.loaded_at = model, time.time()
+            event(logging.INFO, f"model reloaded: {self.name}", model=self.name)
+        tally.reloads[outcome] += 1
+
+    @property
+    def name(self) -> str:
+        """The start of the model's fingerprint, as logs name it."""
+        return (self.model.fingerprint or "")[:12]
+
+    async def _until_next_look(self, asked: asyncio.Event) -> None:
+        period = self.reload_seconds
+        # All workers look at the same times, so that they change models together.
+        wait = period - time.time() % period if period else None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), wait)
+
+
+def _signature(path: Path) -> Signature:
+    """What changes when a file is replaced or written to; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextlib.contextmanager
+def _on_sighup(asked: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_signal_handler(signal.SIGHUP, asked.set)
+    except (RuntimeError, ValueError, AttributeError, NotImplementedError):
+        # Only the main thread hears signals, and not everywhere.
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)

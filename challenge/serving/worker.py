@@ -1,0 +1,110 @@
+"""One process of the server: the model it serves, and what it counts and logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from challenge.model import DelayModel
+from challenge.serving import tally
+from challenge.serving.board import Board
+from challenge.serving.drift import Sampler, training_counts
+from challenge.serving.faults import RequestFault
+from challenge.serving.log import RequestLog, as_text
+from challenge.serving.settings import Settings
+from challenge.serving.source import ModelSource
+from challenge.serving.tally import Tally
+
+TICK_SECONDS: Final = 0.1
+UNKNOWN: Final = "unknown_value"
+
+
+class Worker:
+    """What the parts of the service share.
+
+    Args:
+        path: the model's file.
+        settings: those of the service.
+
+    Attributes:
+        draining: whether it finishes what it has begun, and wants no more.
+
+    Raises:
+        ModelFileError: the model cannot be read.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.settings = settings
+        self.source = ModelSource(
+            path, settings.model_sha256, settings.model_reload_seconds
+        )
+        self.sampler = Sampler(settings.drift_hours)
+        self.log = RequestLog(as_text(settings))
+        self.draining = False
+        self.board = Board()
+        self.number = 0
+        self.tally = tally.resume(self.board, self.number)
+        self._ticking: asyncio.AbstractEventLoop | None = None
+        self._trained: tuple[DelayModel, list[list[int]]] | None = None
+
+    def share(self, workers: int) -> None:
+        """Make the board for several workers, before they are forked."""
+        self.board = Board(workers)
+
+    def begin(self, number: int) -> None:
+        """Be one of these workers, in the place of the one before if that died."""
+        self.number = number
+        self.tally = tally.resume(self.board, number)
+        tally.post(self.board, number, self.tally)
+
+    def note(
+        self, model: DelayModel, cells: Sequence[int], late: int, flights: int
+    ) -> None:
+        """Count flights that were answered.
+
+        Args:
+            model: the one that answered.
+            cells: the flights, to tell drift from.
+            late: how many are predicted to be late.
+            flights: how many there are.
+        """
+        outcomes = self.tally.flights
+        outcomes["late"] += late
+        outcomes["on_time"] += flights - late
+        self.sampler.note(model, cells)
+
+    def note_refused(self, faults: Sequence[RequestFault]) -> None:
+        """Count a request that was refused, once for each kind of fault."""
+        self.tally.add_refused({fault.type for fault in faults})
+        self.sampler.note_unknown(
+            [str(fault.loc[-1]) for fault in faults if fault.type == UNKNOWN]
+        )
+
+    def wake(self) -> None:
+        """See that what was noted is soon counted, written and posted."""
+        loop = asyncio.get_running_loop()
+        if self._ticking is not loop:
+            self._ticking = loop
+            loop.call_later(TICK_SECONDS, self.tick)
+
+    def tick(self) -> None:
+        """Count, write and post what was noted: together it costs next to nothing."""
+        self._ticking = None
+        self.tally.lines_lost += self.log.flush()
+        self.sampler.count(self.tally.window, self.source.model)
+        tally.post(self.board, self.number, self.tally)
+
+    def total(self) -> Tally:
+        """The tally over all workers."""
+        self.sampler.count(self.tally.window, self.source.model)
+        return tally.total(self.board, self.number, self.tally)
+
+    async def training_counts(self) -> list[list[int]]:
+        """Those of the model that is served; counted when first asked for."""
+        model = self.source.model
+        if self._trained is None or self._trained[0] is not model:
+            counts = await asyncio.to_thread(training_counts, model)
+            self._trained = (model, counts)
+        return self._trained[1]

@@ -1,0 +1,125 @@
+"""A model takes the place of another while the service runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import threading
+
+import httpx
+import pytest
+
+from challenge.training.recipe import Recipe
+from challenge.training.threshold import Given
+from challenge.training.train import train
+from tests.api.conftest import FLIGHT, wait_for
+from tests.conftest import TEST_MODEL
+
+SWAPPED = 'flight_prophet_model_reloads_total{outcome="swapped"}'
+REFUSED = 'flight_prophet_model_reloads_total{outcome="refused"}'
+OFTEN = {"MODEL_RELOAD_SECONDS": "0.05"}
+
+
+@pytest.fixture(scope="module")
+def never_late(sample_csv, tmp_path_factory):
+    """A model that predicts no delay at all: its answers tell it from the other."""
+    path = tmp_path_factory.mktemp("models") / "never_late.pkl"
+    recipe = Recipe("logistic-regression", "top10")
+    train(str(sample_csv), str(path), recipe, Given(1.0))
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    return shutil.copy(TEST_MODEL, tmp_path / "model.pkl")
+
+
+def replace(model, content: bytes) -> None:
+    new = model.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(model)
+
+
+def test_a_new_file_is_served_by_every_worker(serve, model, never_late):
+    server = serve(model, **OFTEN)
+    assert server.predict() == [1]
+    replace(model, never_late.read_bytes())
+    wait_for(lambda: server.metric(SWAPPED) == 2)
+    assert {server.predict()[0] for _ in range(20)} == {0}
+    served = httpx.get(f"{server.url}/model").json()["fingerprint"]
+    assert served == hashlib.sha256(never_late.read_bytes()).hexdigest()
+    assert "model reloaded" in server.log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sighup_reloads(workers, serve, model, never_late):
+    server = serve(model, workers=workers, MODEL_RELOAD_SECONDS="0")
+    replace(model, never_late.read_bytes())
+    assert server.predict() == [1]
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: {server.predict()[0] for _ in range(10)} == {0})
+
+
+@pytest.mark.parametrize("broken", [b"", b"no model", TEST_MODEL.read_bytes()[:-9]])
+def test_a_broken_file_changes_nothing_and_is_told(broken, serve, model):
+    server = serve(model, workers=1, **OFTEN)
+    replace(model, broken)
+    wait_for(lambda: server.metric(REFUSED) == 1)
+    assert server.predict() == [1]
+    assert server.answers()
+    assert "model not reloaded: model file " in server.log
+
+
+def test_a_file_that_is_gone_changes_nothing(serve, model):
+    server = serve(model, workers=1, **OFTEN)
+    os.unlink(model)
+    wait_for(lambda: server.metric(REFUSED) == 1)
+    assert server.predict() == [1]
+
+
+def test_only_the_pinned_file_is_served(serve, model, never_late):
+    pinned = hashlib.sha256(TEST_MODEL.read_bytes()).hexdigest()
+    server = serve(model, workers=1, MODEL_SHA256=pinned, **OFTEN)
+    replace(model, never_late.read_bytes())
+    wait_for(lambda: server.metric(REFUSED) == 1)
+    assert server.predict() == [1]
+    assert f"only {pinned} is allowed" in server.log
+
+
+def test_no_request_fails_or_sees_half_a_model_while_models_change(
+    serve, model, never_late
+):
+    """Two hundred changes, every third to a file that is no good, under load."""
+    server = serve(model, **OFTEN)
+    good = [TEST_MODEL.read_bytes(), never_late.read_bytes()]
+    done = threading.Event()
+    seen: set[tuple[int, ...]] = set()
+    failed: list[str] = []
+
+    def ask() -> None:
+        body = {"flights": [FLIGHT] * 50}
+        with httpx.Client(timeout=20) as client:
+            while not done.is_set():
+                try:
+                    answer = client.post(f"{server.url}/predict", json=body)
+                    seen.add(tuple(answer.raise_for_status().json()["predict"]))
+                except Exception as error:
+                    failed.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(200):
+        replace(model, good[number % 2] if number % 3 else b"garbage")
+        done.wait(0.06)
+    replace(model, good[1])
+    wait_for(lambda: {server.predict()[0] for _ in range(10)} == {0})
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert seen == {(1,) * 50, (0,) * 50}
+    assert server.metric(SWAPPED) > 100
+    assert server.metric(REFUSED) > 50
