@@ -97,7 +97,7 @@ class Sampler:
         """Note flights, at most SAMPLED_AT_ONCE of them between two counts."""
         room = SAMPLED_AT_ONCE - len(self._noted)
         if room > 0:
-            step = 1 + len(cells) // room
+            step = max(1, math.ceil(len(cells) / room))
             self._noted += [(model, cell) for cell in cells[::step]]
 
     def note_unknown(self, fields: Sequence[str]) -> None:

@@ -191,10 +191,14 @@ def test_a_fault_of_the_service_itself_tells_clients_nothing(
     client_with, monkeypatch, caplog
 ):
     client = client_with()
-    worker = client.app.state.worker
-    monkeypatch.setattr(worker, "source", None)
+
+    async def fail(scope, receive):
+        raise ZeroDivisionError("a secret of the code")
+
+    monkeypatch.setattr(client.app.state.predict, "answer", fail)
     answer = client.post("/predict", json=BODY, headers={"X-Request-ID": "broken-1"})
     assert answer.status_code == 500
     assert answer.json()["detail"][0]["type"] == "internal"
-    assert "Traceback" not in answer.text
+    assert "secret" not in answer.text
     assert "request broken-1 failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text

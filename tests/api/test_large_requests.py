@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from challenge.api import create_app
+from challenge.errors import SettingsError
 from challenge.model import DelayModel
 from challenge.serving import body as body_module
 from challenge.serving.body import FlightsReader
@@ -165,7 +166,7 @@ def test_limits_are_settings(monkeypatch):
 @pytest.mark.parametrize("name", ["MAX_FLIGHTS", "MAX_BODY_BYTES"])
 def test_a_limit_that_makes_no_sense_stops_the_start(name, monkeypatch):
     monkeypatch.setenv(name, "0")
-    with pytest.raises(ValueError, match=name.lower()):
+    with pytest.raises(SettingsError, match=f"the setting {name}"):
         create_app(TEST_MODEL)
 
 
@@ -189,7 +190,9 @@ def test_a_model_without_a_table_answers_through_its_classifier(few_flights):
     model.fit(*model.preprocess(few_flights, "delay"))
     assert model.table is None
     body = json.dumps({"flights": [LATE, ON_TIME]}).encode()
-    endpoint = PredictEndpoint(model, Settings())
+    worker = Worker(TEST_MODEL, Settings())
+    worker.source.model = model
+    endpoint = PredictEndpoint(worker)
     status, answer = asyncio.run(endpoint.answer(SCOPE, receiver(body)))
     flights = [model.reader.read(flight) for flight in (LATE, ON_TIME)]
     assert status == 200
