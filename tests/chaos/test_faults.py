@@ -48,12 +48,14 @@ class Load:
                 answer = client.post(self.url, json={"flights": [FLIGHT]})
             except httpx.TransportError as error:
                 self.failed.append(repr(error))
+                client.close()
                 client = httpx.Client(timeout=20)
                 continue
             if answer.status_code == 200 and answer.json() == {"predict": [1]}:
                 self.answered += 1
             else:
                 self.wrong.append(answer.text)
+        client.close()
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -232,12 +234,8 @@ def test_a_disk_that_cannot_be_written_to_refuses_files_and_nothing_else(
     if mounted.returncode:
         pytest.skip("needs the right to mount a read-only disk")
     try:
-        # Python would look for another folder.
         server = serve(workers=1, TMPDIR=read_only)
-        program = (
-            "import tempfile; tempfile.tempdir = None; print(tempfile.gettempdir())"
-        )
-        assert subprocess.check_output(["python3", "-c", program])
+        # Python finds another folder for it, or there is none.
         assert upload(server).status_code in (200, 507)
         assert server.predict() == [1]
     finally:
