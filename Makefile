@@ -116,7 +116,7 @@ format: $(VENV)/.dev ## Format the code
 
 # requirements.txt constrains the others, so that all install the same versions.
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --custom-compile-command "make lock"
+	--generate-hashes --no-strip-extras --custom-compile-command "make lock"
 lock: $(VENV)/.dev ## Lock the dependencies of pyproject.toml with hashes
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group build --output-file requirements-build.txt

@@ -107,7 +107,8 @@ def test_sigterm_under_load_answers_what_was_accepted(serve):
     time.sleep(0.05)
     server.process.send_signal(signal.SIGTERM)
     for connection in connections:
-        head, _, answer = answer_to(connection).partition(b"\r\n\r\n")
+        with connection:
+            head, _, answer = answer_to(connection).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK")
         assert answer.count(b"1") == 40_000
     assert server.process.wait(20) == 0
