@@ -46,13 +46,9 @@ def create_app(model_filepath: str | os.PathLike[str]) -> FastAPI:
     service.state.predict = endpoint
     service.direct["POST", "/predict"] = endpoint
     service.include_router(health.router)
-    # A key is asked for before any route; this documents it.
-    key = Security(APIKeyHeader(name="X-API-Key", auto_error=False))
-    refused: dict[int | str, dict[str, Any]] = {
-        status: {"model": DescribedFaults} for status in (401, 429, 503)
-    }
     for router in (predict.router, files.router, health.model, monitoring.router):
-        service.include_router(router, dependencies=[key], responses=refused)
+        service.include_router(router, **_documented(bool(settings.api_keys)))
+    service.include_router(monitoring.metrics, **_documented(settings.metrics == "key"))
     service.add_exception_handler(RefusedRequest, refusal)
     if settings.cors_origins:
         service.add_middleware(
@@ -70,6 +66,16 @@ def create_app(model_filepath: str | os.PathLike[str]) -> FastAPI:
     routes = frozenset(path for _, path in service.direct)
     service.add_middleware(Front, worker=worker, routes=routes)
     return service
+
+
+def _documented(needs_key: bool) -> dict[str, Any]:
+    """What is decided before any route, for the documentation of the routes."""
+    refused = (401, 429, 503) if needs_key else (429, 503)
+    key = Security(APIKeyHeader(name="X-API-Key", auto_error=False))
+    return {
+        "dependencies": [key] if needs_key else [],
+        "responses": {status: {"model": DescribedFaults} for status in refused},
+    }
 
 
 @contextlib.asynccontextmanager

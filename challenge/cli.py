@@ -1,14 +1,18 @@
 """The `flight-prophet` command.
 
 Exit codes: 0 when all went well, 1 when the data or a model's file is no good, 2 when
-the command is called wrongly, 3 when a new model is worse than its baseline.
+the command is called wrongly, 3 when a new model is worse than its baseline, or live
+predictions are worse than promised.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import json
+import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -233,6 +237,57 @@ def tune(
     from challenge.training.tuning import tuning_table
 
     print(tuning_table(run(classifier, read_dataset(source, skip_invalid))))
+
+
+@app.command()
+def monitor(
+    predictions: Annotated[
+        Path, typer.Argument(help="What was predicted, as `predict` wrote it.")
+    ],
+    flights: Annotated[
+        Path, typer.Argument(help="The flights as they left, with Fecha-O.")
+    ],
+    model: Annotated[
+        Path, typer.Option(envvar="MODEL_FILEPATH", help="The model that answered.")
+    ] = Path("tmp/delay_model.pkl"),
+    as_json: Json = False,
+) -> None:
+    """Measure predictions by what happened, week by week.
+
+    Exits with 3 if they are worse than the model card promises: if the 95 % interval of
+    the ROC AUC or of the calibration error lies wholly on the bad side of the card's.
+    """
+    from challenge.model import DelayModel
+    from challenge.training.monitor import monitor as run
+    from challenge.training.summary import monitoring_summary
+
+    card = DelayModel.load(model).card
+    assert card is not None
+    found = run(predictions, flights, card)
+    if as_json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        print(monitoring_summary(found))
+    if found.is_worse:
+        raise typer.Exit(WORSE)
+
+
+@app.command("api-key")
+def api_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is: letters, digits, _.-")],
+) -> None:
+    """Make a key for a client.
+
+    The first line is the key, for the client's header `X-API-Key`; it is shown once and
+    kept nowhere. The second is its entry in the server's setting `API_KEYS`.
+    """
+    if re.fullmatch(r"[\w.-]+", name) is None:
+        raise typer.BadParameter(
+            f"{name!r} has other characters than letters, digits, _.-"
+        )
+    key = secrets.token_urlsafe(32)
+    print(key)
+    print(f"{name}:{hashlib.sha256(key.encode()).hexdigest()}")
 
 
 def _threshold_rule(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 router = APIRouter(tags=["monitoring"])
+# Apart, for it has a setting of its own for who may ask.
+metrics = APIRouter(tags=["monitoring"])
 
 PREFIX: Final = "flight_prophet_"
 
@@ -58,7 +60,7 @@ async def get_drift(request: Request) -> Drift:
     return Drift(**await _drift(worker, found))
 
 
-@router.get(
+@metrics.get(
     "/metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from challenge.flights import REQUIRED_FIELDS, shown
+from challenge.flights import REQUIRED_FIELDS, TIME_PATTERN, shown
 from challenge.model import DelayModel
 from challenge.serving.body import FLIGHTS, FlightsReader
 from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
@@ -50,6 +50,7 @@ _FLIGHT_SCHEMA: Final = {
     "properties": {
         "OPERA": {
             "type": "string",
+            "minLength": 1,
             "description": "The airline, as the model knows it",
         },
         "TIPOVUELO": {
@@ -64,6 +65,7 @@ _FLIGHT_SCHEMA: Final = {
         },
         "Fecha-I": {
             "type": ["string", "null"],
+            "pattern": f"^({TIME_PATTERN})?$",
             "description": "Scheduled local time, in the month that MES says",
         },
     },

@@ -8,6 +8,7 @@ from typing import Final
 
 from challenge.training.dataset import Dataset, refused_rows
 from challenge.training.evaluation import Evaluation
+from challenge.training.monitor import Monitoring
 from challenge.training.quality import Estimate, Quality
 from challenge.training.train import Training
 
@@ -89,6 +90,44 @@ def evaluation_summary(evaluation: Evaluation) -> str:
     for split, judged in evaluation.judgements.items():
         for field, groups in judged.groups.items():
             parts.append(_group_table(f"{field}, {SPLITS[split]}", groups))
+    return "\n\n".join(parts)
+
+
+def monitoring_summary(monitoring: Monitoring) -> str:
+    """The quality by week and in all, and whether the model card is kept."""
+    rows = [
+        ["week of", "flights", "delayed", "predicted", "ROC AUC", "Brier score"],
+    ]
+    qualities = {str(week): q for week, q in monitoring.weeks.items()}
+    for name, quality in (qualities | {"all": monitoring.quality}).items():
+        rows.append(
+            [
+                name,
+                f"{quality.flights:,}",
+                f"{quality.delay_rate:.1%}",
+                f"{quality.mean_probability:.1%}",
+                _interval(quality.roc_auc),
+                _interval(quality.brier),
+            ]
+        )
+    lines = [
+        f"predicted  {monitoring.predictions:,} flights",
+        f"departed   {monitoring.departures:,} flights, "
+        f"{monitoring.unanswered:,} of them not predicted",
+    ]
+    if monitoring.unusable:
+        lines.append(
+            f"left out   {monitoring.unusable:,} rows without a time or probability"
+        )
+    parts = ["\n".join(lines), _table(rows)]
+    if not monitoring.promises:
+        parts.append("The model card promises nothing to compare this with.")
+    for promise in monitoring.promises:
+        verdict = "WORSE THAN PROMISED" if promise.is_worse else "as promised"
+        parts.append(
+            f"{MEASURES[promise.measure]}: {_interval(promise.now)}, promised "
+            f"{_interval(promise.promised)}: {verdict}"
+        )
     return "\n\n".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -84,6 +85,14 @@ class Server:
         listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         return set(map(int, listed.split()))
 
+    def end(self) -> None:
+        """By all means."""
+        if self.process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop(5)
+        self.process.kill()
+        self.process.wait()
+
     def stop(self, seconds: float = 20) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
@@ -107,5 +116,4 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     yield start
     for server in started:
-        server.process.kill()
-        server.process.wait()
+        server.end()

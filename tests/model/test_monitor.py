@@ -1,0 +1,174 @@
+"""Predictions, judged by what happened: the join, the weeks and the verdict."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from challenge.artifact import ModelCard
+from challenge.cli import main
+from challenge.errors import MissingColumnsError, TrainingDataError
+from challenge.files import score_file
+from challenge.model import DelayModel
+from challenge.training.monitor import monitor
+from challenge.training.quality import Answers, measure
+from tests.conftest import TEST_MODEL
+
+KEYS = ["Fecha-I", "OPERA", "TIPOVUELO", "SIGLADES", "Vlo-I"]
+
+
+def card(metrics: dict[str, object] | None = None) -> ModelCard:
+    return ModelCard(
+        created="2017-06-01T00:00:00Z",
+        features="schedule",
+        classifier="xgboost",
+        parameters={},
+        threshold=0.2,
+        threshold_rule="balanced",
+        rows=1,
+        delay_rate=0.2,
+        library_versions={},
+        metrics=metrics or {},
+    )
+
+
+@pytest.fixture
+def departed() -> pd.DataFrame:
+    """Three weeks of flights, one an hour, of which every fourth left late."""
+    times = pd.date_range("2017-06-05", periods=21 * 24, freq="h")
+    late = np.arange(len(times)) % 4 == 0
+    return pd.DataFrame(
+        {
+            "Fecha-I": times,
+            "Fecha-O": times + pd.to_timedelta(np.where(late, 16, 15), "min"),
+            "OPERA": "Grupo LATAM",
+            "TIPOVUELO": "N",
+            "SIGLADES": "Lima",
+            "Vlo-I": [str(number % 7) for number in range(len(times))],
+        }
+    )
+
+
+@pytest.fixture
+def predicted(departed) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    late = np.arange(len(departed)) % 4 == 0
+    return departed[KEYS].assign(
+        probability=np.where(late, 0.3, 0.2) + rng.uniform(-0.1, 0.1, len(late))
+    )
+
+
+def judge(tmp_path: Path, predicted, departed, metrics=None):
+    predicted.to_csv(tmp_path / "predicted.csv", index=False)
+    duckdb.from_df(departed).write_parquet(str(tmp_path / "departed.parquet"))
+    return monitor(
+        tmp_path / "predicted.csv", tmp_path / "departed.parquet", card(metrics)
+    )
+
+
+def test_the_quality_is_that_of_the_flights_predicted(tmp_path, predicted, departed):
+    found = judge(tmp_path, predicted.sample(frac=1, random_state=0), departed)
+    late = (np.arange(len(departed)) % 4 == 0).astype(np.int8)
+    expected = measure(Answers(predicted["probability"].to_numpy(), late), 0.2)
+    assert found.quality == expected
+    assert (found.unanswered, found.unusable) == (0, 0)
+    assert list(found.weeks) == [date(2017, 6, day) for day in (5, 12, 19)]
+    assert [week.flights for week in found.weeks.values()] == [7 * 24] * 3
+
+
+def test_of_several_predictions_the_last_counts(tmp_path, predicted, departed):
+    before = predicted.assign(probability=0.99)
+    found = judge(tmp_path, pd.concat([before, predicted]), departed)
+    assert found.quality.flights == len(departed)
+    assert found.quality.mean_probability == pytest.approx(
+        predicted["probability"].mean()
+    )
+
+
+def test_what_cannot_be_joined_is_counted(tmp_path, predicted, departed):
+    predicted.loc[0, "probability"] = None
+    predicted.loc[1, "probability"] = 1.5
+    departed.loc[2, "Fecha-O"] = None
+    departed.loc[3, "OPERA"] = "Air Canada"
+    found = judge(tmp_path, predicted, departed)
+    assert found.unusable == 3
+    assert found.unanswered == 3
+    assert found.quality.flights == len(departed) - 4
+
+
+@pytest.mark.parametrize("key", ["TIPOVUELO", "SIGLADES", "Vlo-I"])
+def test_a_key_that_one_file_lacks_is_not_compared(key, tmp_path, predicted, departed):
+    found = judge(tmp_path, predicted.drop(columns=key), departed)
+    assert found.quality.flights == len(departed)
+
+
+def test_flights_that_differ_in_number_alone_are_two(tmp_path, predicted, departed):
+    twice = departed.assign(**{"Vlo-I": "99"}).assign(
+        **{"Fecha-O": departed["Fecha-I"]}
+    )
+    both = pd.concat([departed, twice])
+    answers = pd.concat([predicted, predicted.assign(**{"Vlo-I": "99"})])
+    found = judge(tmp_path, answers, both)
+    assert found.quality.flights == 2 * len(departed)
+    assert found.quality.delay_rate == pytest.approx(1 / 8)
+
+
+def promise(auc: tuple[float, float], ece: tuple[float, float]) -> dict[str, object]:
+    def estimate(low: float, high: float) -> dict[str, float]:
+        return {"value": (low + high) / 2, "low": low, "high": high}
+
+    return {"forward": {"roc_auc": estimate(*auc), "ece": estimate(*ece)}}
+
+
+@pytest.mark.parametrize(
+    ("promised", "worse"),
+    [
+        (promise((0.6, 0.99), (0, 0.2)), []),
+        (promise((0.995, 0.999), (0, 0.2)), ["roc_auc"]),
+        (promise((0.6, 0.99), (0, 0.001)), ["ece"]),
+        ({}, []),
+    ],
+)
+def test_worse_is_what_chance_does_not_explain(
+    promised, worse, tmp_path, predicted, departed
+):
+    found = judge(tmp_path, predicted, departed, promised)
+    assert [p.measure for p in found.promises if p.is_worse] == worse
+    assert found.is_worse == bool(worse)
+
+
+def test_files_without_a_flight_in_common_are_an_error(tmp_path, predicted, departed):
+    predicted["Fecha-I"] += pd.Timedelta(days=365)
+    with pytest.raises(TrainingDataError, match="no flight that was predicted"):
+        judge(tmp_path, predicted, departed)
+
+
+@pytest.mark.parametrize("column", ["probability", "Fecha-I", "OPERA"])
+def test_a_missing_column_is_named(column, tmp_path, predicted, departed):
+    with pytest.raises(MissingColumnsError, match=column):
+        judge(tmp_path, predicted.drop(columns=column), departed)
+
+
+def test_the_command_judges_what_the_command_predicted(sample_csv, tmp_path, capsys):
+    answers = tmp_path / "answers.csv"
+    score_file(DelayModel.load(TEST_MODEL), sample_csv, answers)
+    arguments = ["monitor", str(answers), str(sample_csv), "--model", str(TEST_MODEL)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "ROC AUC: 0.6" in printed and "as promised" in printed
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["quality"]["flights"] == found["departures"] > 60_000
+    # The same flights, as if they had left the other way round.
+    flights = pd.read_csv(sample_csv, low_memory=False)
+    late = pd.to_datetime(flights["Fecha-O"]) - pd.to_datetime(flights["Fecha-I"])
+    turned = pd.to_datetime(flights["Fecha-I"]) + pd.to_timedelta(60, "min") - late
+    flights.assign(**{"Fecha-O": turned}).to_csv(tmp_path / "turned.csv", index=False)
+    assert main([*arguments[:2], str(tmp_path / "turned.csv"), *arguments[3:]]) == 3
+    assert "WORSE THAN PROMISED" in capsys.readouterr().out
