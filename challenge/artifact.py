@@ -16,11 +16,12 @@ import hashlib
 import io
 import os
 import pickle
+import pickletools
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Never
+from typing import Any, Final, Literal, Never, TypeAlias
 
 import msgspec
 
@@ -35,6 +36,8 @@ HOW_TO_MAKE: Final = (
     "make it with 'make model-train' or 'python train.py SOURCE OUTPUT'"
 )
 
+ClassifierName: TypeAlias = Literal["logistic-regression", "xgboost"]
+
 
 class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     """What a model is and where it comes from, for people and for /model.
@@ -46,7 +49,7 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
 
     created: str
     features: str
-    classifier: str
+    classifier: ClassifierName
     parameters: dict[str, Any]
     threshold: float
     threshold_rule: str
@@ -193,6 +196,11 @@ def decompress(data: bytes, size: int) -> bytes:
     return unpacked
 
 
+# `write` uses none of them.
+_RESERVING: Final = frozenset({"PUT", "LONG_BINPUT", "BYTEARRAY8"})
+_TRUNCATED: Final = ("truncated", "remain", "exhausted", "not enough data")
+
+
 class _DataUnpickler(pickle.Unpickler):
     """Reads a pickle that holds nothing but Python's own plain values."""
 
@@ -215,6 +223,7 @@ def _load(path: str | Path, data: bytes) -> Any:
     if not data.startswith(pickle.PROTO):
         raise ModelFileError(path, f"is not a {FORMAT}; {HOW_TO_MAKE}")
     try:
+        _check_sizes(data)
         return _DataUnpickler(io.BytesIO(data)).load()
     except _ForbiddenType as refused:
         problem = f"asks for {refused}, and a model holds only data; it was refused"
@@ -223,9 +232,20 @@ def _load(path: str | Path, data: bytes) -> Any:
         raise ModelFileError(path, "is truncated") from error
     # Of bytes that are no pickle the unpickler makes errors of almost every type.
     except Exception as error:
-        truncated = "truncated" in str(error)
+        truncated = any(word in str(error) for word in _TRUNCATED)
         problem = "is truncated" if truncated else f"is not a {FORMAT}; {HOW_TO_MAKE}"
         raise ModelFileError(path, problem) from error
+
+
+def _check_sizes(data: bytes) -> None:
+    """Refuse what would make the unpickler reserve memory for data that is not there.
+
+    Walking over the opcodes finds every length that reaches beyond the end. What is
+    left are those that name a place in a list, which would be made that long.
+    """
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in _RESERVING:
+            raise _ForbiddenType(f"the opcode {opcode.name} {argument!r:.20}")
 
 
 def _read_bytes(path: str | Path) -> bytes:

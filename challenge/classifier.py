@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from challenge.artifact import ClassifierName
 from challenge.errors import NotFittedError, TrainingDataError
 from challenge.flights import NOT_GIVEN
 from challenge.trees import LeafBoxes
@@ -45,7 +46,7 @@ class Classifier(ABC):
         ordered_: the columns that `fit` was told are ordered.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[ClassifierName]
     base_rate_: float
     categories_: tuple[tuple[int, ...], ...]
     ordered_: tuple[int, ...]

@@ -30,6 +30,10 @@ OVERLOADED: Final = Refusal(
 )
 
 
+class Overloaded(Exception):
+    """A request that was let in has waited too long since."""
+
+
 class Admission:
     """Decides on each request before anything else looks at it.
 
@@ -44,7 +48,7 @@ class Admission:
     def __init__(self, settings: Settings, clients: Clients) -> None:
         self.settings = settings
         self.clients = clients
-        self.max_wait = settings.max_wait_ms / 1_000 or float("inf")
+        self.max_wait = settings.max_wait
         self.max_requests = settings.max_concurrent_requests or float("inf")
         self._keys = [
             (name.encode(), bytes.fromhex(digest))

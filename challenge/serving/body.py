@@ -53,15 +53,28 @@ _decode_flights: Final = msgspec.json.Decoder(list[_Flight]).decode
 class FlightsReader:
     """Reads the flights of one request.
 
+    Args:
+        model: whose vocabulary and grid they are read with.
+        max_flights: how many there may be.
+        max_bytes: how large the body may be.
+        begin: called before anything is read; what it raises ends the reading.
+
     Attributes:
         cells: the numbers of the flights in the model's grid.
     """
 
-    def __init__(self, model: DelayModel, max_flights: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        model: DelayModel,
+        max_flights: int,
+        max_bytes: int,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
         self.cells: list[int] = []
         self._model = model
         self._max_flights = max_flights
         self._max_bytes = max_bytes
+        self._begin = begin
         self._faults: list[RequestFault] = []
         self._flights = 0
         self._consumed = 0
@@ -85,6 +98,8 @@ class FlightsReader:
             if size > self._max_bytes:
                 raise RefusedRequest(413, _too_large(self._max_bytes))
             self._rest += chunk
+            if not self._consumed:
+                self._begin()
             while self._cuttable and len(self._rest) > SLICE_BYTES:
                 if not await self._read_slice():
                     break

@@ -11,7 +11,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from challenge.serving.front import ARRIVED
+from challenge.serving.front import ARRIVED, CONNECTION
 from challenge.serving.log import event
 from challenge.serving.worker import Worker
 
@@ -38,6 +38,7 @@ class WatchedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.began = self.heard
         self.scope[ARRIVED] = self.heard  # type: ignore[typeddict-unknown-key]
+        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
 
     def pause_writing(self) -> None:
         self.heard = time.perf_counter()

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from challenge.serving.admission import Admission, Refusal
+from challenge.serving.admission import OVERLOADED, Admission, Overloaded, Refusal
 from challenge.serving.faults import request_fault
 from challenge.serving.log import log
 from challenge.serving.worker import Worker
@@ -20,6 +20,8 @@ from challenge.serving.worker import Worker
 REQUEST_ID: Final = b"x-request-id"
 # Set by `challenge.serving.connections` when a request begins to arrive.
 ARRIVED: Final = "flight_prophet.arrived"
+# The connection, which knows when its client was last heard of.
+CONNECTION: Final = "flight_prophet.connection"
 # Set by who answers flights.
 FLIGHTS: Final = "flight_prophet.flights"
 SAFE_HEADERS: Final = (
@@ -79,6 +81,9 @@ class Front:
             else:
                 tally.add_refused([refusal.type])
                 await _answer(refusal, record)  # type: ignore[arg-type]
+        except Overloaded:
+            tally.add_refused([OVERLOADED.type])
+            await _answer(OVERLOADED, record)  # type: ignore[arg-type]
         except Exception:
             log.exception("request %s failed", request_id.decode())
             if not status:

@@ -7,6 +7,8 @@ FastAPI's own machinery, which would cost several times the answer.
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -18,8 +20,10 @@ from starlette.types import Receive, Scope, Send
 
 from challenge.flights import REQUIRED_FIELDS, TIME_PATTERN, shown
 from challenge.model import DelayModel
+from challenge.serving.admission import Overloaded
 from challenge.serving.body import FLIGHTS, FlightsReader
 from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
+from challenge.serving.front import CONNECTION
 from challenge.serving.front import FLIGHTS as FLIGHTS_ANSWERED
 from challenge.serving.worker import Worker
 
@@ -116,6 +120,7 @@ class PredictEndpoint:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
+        self.max_wait = worker.settings.max_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, body = await self.answer(scope, receive)
@@ -135,7 +140,10 @@ class PredictEndpoint:
             _check_media_type(scope)
             details = scope["query_string"] and _details(scope["query_string"])
             reader = FlightsReader(
-                model, worker.settings.max_flights, worker.settings.max_body_bytes
+                model,
+                worker.settings.max_flights,
+                worker.settings.max_body_bytes,
+                functools.partial(self._begin, scope.get(CONNECTION)),
             )
             cells = await reader.read(receive)
         except RefusedRequest as refused:
@@ -159,6 +167,11 @@ class PredictEndpoint:
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
         return 200, answer + b"}"
+
+    def _begin(self, connection: Any) -> None:
+        """Raise Overloaded if what has arrived waited too long for its turn."""
+        if connection and time.perf_counter() - connection.heard > self.max_wait:
+            raise Overloaded
 
 
 async def _probabilities(model: DelayModel, cells: list[int]) -> list[float]:

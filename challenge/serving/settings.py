@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,8 +51,8 @@ class Settings(BaseSettings):
         max_file_bytes: how large a file to POST /predict/file may be.
         max_concurrent_requests: how many requests a worker works on at a time; 0 for
             any number.
-        max_wait_ms: how long a request may have waited for its turn; one that has
-            waited longer is refused at once. 0 for any time.
+        max_wait_ms: how long a request that has arrived may wait for its turn; one
+            that has waited longer is refused at once. 0 for any time.
         idle_seconds: after how long a client that neither sends nor reads is cut off.
         request_seconds: how long a request may take to arrive, but a file.
         drain_seconds: how long to go on serving after SIGTERM, not ready.
@@ -94,3 +95,8 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_requests: bool = True
     drift_hours: float = Field(default=24, gt=0)
+
+    @property
+    def max_wait(self) -> float:
+        """MAX_WAIT_MS in seconds."""
+        return self.max_wait_ms / 1_000 or inf

@@ -27,6 +27,8 @@ from challenge.serving.log import configure, event
 from challenge.serving.worker import Worker
 
 GRACE_SECONDS: Final = 30
+# Connections not yet accepted; the system may allow fewer.
+BACKLOG: Final = 65_535
 # A worker that dies younger than this died of starting; haste would not help it.
 SHORTEST_LIFE_SECONDS: Final = 1.0
 
@@ -60,6 +62,7 @@ def run(service: FastAPI, host: str, port: int, workers: int) -> int:
         forwarded_allow_ips=trusted,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        backlog=BACKLOG,
     )
     listener = config.bind_socket()
     # What else uvicorn tells is told by events of our own.

@@ -9,6 +9,7 @@ import pickletools
 import resource
 import stat
 
+import msgspec
 import pytest
 
 from challenge import artifact
@@ -145,7 +146,9 @@ def _header(contents: bytes, **changes: object) -> dict[str, object]:
         (b"PK\x03\x04 a zip", "is not a flight-prophet model"),
         (pickle.dumps({"a": 1}), "is not a flight-prophet model"),
         (pickle.dumps([1, 2]), "is not a flight-prophet model"),
-        (b"\x80\x04Nr\xff\xff\xff\x7f.", "is not a flight-prophet model"),
+        (b"\x80\x04Nr\xff\xff\xff\x7f.", "asks for the opcode LONG_BINPUT 2147483647"),
+        (b"\x80\x04\x96" + bytes(5) + b"\1\0\0.", "is truncated"),
+        (pickle.dumps(bytearray(9), protocol=5), "asks for the opcode BYTEARRAY8"),
         (pickle.dumps(_header(b"x", sha256="0")), "is damaged: its checksum"),
         (
             pickle.dumps(_header(b"x", schema_version=99)),
@@ -184,6 +187,14 @@ def test_a_missing_file_is_told_with_how_to_make_it(tmp_path):
         ModelFileError, match="does not exist; make it with 'make model"
     ):
         DelayModel.load(tmp_path / "model.pkl")
+
+
+def test_a_classifier_of_another_program_is_refused(file, tmp_path):
+    stored, _ = artifact.read(file)
+    other = msgspec.structs.replace(stored.card, classifier="oracle")
+    artifact.write(file, msgspec.structs.replace(stored, card=other))
+    with pytest.raises(ModelFileError, match="is not a whole model: .*'oracle'"):
+        DelayModel.load(file)
 
 
 def test_a_folder_is_no_model(tmp_path):

@@ -1,0 +1,144 @@
+"""Feeds bytes that libFuzzer makes to what reads files and bodies of strangers.
+
+    python tests/fuzz/fuzz.py {artifact,body} CORPUS [libFuzzer's options]
+
+Starts from small valid inputs of its own, which it puts into CORPUS.
+
+artifact: a model's file is read, or refused with ModelFileError, whatever its bytes;
+nothing in it is run. Half of the inputs get a valid checksum.
+
+body: a body of POST /predict is read, or refused with RefusedRequest; and reading it
+in pieces of any size comes to the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+with atheris.instrument_imports(include=["challenge", "pickle"]):
+    import challenge.serving.body as body_module
+    from challenge import artifact
+    from challenge.errors import ModelFileError
+    from challenge.model import DelayModel
+    from challenge.serving.faults import RefusedRequest
+
+TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
+MAX_FLIGHTS, MAX_BYTES = 50, 4_000
+
+
+def small_model(folder: str) -> bytes:
+    """A model's file, without the table and counts that would hide its structure."""
+    stored, _ = artifact.read(TEST_MODEL)
+    path = Path(folder, "small.pkl")
+    artifact.write(
+        path,
+        artifact.Artifact(
+            card=stored.card,
+            vocabulary=stored.vocabulary,
+            month_shares={7: 1.0},
+            classifier={},
+            counts=None,
+            table=None,
+        ),
+    )
+    return path.read_bytes()
+
+
+def with_checksum(contents: bytes) -> bytes:
+    return pickle.dumps(
+        {
+            "format": artifact.FORMAT,
+            "schema_version": artifact.SCHEMA_VERSION,
+            "sha256": artifact.fingerprint(contents),
+            "contents": contents,
+        },
+        protocol=artifact.PICKLE_PROTOCOL,
+    )
+
+
+class ArtifactTarget:
+    def __init__(self) -> None:
+        # On a disk of memory where there is one.
+        memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        self.folder = tempfile.TemporaryDirectory(dir=memory)
+        self.path = Path(self.folder.name, "model.pkl")
+
+    def seeds(self) -> list[bytes]:
+        file = small_model(self.folder.name)
+        called = pickle.dumps(os.getcwd, protocol=artifact.PICKLE_PROTOCOL)
+        return [b"\0" + file, b"\1" + pickle.loads(file)["contents"], b"\1" + called]
+
+    def __call__(self, data: bytes) -> None:
+        checked = data[:1] == b"\1"
+        self.path.write_bytes(with_checksum(data[1:]) if checked else data[1:])
+        try:
+            model = DelayModel.load(self.path)
+        except ModelFileError:
+            return
+        if model.card is None or model.fingerprint is None:
+            raise AssertionError("a model without a card was loaded")
+
+
+class BodyTarget:
+    def __init__(self) -> None:
+        self.model = DelayModel.load(TEST_MODEL)
+        # Small bodies are cut up as large ones are.
+        body_module.SLICE_BYTES = 64
+
+    def seeds(self) -> list[bytes]:
+        flight = b'{"OPERA":"Grupo LATAM","TIPOVUELO":"I","MES":7}'
+        timed = flight[:-1] + b',"SIGLADES":"Lima","Fecha-I":"2017-07-06 08:15:00"}'
+        return [
+            b"\7" + b'{"flights":[' + b",".join(flights) + b"]}"
+            for flights in ([flight], [flight, timed], [timed] * 5, [flight, b"[]"])
+        ]
+
+    def __call__(self, data: bytes) -> None:
+        size = 1 + (data[0] if data else 0)
+        body = data[1:]
+        whole = self.read([body])
+        pieces = [body[i : i + size] for i in range(0, len(body), size)]
+        if self.read(pieces or [b""]) != whole:
+            raise AssertionError(f"{body!r} in pieces of {size} is another body")
+
+    def read(self, pieces: list[bytes]) -> object:
+        left = list(pieces)
+
+        async def receive() -> dict[str, object]:
+            return {
+                "type": "http.request",
+                "body": left.pop(0),
+                "more_body": bool(left),
+            }
+
+        reader = body_module.FlightsReader(self.model, MAX_FLIGHTS, MAX_BYTES)
+        try:
+            return asyncio.run(reader.read(receive))
+        except RefusedRequest as refused:
+            # What is wrong with the JSON itself is told as of the piece that shows it.
+            return refused.status
+
+
+def main() -> None:
+    _, name, corpus, *options = sys.argv
+    target = {"artifact": ArtifactTarget, "body": BodyTarget}[name]()
+    folder = Path(corpus)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(target.seeds()):
+        folder.joinpath(f"seed-{number}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], corpus, *options], target)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
