@@ -29,7 +29,7 @@ STRESS_URL ?= http://127.0.0.1:8000
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
-	compose-dev compose-test test model-test api-test stress-test benchmark test-model code-quality-check format \
+	compose-dev compose-test chaos-test fuzz audit monitoring-test test model-test api-test stress-test benchmark test-model code-quality-check format \
 	lock image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
@@ -83,6 +83,26 @@ model-test: $(VENV)/.test data/data.csv ## Run the tests of the model and its tr
 api-test: $(VENV)/.test ## Run the tests of the HTTP API
 	$(BIN)/pytest tests/api
 
+chaos-test: $(VENV)/.test ## Break running servers in every way known, and see what holds
+	$(BIN)/pytest tests/chaos
+
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/.dev ## Feed random bytes to the readers of models and of bodies; Linux, Python below 3.14
+	for target in artifact body; do \
+		$(BIN)/python tests/fuzz/fuzz.py $$target tmp/fuzz-$$target \
+			-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=tmp/fuzz-$$target- || exit 1; \
+	done
+
+audit: $(VENV)/.dev ## Look for known vulnerabilities in what is installed to serve; SBOM in reports/
+	mkdir -p reports
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt \
+		--format cyclonedx-json --output reports/sbom.json
+
+monitoring-test: ## Check deploy/monitoring and test its alerts; needs promtool (prometheus)
+	promtool check config deploy/monitoring/prometheus.yml
+	promtool test rules deploy/monitoring/alerts.test.yml
+
 stress-test: $(VENV)/.test ## Load STRESS_URL with 100 users for 60 s; report in reports/
 	mkdir -p reports
 	$(BIN)/locust --locustfile tests/stress/locustfile.py --headless \
@@ -93,6 +113,7 @@ benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardstick
 	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
 	$(BIN)/python benchmarks/serving.py "$(MODEL_OUTPUT)" data/data.csv
 	$(BIN)/python benchmarks/files.py "$(MODEL_OUTPUT)" data/data.csv
+	MAX_WAIT_MS=5 $(BIN)/python benchmarks/overload.py "$(MODEL_OUTPUT)"
 
 test-model: $(VENV)/.train data/data.csv ## Make the committed tests/resources/test_model.pkl
 	$(BIN)/python train.py data/data.csv tests/resources/test_model.pkl \
@@ -103,6 +124,7 @@ code-quality-check: $(VENV)/.dev ## Check format, types, import contracts, and a
 	$(BIN)/isort --check-only .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml challenge train.py
 	$(BIN)/hadolint Dockerfile.prod Dockerfile.dev Dockerfile.test
 	$(BIN)/shellcheck .ci/run deploy/ec2/*.sh
 	$(BIN)/zizmor --offline --quiet .github/workflows

@@ -148,7 +148,7 @@ async def measure(port: int, options: argparse.Namespace) -> dict[str, float]:
         for n in range(options.flights)
     ]
     body = json.dumps({"flights": flights}).encode()
-    head = f"POST /predict HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+    head = "POST /predict?details=true HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
     request = head.encode() + b"content-length: %d\r\n\r\n%b" % (len(body), body)
     _, first = await asyncio.get_running_loop().create_connection(
         Connection, "127.0.0.1", port
