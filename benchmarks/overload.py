@@ -2,9 +2,11 @@
 
     python benchmarks/overload.py MODEL [--flights 2000] [--times 5] [--seconds 10]
 
-An open loop: requests are sent when they are due, whether earlier ones were answered or
-not, as the world sends them. Latencies count from when a request was due. The server
-has one worker and the client a process of its own; both need a core.
+An open loop: requests are due at fixed times, whether earlier ones were answered or
+not, as the world sends them. They go over connections that stay open, as those of
+clients and load balancers do. Latencies count from when a request was due, so that
+waiting for a connection is part of them. The server has one worker and the client a
+process of its own; both need a core.
 """
 
 from __future__ import annotations
@@ -62,35 +64,37 @@ class Connection(asyncio.Protocol):
 
 
 class Client:
-    """Asks on idle connections and opens more when there is none."""
+    """Asks over so many connections, opened beforehand."""
 
     def __init__(self, port: int, request: bytes, right: bytes) -> None:
         self.port, self.request, self.right = port, request, right
-        self.idle: list[Connection] = []
+        self.idle: asyncio.Queue[Connection] = asyncio.Queue()
         self.seconds: dict[str, list[float]] = {}
         self.behind = 0.0
 
+    async def connect(self, connections: int) -> None:
+        for _ in range(connections):
+            self.idle.put_nowait(await self.connection())
+
+    async def connection(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(Connection, "127.0.0.1", self.port)
+        return made
+
     async def ask(self, due: float) -> str:
         """What came of a request: `200`, `503`, `wrong`, or an error's name."""
-        loop = asyncio.get_running_loop()
+        connection = await self.idle.get()
         try:
-            while self.idle:
-                connection = self.idle.pop()
-                # The server may close one after it has refused a request.
-                if not connection.transport.is_closing():
-                    break
-            else:
-                _, connection = await loop.create_connection(
-                    Connection, "127.0.0.1", self.port
-                )
+            if connection.transport.is_closing():
+                connection = await self.connection()
             async with asyncio.timeout(30):
                 status, body = await connection.ask(self.request)
-            self.idle.append(connection)
             outcome = str(status)
             if status == 200 and body != self.right:
                 outcome = "wrong"
         except (OSError, TimeoutError) as error:
             outcome = type(error).__name__
+        self.idle.put_nowait(connection)
         self.seconds.setdefault(outcome, []).append(time.perf_counter() - due)
         return outcome
 
@@ -158,6 +162,7 @@ async def measure(port: int, options: argparse.Namespace) -> dict[str, float]:
     assert status == 200 and len(decisions) == options.flights
     assert len(set(decisions)) == 2, "all answers are the same"
     client = Client(port, request, right)
+    await client.connect(options.connections)
     await client.closed_loop(1, 1)
     client.take()
     await client.closed_loop(1, 3)
@@ -192,6 +197,7 @@ def main() -> None:
     parser.add_argument("--flights", type=int, default=2000)
     parser.add_argument("--times", type=float, default=5)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--connections", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
