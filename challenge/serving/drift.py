@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,15 +91,19 @@ class Sampler:
 
     def __init__(self, hours: float) -> None:
         self.part_seconds = hours * 3600 / PARTS
-        self._noted: list[tuple[DelayModel, int]] = []
+        self._model: DelayModel | None = None
+        self._noted: list[int] = []
         self._unknown: list[str] = []
 
     def note(self, model: DelayModel, cells: Sequence[int]) -> None:
         """Note flights, at most SAMPLED_AT_ONCE of them between two counts."""
+        if model is not self._model:
+            self._model, self._noted = model, []
         room = SAMPLED_AT_ONCE - len(self._noted)
-        if room > 0:
-            step = max(1, math.ceil(len(cells) / room))
-            self._noted += [(model, cell) for cell in cells[::step]]
+        if len(cells) <= room:
+            self._noted += cells
+        elif room:
+            self._noted += cells[:: math.ceil(len(cells) / room)]
 
     def note_unknown(self, fields: Sequence[str]) -> None:
         self._unknown += fields[: SAMPLED_AT_ONCE - len(self._unknown)]
@@ -108,20 +113,20 @@ class Sampler:
         return int(time.monotonic() // self.part_seconds)
 
     def count(self, window: Window, model: DelayModel) -> None:
-        """Count what was noted."""
-        noted, self._noted = self._noted, []
-        unknown, self._unknown = self._unknown, []
-        if not noted and not unknown:
+        """Count what was noted of this model, and forget what was of another."""
+        cells = self._noted if self._model is model else []
+        unknown = self._unknown
+        self._noted, self._unknown = [], []
+        if not cells and not unknown:
             return
         part = window.at(self.number(), model.fingerprint or "")
         for field in unknown:
             part.unknown[field] = part.unknown.get(field, 0) + 1
-        cells = [cell for asked, cell in noted if asked is model]
         part.flights += len(cells)
         part.late += sum(model.decide(model.probabilities_of_cells(cells)))
-        for cell in cells:
+        for cell, flights in Counter(cells).items():
             for counts, code in zip(part.codes, codes_of(model, cell), strict=True):
-                counts[code] = counts.get(code, 0) + 1
+                counts[code] = counts.get(code, 0) + flights
 
 
 def codes_of(model: DelayModel, cell: int) -> tuple[int, ...]:

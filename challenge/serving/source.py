@@ -31,6 +31,7 @@ class ModelSource:
 
     Attributes:
         model: the model to answer with.
+        name: the start of the model's fingerprint, as logs name it.
         loaded_at: when it was loaded, in seconds since 1970.
 
     Raises:
@@ -43,8 +44,7 @@ class ModelSource:
         self.reload_seconds = reload_seconds
         # Before the file is read: a change meanwhile must be seen.
         self._signature = _signature(path)
-        self.model = DelayModel.load(path, sha256)
-        self.loaded_at = time.time()
+        self._serve(DelayModel.load(path, sha256))
 
     async def follow(self, tally: Tally) -> None:
         """Reload the model whenever its file changes, or on SIGHUP, until cancelled."""
@@ -67,14 +67,14 @@ class ModelSource:
             event(logging.ERROR, f"model not reloaded: {error}", model=self.name)
         else:
             outcome = "swapped"
-            self.model, self.loaded_at = model, time.time()
+            self._serve(model)
             event(logging.INFO, f"model reloaded: {self.name}", model=self.name)
         tally.reloads[outcome] += 1
 
-    @property
-    def name(self) -> str:
-        """The start of the model's fingerprint, as logs name it."""
-        return (self.model.fingerprint or "")[:12]
+    def _serve(self, model: DelayModel) -> None:
+        self.model = model
+        self.name = (model.fingerprint or "")[:12]
+        self.loaded_at = time.time()
 
     async def _until_next_look(self, asked: asyncio.Event) -> None:
         period = self.reload_seconds

@@ -46,7 +46,7 @@ class Worker:
         self.board = Board()
         self.number = 0
         self.tally = tally.resume(self.board, self.number)
-        self._ticking: asyncio.AbstractEventLoop | None = None
+        self._will_tick = False
         self._trained: tuple[DelayModel, list[list[int]]] | None = None
 
     def share(self, workers: int) -> None:
@@ -84,14 +84,13 @@ class Worker:
 
     def wake(self) -> None:
         """See that what was noted is soon counted, written and posted."""
-        loop = asyncio.get_running_loop()
-        if self._ticking is not loop:
-            self._ticking = loop
-            loop.call_later(TICK_SECONDS, self.tick)
+        if not self._will_tick:
+            self._will_tick = True
+            asyncio.get_running_loop().call_later(TICK_SECONDS, self.tick)
 
     def tick(self) -> None:
         """Count, write and post what was noted: together it costs next to nothing."""
-        self._ticking = None
+        self._will_tick = False
         self.tally.lines_lost += self.log.flush()
         self.sampler.count(self.tally.window, self.source.model)
         tally.post(self.board, self.number, self.tally)
