@@ -198,6 +198,7 @@ def decompress(data: bytes, size: int) -> bytes:
 
 # `write` uses none of them.
 _RESERVING: Final = frozenset({"PUT", "LONG_BINPUT", "BYTEARRAY8"})
+_LARGE: Final = 65_536
 _TRUNCATED: Final = ("truncated", "remain", "exhausted", "not enough data")
 
 
@@ -209,6 +210,21 @@ class _DataUnpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Never:
         raise _ForbiddenType(f"persistent object {pid!r}")
+
+
+class _WithoutCopies(io.BytesIO):
+    """Reads of a table are views: a copy, even once freed, would cost its memory."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.view = memoryview(data)
+
+    def read(self, size: int | None = -1, /) -> Any:
+        if size is None or size < _LARGE:
+            return super().read(size)
+        start = self.tell()
+        self.seek(size, io.SEEK_CUR)
+        return self.view[start : start + size]
 
 
 class _ForbiddenType(Exception):
@@ -243,7 +259,7 @@ def _check_sizes(data: bytes) -> None:
     Walking over the opcodes finds every length that reaches beyond the end. What is
     left are those that name a place in a list, which would be made that long.
     """
-    for opcode, argument, _ in pickletools.genops(data):
+    for opcode, argument, _ in pickletools.genops(_WithoutCopies(data)):
         if opcode.name in _RESERVING:
             raise _ForbiddenType(f"the opcode {opcode.name} {argument!r:.20}")
 

@@ -50,6 +50,7 @@ def run(service: FastAPI, host: str, port: int, workers: int) -> int:
     worker: Worker = service.state.worker
     configure(worker.settings)
     _allow_many_connections()
+    _give_back_large_blocks()
     trusted = list(worker.settings.trusted_proxies)
     config = uvicorn.Config(
         service,
@@ -81,6 +82,17 @@ def _allow_many_connections() -> None:
     """Each takes a file descriptor, and the usual limit is low."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _give_back_large_blocks() -> None:
+    """Let glibc give the memory of a replaced model back to the system.
+
+    By default it keeps blocks of that size once one was freed.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_mmap_threshold = -3
+        mallopt(m_mmap_threshold, 1 << 20)
 
 
 def available_cpus() -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
+import sys
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -123,3 +126,25 @@ def test_no_request_fails_or_sees_half_a_model_while_models_change(
     assert seen == {(1,) * 50, (0,) * 50}
     assert server.metric(SWAPPED) > 100
     assert server.metric(REFUSED) > 50
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_models_that_were_replaced_give_their_memory_back(
+    serve, schedule_model, tmp_path
+):
+    path = tmp_path / "model.pkl"
+    content = schedule_model.read_bytes()
+    path.write_bytes(content)
+    server = serve(path, workers=1, **OFTEN)
+    before = memory(server.process.pid)
+    for reload in range(1, 6):
+        replace(path, content)
+        wait_for(lambda: server.metric(SWAPPED) == reload)
+    assert memory(server.process.pid) - before < len(content) / 2
+
+
+def memory(pid: int) -> int:
+    """The bytes that are this process's alone, or its share of what is not."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    (kilobytes,) = re.findall(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)
+    return int(kilobytes) * 1024
