@@ -53,6 +53,16 @@ class NotFittedError(FlightProphetError, ValueError):
     """A model was asked before it was fitted."""
 
 
+class UnknownPastError(FlightProphetError):
+    """A model was asked about training flights of which it keeps no counts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model keeps no counts of its training flights; train it with "
+            "'make model-train' or 'python train.py SOURCE OUTPUT'"
+        )
+
+
 class TrainingDataError(FlightProphetError, ValueError):
     """Flights that no model can be learned from, or a file that cannot be read."""
 

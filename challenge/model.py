@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from challenge import artifact
-from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
+from challenge.errors import (
+    InvalidFlightsError,
+    ModelFileError,
+    NotFittedError,
+    UnknownPastError,
+)
+from challenge.explanation import Explainer, Explanation
 from challenge.features import FEATURE_SETS, FeatureSet
 from challenge.flights import MONTHS, SCL_2017, Flight, FlightReader, Vocabulary
 from challenge.lookup import CellLookup
+from challenge.past import Past
 from challenge.table import MAX_CELLS, Grid, ProbabilityTable
 
 if TYPE_CHECKING:
@@ -74,6 +81,8 @@ class DelayModel:
         self._stored: artifact.Artifact | None = None
         self._month_shares: dict[int, float] = {}
         self._counts: Counts | None = None
+        self._past: Past | None = None
+        self._explainer: Explainer | None = None
         self._rows = 0
 
     @overload
@@ -206,16 +215,31 @@ class DelayModel:
             NotFittedError: the model is not fitted.
         """
         self._check_fitted()
-        if self._counts is None and (stored := self.counts_bytes) is not None:
+        if self._counts is None and (stored := self._counts_bytes) is not None:
             from challenge.counts import Counts
 
             self._counts = Counts.from_bytes(stored)
         return self._counts
 
     @property
-    def counts_bytes(self) -> bytes | None:
-        """The counts in the model's file as `Counts.to_bytes` gave them, for who has
-        no numpy; None if it holds none."""
+    def past(self) -> Past | None:
+        """What there is to know of the flights that the model was fitted to, without
+        numpy; None if `fit` got them uncounted.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+            ValueError: the counts in the model's file are damaged.
+        """
+        self._check_fitted()
+        if self._past is None:
+            data = self._counts.to_bytes() if self._counts else self._counts_bytes
+            if data is not None:
+                self._past = Past.of_bytes(data, self.vocabulary)
+        return self._past
+
+    @property
+    def _counts_bytes(self) -> bytes | None:
+        """The counts in the model's file as `Counts.to_bytes` gave them."""
         if self._stored is None or self._stored.counts is None:
             return None
         return artifact.decompress(self._stored.counts, self._rows * BYTES_A_KIND)
@@ -241,6 +265,21 @@ class DelayModel:
 
         codes = self.grid.codes(np.array(cells, dtype=np.int64))
         return list(map(float, self.probabilities_of(codes)))
+
+    def explain(self, flights: Sequence[Flight]) -> list[Explanation]:
+        """Why each flight has its probability: what each of its fields adds.
+
+        See `challenge.explanation`; some milliseconds a flight.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+            UnknownPastError: the training flights were not counted.
+        """
+        if self._explainer is None:
+            if self.past is None or not self.past.sample:
+                raise UnknownPastError
+            self._explainer = Explainer(self, self.past.sample)
+        return list(map(self._explainer.explain, flights))
 
     def decide(self, probabilities: Sequence[float]) -> list[int]:
         """1 for each probability above the threshold, else 0."""
@@ -391,7 +430,7 @@ class DelayModel:
         )
         self._rows = int(flights.sum())
         self._stored = self.card = self.fingerprint = None
-        self._counts = self.table = None
+        self._counts = self._past = self._explainer = self.table = None
         self._month_shares = {}
 
     def probabilities_of(self, codes: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -45,16 +45,30 @@ class Grid:
 
     def cell(self, flight: Flight) -> int:
         """The number of a flight."""
+        return sum(self.parts(flight))
+
+    def parts(self, flight: Flight) -> tuple[int, int, int, int, int]:
+        """What each of the five axes adds to the number of a flight."""
         time = 0
         if flight.hour != NOT_GIVEN:
             time = flight.weekday * HOURS + flight.hour + 1
         return (
-            flight.airline * self.airline_stride
-            + flight.flight_type * self.flight_type_stride
-            + flight.month * self.month_stride
-            + (flight.destination + 1) * self.destination_stride
-            + time * self.time_stride
+            flight.airline * self.airline_stride,
+            flight.flight_type * self.flight_type_stride,
+            flight.month * self.month_stride,
+            (flight.destination + 1) * self.destination_stride,
+            time * self.time_stride,
         )
+
+    def flight(self, cell: int) -> Flight:
+        """The flight with a number, as far as the model looks at it."""
+        airlines, flight_types, months, destinations, times = self.sizes
+        cell, time = divmod(cell, times)
+        cell, destination = divmod(cell, destinations)
+        cell, month = divmod(cell, months)
+        airline, flight_type = divmod(cell, flight_types)
+        weekday, hour = divmod(time - 1, HOURS) if time else (NOT_GIVEN, NOT_GIVEN)
+        return Flight(airline, flight_type, month, destination - 1, hour, weekday)
 
     def codes(self, cells: NDArray[np.int64]) -> NDArray[np.int16]:
         """The flights with these numbers, as codes of shape (cells, 6)."""

@@ -7,15 +7,12 @@ when a new one begins. What is kept does not grow with the requests.
 from __future__ import annotations
 
 import math
-import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-
-from challenge.flights import HOURS
 
 if TYPE_CHECKING:
     from challenge.model import DelayModel
@@ -27,8 +24,6 @@ MODERATE: Final = 0.1
 MAJOR: Final = 0.25
 # The 95th percentile of the standard normal distribution.
 Z_95: Final = 1.645
-
-_KIND: Final = struct.Struct("<6hii")
 
 
 class Part(msgspec.Struct):
@@ -125,31 +120,9 @@ class Sampler:
         part.flights += len(cells)
         part.late += sum(model.decide(model.probabilities_of_cells(cells)))
         for cell, flights in Counter(cells).items():
-            for counts, code in zip(part.codes, codes_of(model, cell), strict=True):
+            flight = model.grid.flight(cell)
+            for counts, code in zip(part.codes, flight, strict=True):
                 counts[code] = counts.get(code, 0) + flights
-
-
-def codes_of(model: DelayModel, cell: int) -> tuple[int, ...]:
-    """The codes of a cell's flight in the order of FIELDS; -1 for one not given."""
-    airlines, flight_types, months, destinations, times = model.grid.sizes
-    cell, when = divmod(cell, times)
-    cell, destination = divmod(cell, destinations)
-    cell, month = divmod(cell, months)
-    airline, flight_type = divmod(cell, flight_types)
-    weekday, hour = divmod(when - 1, HOURS) if when else (-1, -1)
-    return airline, flight_type, month, destination - 1, hour, weekday
-
-
-def training_counts(model: DelayModel) -> list[list[int]]:
-    """How many training flights had each code of each of FIELDS; empty if not kept."""
-    if model.counts_bytes is None:
-        return []
-    counts = [[0] * size for size in model.vocabulary.sizes]
-    for *codes, flights, _ in _KIND.iter_unpack(model.counts_bytes):
-        for of_field, code in zip(counts, codes, strict=True):
-            if code >= 0:
-                of_field[code] += flights
-    return counts
 
 
 def population_stability_index(
@@ -188,7 +161,8 @@ def drift(
     """What GET /drift answers.
 
     Args:
-        counts: what `training_counts` gave.
+        counts: how many training flights had each code of each of FIELDS; empty if
+            that is not known.
         part: the sum over the window.
         hours: the window's length.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -92,8 +93,10 @@ def _window(worker: Worker, total: Tally) -> Part:
 
 
 async def _drift(worker: Worker, found: Part) -> dict[str, Any]:
-    counts = await worker.training_counts()
-    return drift(worker.source.model, counts, found, worker.settings.drift_hours)
+    model = worker.source.model
+    past = await asyncio.to_thread(lambda: model.past)
+    counts = past.flights if past else []
+    return drift(model, counts, found, worker.settings.drift_hours)
 
 
 def _metrics(worker: Worker, total: Tally, drifted: dict[str, Any]) -> Iterator[Metric]:

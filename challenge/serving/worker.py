@@ -10,7 +10,7 @@ from typing import Final
 from challenge.model import DelayModel
 from challenge.serving import tally
 from challenge.serving.board import Board
-from challenge.serving.drift import Sampler, training_counts
+from challenge.serving.drift import Sampler
 from challenge.serving.faults import RequestFault
 from challenge.serving.log import RequestLog, as_text
 from challenge.serving.settings import Settings
@@ -47,7 +47,6 @@ class Worker:
         self.number = 0
         self.tally = tally.resume(self.board, self.number)
         self._will_tick = False
-        self._trained: tuple[DelayModel, list[list[int]]] | None = None
 
     def share(self, workers: int) -> None:
         """Make the board for several workers, before they are forked."""
@@ -99,11 +98,3 @@ class Worker:
         """The tally over all workers."""
         self.sampler.count(self.tally.window, self.source.model)
         return tally.total(self.board, self.number, self.tally)
-
-    async def training_counts(self) -> list[list[int]]:
-        """Those of the model that is served; counted when first asked for."""
-        model = self.source.model
-        if self._trained is None or self._trained[0] is not model:
-            counts = await asyncio.to_thread(training_counts, model)
-            self._trained = (model, counts)
-        return self._trained[1]

@@ -200,11 +200,12 @@ def test_drift_says_nothing_of_few_flights(client):
 
 def training_like_flights(model: DelayModel, count: int) -> list[dict[str, object]]:
     """Flights spread as those that the model learned from."""
-    kinds = list(drift._KIND.iter_unpack(model.counts_bytes))
-    kinds.sort(key=lambda kind: hash(kind))
-    total = sum(kind[6] for kind in kinds)
+    counts = model.counts
+    kinds = list(zip(counts.codes.tolist(), counts.flights.tolist(), strict=True))
+    kinds.sort(key=lambda kind: hash((*kind[0], kind[1])))
+    total = counts.total
     vocabulary, flights, reached = model.vocabulary, [], 0.0
-    for airline, flight_type, month, _, _, _, n, _ in kinds:
+    for (airline, flight_type, month, *_), n in kinds:
         reached += n * count / total
         while len(flights) < reached:
             flights.append(

@@ -1,0 +1,174 @@
+"""What each field adds to an answer: Shapley values, checked by their definition."""
+
+from __future__ import annotations
+
+import math
+from itertools import permutations
+from statistics import fmean
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from challenge.errors import UnknownPastError
+from challenge.explanation import FIELDS, Explainer, log_odds
+from challenge.flights import Flight
+from challenge.model import DelayModel
+from challenge.past import SAMPLED, Past
+from challenge.training.recipe import Recipe
+from challenge.training.train import train
+from tests.conftest import TEST_MODEL
+
+
+@pytest.fixture(scope="module")
+def model(schedule_model):
+    return DelayModel.load(schedule_model)
+
+
+@st.composite
+def any_flight(draw):
+    """A flight of the public dataset's vocabulary, with or without what is optional."""
+    time = draw(st.just((-1, -1)) | st.tuples(st.integers(0, 23), st.integers(0, 6)))
+    return Flight(
+        draw(st.integers(0, 22)),
+        draw(st.integers(0, 1)),
+        draw(st.integers(0, 11)),
+        draw(st.integers(-1, 61)),
+        *time,
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(any_flight())
+def test_base_and_contributions_add_up_to_the_probability(model, flight):
+    (why,) = model.explain([flight])
+    total = why.base_log_odds + sum(why.contributions.values())
+    assert 1 / (1 + math.exp(-total)) == pytest.approx(why.probability, abs=1e-12)
+    assert why.probability == model.probabilities([flight])[0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(any_flight())
+def test_what_is_not_given_adds_nothing(model, flight):
+    (why,) = model.explain([flight])
+    if flight.destination == -1:
+        assert why.contributions["SIGLADES"] == 0
+    if flight.hour == -1:
+        assert why.contributions["Fecha-I"] == 0
+        assert why.by_hour is None
+
+
+@settings(deadline=None, max_examples=10)
+@given(any_flight())
+def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, flight):
+    """Brute force over few past flights, by the definition of a Shapley value."""
+    past = model.past.sample[::40]
+    groups = ((0,), (1,), (2,), (3,), (4, 5))
+    known_groups = [group for group in groups if flight[group[0]] != -1 or group[0] < 3]
+
+    def worth(known):
+        mixed = []
+        for other in past:
+            codes = [-1] * 6
+            for group in known_groups:
+                source = flight if group in known else other
+                for field in group:
+                    codes[field] = source[field]
+            mixed.append(Flight(*codes))
+        return fmean(map(log_odds, model.probabilities(mixed)))
+
+    gains = {group: [] for group in known_groups}
+    for order in permutations(known_groups):
+        for place, group in enumerate(order):
+            gains[group].append(worth(order[: place + 1]) - worth(order[:place]))
+    why = Explainer(model, past).explain(flight)
+    for group, of_group in gains.items():
+        name = FIELDS[groups.index(group)]
+        assert why.contributions[name] == pytest.approx(fmean(of_group), abs=1e-9)
+
+
+def test_fields_that_play_the_same_part_get_the_same(monkeypatch):
+    """Symmetry: a model whose log-odds grow alike with airline and month."""
+    model = DelayModel.load(TEST_MODEL)
+    probabilities = [
+        1 / (1 + math.exp(-0.1 * (cell_of.airline + cell_of.month)))
+        for cell_of in map(model.grid.flight, range(model.grid.cells))
+    ]
+    monkeypatch.setattr(
+        model, "probabilities_of_cells", lambda cells: [probabilities[c] for c in cells]
+    )
+    why = Explainer(model, [Flight(2, 0, 2), Flight(8, 1, 8)]).explain(Flight(5, 1, 5))
+    assert why.contributions["OPERA"] == pytest.approx(why.contributions["MES"])
+    assert why.contributions["TIPOVUELO"] == pytest.approx(0)
+
+
+def test_a_field_that_the_model_does_not_look_at_adds_nothing():
+    model = DelayModel.load(TEST_MODEL)
+    flight = model.reader.read(
+        {
+            "OPERA": "Grupo LATAM",
+            "TIPOVUELO": "I",
+            "MES": 3,
+            "SIGLADES": "Lima",
+            "Fecha-I": "2017-03-06 08:15:00",
+        }
+    )
+    (why,) = model.explain([flight])
+    assert why.contributions["SIGLADES"] == why.contributions["Fecha-I"] == 0
+
+
+def test_other_months_and_hours_are_answered_as_if_they_were_asked_for(model):
+    flight = Flight(12, 0, 6, 28, 8, 0)
+    (why,) = model.explain([flight])
+    months = [flight._replace(month=month) for month in range(12)]
+    assert why.by_month == model.probabilities(months)
+    hours = [flight._replace(hour=hour) for hour in range(24)]
+    assert why.by_hour == model.probabilities(hours)
+    assert why.by_month[6] == why.by_hour[8] == why.probability
+
+
+@pytest.mark.parametrize("features", ["top10", "all"])
+def test_a_model_just_trained_explains_as_its_file_does(features, sample_csv, tmp_path):
+    path = tmp_path / "model.pkl"
+    train(str(sample_csv), str(path), Recipe("logistic-regression", features))
+    loaded = DelayModel.load(path)
+    fresh = DelayModel(features=features, vocabulary=loaded.vocabulary).fit_counts(
+        loaded.counts
+    )
+    flight = Flight(3, 1, 6)
+    theirs, ours = loaded.explain([flight])[0], fresh.explain([flight])[0]
+    assert ours.contributions == pytest.approx(theirs.contributions, abs=1e-5)
+
+
+def test_without_counted_flights_there_is_nothing_to_compare_with(few_flights):
+    model = DelayModel()
+    features, target = model.preprocess(few_flights, "delay")
+    model.fit(pd.concat([features] * 2), pd.concat([target] * 2))
+    with pytest.raises(UnknownPastError, match="keeps no counts"):
+        model.explain([Flight(0, 0, 0)])
+
+
+def test_the_sample_of_the_past_has_each_month_and_airline_by_its_share(model):
+    past = model.past
+    assert len(past.sample) == SAMPLED
+    flights = sum(past.flights[0])
+    for field in (0, 1):
+        for code, count in enumerate(past.flights[field]):
+            sampled = sum(flight[field] == code for flight in past.sample)
+            assert sampled == pytest.approx(SAMPLED * count / flights, abs=2)
+
+
+def test_the_past_counts_as_the_model_does(model):
+    counts = model.counts
+    for field in range(6):
+        for code, flights in enumerate(model.past.flights[field]):
+            of_code = counts.codes[:, field] == code
+            assert flights == counts.flights[of_code].sum()
+            assert model.past.late[field][code] == counts.delayed[of_code].sum()
+
+
+@pytest.mark.parametrize("data", [b"x", b"\x7f" * 20], ids=["cut", "unknown code"])
+def test_damaged_counts_are_refused(data, model):
+    with pytest.raises(ValueError, match="the counts are damaged"):
+        Past.of_bytes(data, model.vocabulary)
