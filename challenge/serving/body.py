@@ -14,15 +14,24 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from starlette.types import Receive, Scope
 
-from challenge.flights import OPTIONAL_FIELDS, REQUIRED_FIELDS, Fault, Flight, shown
+from challenge.flights import (
+    OPTIONAL_FIELDS,
+    REQUIRED_FIELDS,
+    TIME_PATTERN,
+    Fault,
+    Flight,
+    shown,
+)
 from challenge.model import DelayModel
 from challenge.serving.faults import RefusedRequest, RequestFault, request_fault
 
+JSON: Final = b"application/json"
 FLIGHTS: Final = "flights"
 FLIGHT_FIELDS: Final = frozenset(REQUIRED_FIELDS + OPTIONAL_FIELDS)
 SLICE_BYTES: Final = 65_536
@@ -31,7 +40,69 @@ TURN_SECONDS: Final = 0.002
 _OPENING: Final = re.compile(rb'\s*\{\s*"flights"\s*:\s*\[')
 _BETWEEN_FLIGHTS: Final = re.compile(rb"\}\s*(,)\s*\{")
 
-Receive = Callable[[], Awaitable[Any]]
+
+_FLIGHT_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": list(REQUIRED_FIELDS),
+    "properties": {
+        "OPERA": {
+            "type": "string",
+            "minLength": 1,
+            "description": "The airline, as the model knows it",
+        },
+        "TIPOVUELO": {
+            "type": "string",
+            "enum": ["I", "N"],
+            "description": "International or national",
+        },
+        "MES": {"type": "integer", "minimum": 1, "maximum": 12},
+        "SIGLADES": {
+            "type": ["string", "null"],
+            "description": "The destination's city, as the model knows it",
+        },
+        "Fecha-I": {
+            "type": ["string", "null"],
+            "pattern": f"^({TIME_PATTERN})?$",
+            "description": "Scheduled local time, in the month that MES says",
+        },
+    },
+}
+BODY: Final = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": [FLIGHTS],
+                "properties": {
+                    FLIGHTS: {"type": "array", "minItems": 1, "items": _FLIGHT_SCHEMA}
+                },
+            },
+            "examples": {
+                "three fields": {
+                    "value": {
+                        FLIGHTS: [{"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}]
+                    }
+                },
+                "all fields": {
+                    "value": {
+                        FLIGHTS: [
+                            {
+                                "OPERA": "Grupo LATAM",
+                                "TIPOVUELO": "I",
+                                "MES": 3,
+                                "SIGLADES": "Lima",
+                                "Fecha-I": "2017-03-06 08:15:00",
+                            }
+                        ]
+                    }
+                },
+            },
+        }
+    },
+}
 
 
 class _Flight(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -104,6 +175,17 @@ class FlightsReader:
                 if not await self._read_slice():
                     break
         await self._read_rest()
+        if self._faults:
+            raise RefusedRequest(400, *self._faults)
+        return self.cells
+
+    async def read_values(self, flights: list[object]) -> list[int]:
+        """The cells of flights that were decoded before.
+
+        Raises:
+            RefusedRequest: there are too many, or something is wrong with them.
+        """
+        await self._read_values(flights)
         if self._faults:
             raise RefusedRequest(400, *self._faults)
         return self.cells
@@ -259,3 +341,17 @@ def _located(position: int, fault: Fault) -> RequestFault:
 
 def _too_large(limit: int) -> RequestFault:
     return request_fault([], "too_large", f"the body is over {limit:,} bytes")
+
+
+def check_media_type(scope: Scope) -> None:
+    """Raise RefusedRequest if the body is not said to be JSON."""
+    given = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            given = value
+            break
+    if given == JSON or given.partition(b";")[0].strip().lower() == JSON:
+        return
+    shown_type = shown(given.decode("latin-1"))
+    message = f"the media type {shown_type} is not application/json"
+    raise RefusedRequest(415, request_fault([], "media_type", message))

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from challenge.flights import INPUT_SHOWN, shown
@@ -55,6 +56,16 @@ async def refusal(request: Request, error: Exception) -> Response:
     request.app.state.worker.note_refused(error.faults)
     body = msgspec.json.encode({"detail": error.faults})
     return Response(body, error.status, media_type="application/json")
+
+
+async def invalid_parameters(request: Request, error: Exception) -> Response:
+    """The answer to a request whose path or query is not what its route takes."""
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        request_fault(list(one["loc"][1:]), one["type"], one["msg"], one["input"])
+        for one in error.errors()
+    ]
+    return await refusal(request, RefusedRequest(400, *faults))
 
 
 def request_fault(

@@ -18,10 +18,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from challenge.flights import REQUIRED_FIELDS, TIME_PATTERN, shown
+from challenge.flights import shown
 from challenge.model import DelayModel
 from challenge.serving.admission import Overloaded
-from challenge.serving.body import FLIGHTS, FlightsReader
+from challenge.serving.body import BODY, JSON, FlightsReader, check_media_type
 from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
 from challenge.serving.front import CONNECTION
 from challenge.serving.front import FLIGHTS as FLIGHTS_ANSWERED
@@ -29,7 +29,6 @@ from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
 
-JSON: Final = b"application/json"
 PROBABILITY_DECIMALS: Final = 6
 AT_ONCE: Final = 5_000
 ANSWERS: Final = (b'{"predict":[0]}', b'{"predict":[1]}')
@@ -45,70 +44,6 @@ class PredictedFlights(BaseModel):
     probability: list[float] | None = None
 
     model_config = {"json_schema_extra": {"examples": [{"predict": [0]}]}}
-
-
-_FLIGHT_SCHEMA: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": list(REQUIRED_FIELDS),
-    "properties": {
-        "OPERA": {
-            "type": "string",
-            "minLength": 1,
-            "description": "The airline, as the model knows it",
-        },
-        "TIPOVUELO": {
-            "type": "string",
-            "enum": ["I", "N"],
-            "description": "International or national",
-        },
-        "MES": {"type": "integer", "minimum": 1, "maximum": 12},
-        "SIGLADES": {
-            "type": ["string", "null"],
-            "description": "The destination's city, as the model knows it",
-        },
-        "Fecha-I": {
-            "type": ["string", "null"],
-            "pattern": f"^({TIME_PATTERN})?$",
-            "description": "Scheduled local time, in the month that MES says",
-        },
-    },
-}
-_BODY: Final = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": [FLIGHTS],
-                "properties": {
-                    FLIGHTS: {"type": "array", "minItems": 1, "items": _FLIGHT_SCHEMA}
-                },
-            },
-            "examples": {
-                "three fields": {
-                    "value": {
-                        FLIGHTS: [{"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}]
-                    }
-                },
-                "all fields": {
-                    "value": {
-                        FLIGHTS: [
-                            {
-                                "OPERA": "Grupo LATAM",
-                                "TIPOVUELO": "I",
-                                "MES": 3,
-                                "SIGLADES": "Lima",
-                                "Fecha-I": "2017-03-06 08:15:00",
-                            }
-                        ]
-                    }
-                },
-            },
-        }
-    },
-}
 
 
 class PredictEndpoint:
@@ -137,7 +72,7 @@ class PredictEndpoint:
         worker = self.worker
         model = worker.source.model
         try:
-            _check_media_type(scope)
+            check_media_type(scope)
             details = scope["query_string"] and _details(scope["query_string"])
             reader = FlightsReader(
                 model,
@@ -199,19 +134,6 @@ def _rounded(probabilities: Sequence[float]) -> list[float]:
     return [round(probability, PROBABILITY_DECIMALS) for probability in probabilities]
 
 
-def _check_media_type(scope: Scope) -> None:
-    given = b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            given = value
-            break
-    if given == JSON or given.partition(b";")[0].strip().lower() == JSON:
-        return
-    shown_type = shown(given.decode("latin-1"))
-    message = f"the media type {shown_type} is not application/json"
-    raise RefusedRequest(415, request_fault([], "media_type", message))
-
-
 def _details(query: bytes) -> bool:
     """Whether the query asks for details.
 
@@ -230,7 +152,7 @@ def _details(query: bytes) -> bool:
 @router.post(
     "/predict",
     openapi_extra={
-        "requestBody": _BODY,
+        "requestBody": BODY,
         "parameters": [
             {
                 "name": "details",
