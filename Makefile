@@ -30,7 +30,7 @@ STRESS_URL ?= http://127.0.0.1:8000
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
 	compose-dev compose-test chaos-test fuzz audit monitoring-test test model-test api-test stress-test benchmark test-model code-quality-check format \
-	lock image image-push container-test deploy-test ci-local release build clean
+	lock openapi image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -139,6 +139,10 @@ format: $(VENV)/.dev ## Format the code
 # requirements.txt constrains the others, so that all install the same versions.
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --custom-compile-command "make lock"
+openapi: $(VENV)/.dev ## Write the description of the API to docs/openapi.json
+	$(BIN)/python -c 'import json; from challenge.api import create_app; \
+		print(json.dumps(create_app("tests/resources/test_model.pkl").openapi(), indent=1))' >docs/openapi.json
+
 lock: $(VENV)/.dev ## Lock the dependencies of pyproject.toml with hashes
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group build --output-file requirements-build.txt

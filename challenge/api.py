@@ -9,22 +9,49 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader
 from pydantic import ValidationError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from challenge import __version__
 from challenge.errors import FlightProphetError, SettingsError
-from challenge.serving import files, health, monitoring, predict
-from challenge.serving.faults import DescribedFaults, RefusedRequest, refusal
+from challenge.serving import (
+    explain,
+    files,
+    health,
+    heatmap,
+    monitoring,
+    open_inference,
+    predict,
+)
+from challenge.serving.faults import (
+    RefusedRequest,
+    invalid_parameters,
+    refusal,
+    refusals,
+)
 from challenge.serving.front import Front
 from challenge.serving.log import event
+from challenge.serving.page import add_pages
 from challenge.serving.service import Service
 from challenge.serving.settings import Settings
 from challenge.serving.worker import Worker
+
+_TAGS: Final = [
+    {"name": "predict", "description": "Ask about flights"},
+    {"name": "model", "description": "What is served"},
+    {"name": "monitoring", "description": "How it does"},
+    {
+        "name": "open inference protocol",
+        "description": "The same model for clients of MLServer, KServe and Triton",
+    },
+    {"name": "health", "description": "For load balancers"},
+]
 
 
 def create_app(model_filepath: str | os.PathLike[str]) -> FastAPI:
@@ -39,17 +66,33 @@ def create_app(model_filepath: str | os.PathLike[str]) -> FastAPI:
     endpoint = predict.PredictEndpoint(worker)
     service = Service(
         title="flight-prophet",
-        description="Will a flight leaving Santiago de Chile (SCL) be late?",
+        openapi_tags=_TAGS,
+        summary="Will a flight leaving Santiago de Chile (SCL) be late?",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=_lifespan,
     )
     service.state.worker = worker
     service.state.predict = endpoint
     service.direct["POST", "/predict"] = endpoint
     service.include_router(health.router)
-    for router in (predict.router, files.router, health.model, monitoring.router):
+    service.include_router(open_inference.health)
+    for router in (
+        predict.router,
+        explain.router,
+        heatmap.router,
+        files.router,
+        health.model,
+        monitoring.router,
+        open_inference.router,
+    ):
         service.include_router(router, **_documented(bool(settings.api_keys)))
     service.include_router(monitoring.metrics, **_documented(settings.metrics == "key"))
+    add_pages(service)
     service.add_exception_handler(RefusedRequest, refusal)
+    service.add_exception_handler(RequestValidationError, invalid_parameters)
     if settings.cors_origins:
         service.add_middleware(
             CORSMiddleware,
@@ -74,7 +117,7 @@ def _documented(needs_key: bool) -> dict[str, Any]:
     key = Security(APIKeyHeader(name="X-API-Key", auto_error=False))
     return {
         "dependencies": [key] if needs_key else [],
-        "responses": {status: {"model": DescribedFaults} for status in refused},
+        "responses": refusals(*refused),
     }
 
 

@@ -152,5 +152,6 @@ def _listed(names: list[str], phrases: _Phrases) -> str:
 
 
 def _percent(share: float, language: Language) -> str:
-    text = f"{share:.1%}".replace("%", " %")
-    return text if language == "en" else text.replace(".", ",")
+    text = f"{share:.1%}"
+    # In Spanish with a comma, and a space that does not break.
+    return text if language == "en" else text.replace(".", ",").replace("%", "\xa0%")

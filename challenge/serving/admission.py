@@ -12,8 +12,11 @@ from starlette.types import Scope
 from challenge.serving.board import Clients
 from challenge.serving.settings import Settings
 
-HEALTH: Final = "/health"
-DOCS: Final = ("/docs", "/redoc", "/openapi.json")
+HEALTH: Final = ("/health", "/v2/health", "/v2/models/delay/ready")
+DOCS: Final = ("/docs", "/openapi.json")
+# A browser that opens a page sends no key; what the page asks for then needs one.
+PAGE: Final = "/"
+STATIC: Final = ("/static/", "/docs/static/")
 
 
 class Refusal(NamedTuple):
@@ -82,7 +85,8 @@ class Admission:
         path = scope["path"]
         if path.startswith(HEALTH):
             return None
-        access = self._closed.get(path, "key" if self._keys else "open")
+        needed = "key" if self._keys and not _is_page(path) else "open"
+        access = self._closed.get(path, needed)
         if access == "off":
             return Refusal(404, "not_found", f"{path} is switched off")
         client = (scope["client"] or ("",))[0].encode()
@@ -113,3 +117,7 @@ class Admission:
             if hmac.compare_digest(digest, known):
                 found = name
         return found
+
+
+def _is_page(path: str) -> bool:
+    return path == PAGE or path.startswith(STATIC)

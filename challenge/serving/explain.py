@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from challenge.errors import UnknownPastError
 from challenge.serving.body import BODY, FlightsReader, check_media_type
-from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
+from challenge.serving.faults import RefusedRequest, refusals, request_fault
 from challenge.serving.worker import Worker
 from challenge.words import Language, describe
 
@@ -67,7 +67,7 @@ class ExplainedFlights(BaseModel):
 @router.post(
     "/explain",
     openapi_extra={"requestBody": BODY},
-    responses={status: {"model": DescribedFaults} for status in (400, 413, 415, 501)},
+    responses=refusals(400, 413, 415, 501),
 )
 async def explain(
     request: Request,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from fastapi import Request, Response
@@ -34,6 +34,44 @@ class DescribedFaults(BaseModel):
     """Everything that is wrong with a request."""
 
     detail: list[DescribedFault]
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "detail": [
+                        {
+                            "loc": ["flights", 0, "MES"],
+                            "type": "out_of_range",
+                            "msg": "13 is not a month; months are 1 to 12",
+                            "input": 13,
+                        }
+                    ]
+                }
+            ]
+        }
+    }
+
+
+_REFUSALS: Final = {
+    400: "Something is wrong with the request; all that is, is listed",
+    401: "X-API-Key is missing, or is no key of this server",
+    408: "The file took too long to arrive",
+    413: "More flights or more bytes than the server takes",
+    415: "The media type is not one that the route takes",
+    429: "More requests a minute than the server takes; Retry-After tells when to ask",
+    501: "The model's file lacks what the answer would be made of",
+    503: "The server is busy, or stops; Retry-After tells when to ask again",
+    507: "There is no room on the server's disk",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These statuses, as the documentation of a route tells them."""
+    return {
+        status: {"model": DescribedFaults, "description": _REFUSALS[status]}
+        for status in statuses
+    }
 
 
 class RefusedRequest(Exception):

@@ -18,7 +18,7 @@ from starlette.background import BackgroundTask
 from challenge.errors import FlightsFileError, MissingColumnsError
 from challenge.files import score_file
 from challenge.flights import shown
-from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
+from challenge.serving.faults import RefusedRequest, refusals, request_fault
 from challenge.serving.front import FLIGHTS
 from challenge.serving.log import event
 from challenge.serving.worker import Worker
@@ -37,7 +37,7 @@ _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
     "/predict/file",
     response_class=FileResponse,
     responses={
-        **{status: {"model": DescribedFaults} for status in (400, 408, 413, 415, 507)},
+        **refusals(400, 408, 413, 415, 507),
         200: {
             "description": "The file with its rows and columns, and `probability` and "
             "`delay` behind them",

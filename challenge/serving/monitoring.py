@@ -49,7 +49,7 @@ class Drift(BaseModel):
     fields: dict[str, FieldDrift]
 
 
-@router.get("/drift")
+@router.get("/drift", name="drift")
 async def get_drift(request: Request) -> Drift:
     """Tell whether the flights asked about are still like those learned from.
 
@@ -63,6 +63,7 @@ async def get_drift(request: Request) -> Drift:
 
 @metrics.get(
     "/metrics",
+    name="metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )

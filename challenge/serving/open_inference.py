@@ -28,9 +28,13 @@ from challenge.flights import (
 )
 from challenge.serving.body import FlightsReader
 from challenge.serving.faults import RefusedRequest, RequestFault, request_fault
+from challenge.serving.health import STOPPING
+from challenge.serving.predict import probabilities_of
 from challenge.serving.worker import Worker
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+# Apart, for they are always answered.
+health = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 MODEL: Final = "delay"
 INPUTS: Final = {
@@ -44,6 +48,7 @@ OUTPUTS: Final = {"delay": "INT64", "probability": "FP64"}
 # Where the tensors begin that follow the JSON.
 JSON_LENGTH: Final = "inference-header-content-length"
 FAULTS_TOLD: Final = 20
+
 
 _INTEGERS: Final = {
     **{"INT8": "b", "INT16": "h", "INT32": "i", "INT64": "q"},
@@ -176,13 +181,13 @@ _BODY: Final = {
 }
 
 
-@router.get("/health/live")
+@health.get("/health/live")
 async def server_live() -> Live:
     """The process runs."""
     return Live(live=True)
 
 
-@router.get("/health/ready", responses={503: {"model": Ready}})
+@health.get("/health/ready", responses={503: {"model": Ready, "description": STOPPING}})
 async def server_ready(request: Request, response: Response) -> Ready:
     """The process may get requests, as GET /health/ready tells."""
     ready = not _worker(request).draining
@@ -216,7 +221,10 @@ async def model_metadata(request: Request) -> ModelMetadata:
     )
 
 
-@router.get(f"/models/{MODEL}/ready", responses={503: {"model": ModelReady}})
+@health.get(
+    f"/models/{MODEL}/ready",
+    responses={503: {"model": ModelReady, "description": STOPPING}},
+)
 async def model_ready(request: Request, response: Response) -> ModelReady:
     """The model may be asked."""
     ready = not _worker(request).draining
@@ -227,7 +235,10 @@ async def model_ready(request: Request, response: Response) -> ModelReady:
 @router.post(
     f"/models/{MODEL}/infer",
     response_model=Inference,
-    responses={status: {"model": ProtocolError} for status in (400, 413)},
+    responses={
+        400: {"model": ProtocolError, "description": "What is wrong with the request"},
+        413: {"model": ProtocolError, "description": "More than the server takes"},
+    },
     openapi_extra={"requestBody": _BODY},
 )
 async def infer(request: Request) -> Response:
@@ -261,7 +272,7 @@ async def _answer(worker: Worker, request: Request) -> Response:
         for values in zip(*columns.values(), strict=True)
     ]
     cells = await reader.read_values(flights)
-    probabilities = model.probabilities_of_cells(cells)
+    probabilities = await probabilities_of(model, cells)
     decisions = model.decide(probabilities)
     worker.note(model, cells, sum(decisions), len(cells))
     values: dict[str, Sequence[float]] = {

@@ -22,7 +22,7 @@ from challenge.flights import shown
 from challenge.model import DelayModel
 from challenge.serving.admission import Overloaded
 from challenge.serving.body import BODY, JSON, FlightsReader, check_media_type
-from challenge.serving.faults import DescribedFaults, RefusedRequest, request_fault
+from challenge.serving.faults import RefusedRequest, refusals, request_fault
 from challenge.serving.front import CONNECTION
 from challenge.serving.front import FLIGHTS as FLIGHTS_ANSWERED
 from challenge.serving.worker import Worker
@@ -93,7 +93,9 @@ class PredictEndpoint:
         for start in range(0, len(cells), AT_ONCE):
             if start:
                 await asyncio.sleep(0)
-            probabilities += await _probabilities(model, cells[start : start + AT_ONCE])
+            probabilities += await probabilities_of(
+                model, cells[start : start + AT_ONCE]
+            )
         decisions: list[int] = []
         for start in range(0, len(cells), AT_ONCE):
             decisions += model.decide(probabilities[start : start + AT_ONCE])
@@ -109,7 +111,8 @@ class PredictEndpoint:
             raise Overloaded
 
 
-async def _probabilities(model: DelayModel, cells: list[int]) -> list[float]:
+async def probabilities_of(model: DelayModel, cells: list[int]) -> list[float]:
+    """The probabilities of cells; a classifier without a table works in a thread."""
     if model.table is None:
         # Its classifier takes its time.
         return await asyncio.to_thread(model.probabilities_of_cells, cells)
@@ -163,7 +166,7 @@ def _details(query: bytes) -> bool:
         ],
     },
     response_model=PredictedFlights,
-    responses={status: {"model": DescribedFaults} for status in (400, 413, 415)},
+    responses=refusals(400, 413, 415),
 )
 async def predict(request: Request) -> Response:
     """Tell for each flight whether it will leave more than 15 minutes late."""

@@ -23,6 +23,18 @@ class Service(FastAPI):
         self.direct: dict[tuple[str, str], ASGIApp] = {}
         self._front: ASGIApp | None = None
 
+    def openapi(self) -> dict[str, Any]:
+        """The description of the API, without the status that FastAPI adds to each
+        route with parameters: they are refused with 400, as everything invalid is."""
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schema["components"]["schemas"].pop(unused, None)
+        return super().openapi()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._front is None:
             self._front = self._build_front()

@@ -1,0 +1,78 @@
+"""GET /heatmap: when each airline is likely to be late, to choose a question by.
+
+It is no prediction that anybody acts on, so it counts neither as one nor in the drift.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from challenge.flights import FLIGHT_TYPES, MONTHS, NOT_GIVEN, Fault, Flight, read_time
+from challenge.serving.faults import RefusedRequest, refusals, request_fault
+from challenge.serving.predict import probabilities_of
+from challenge.serving.worker import Worker
+
+router = APIRouter(tags=["predict"])
+
+_SCHEDULED: Final = "Fecha-I"
+
+
+class HeatMap(BaseModel):
+    """The probability of a delay of each airline (the rows) in each month."""
+
+    OPERA: list[str]
+    probability: list[list[float]]
+
+
+@router.get("/heatmap", name="heatmap", responses=refusals(400))
+async def get_heatmap(
+    request: Request,
+    flight_type: Annotated[
+        str, Query(alias="TIPOVUELO", json_schema_extra={"enum": [*FLIGHT_TYPES]})
+    ],
+    destination: Annotated[str | None, Query(alias="SIGLADES")] = None,
+    scheduled: Annotated[
+        str | None,
+        Query(
+            alias=_SCHEDULED,
+            description="A local time, of which the weekday and the hour matter",
+        ),
+    ] = None,
+) -> HeatMap:
+    """Tell the probability of a delay for each airline and month."""
+    worker: Worker = request.app.state.worker
+    model = worker.source.model
+    type_code = model.reader.flight_type(flight_type)
+    destination_code = model.reader.destination(destination)
+    time = read_time(_SCHEDULED, scheduled)
+    read = (type_code, destination_code, time)
+    faults = [one for one in read if isinstance(one, Fault)]
+    if faults:
+        raise RefusedRequest(
+            400,
+            *(request_fault([f.field], f.type, f.message, f.input) for f in faults),
+        )
+    assert isinstance(type_code, int) and isinstance(destination_code, int)
+    hour = weekday = NOT_GIVEN
+    if isinstance(time, datetime):
+        hour, weekday = time.hour, time.weekday()
+    airlines = model.vocabulary.airlines
+    cells = [
+        model.grid.cell(
+            Flight(airline, type_code, month - 1, destination_code, hour, weekday)
+        )
+        for airline in range(len(airlines))
+        for month in MONTHS
+    ]
+    found = await probabilities_of(model, cells)
+    width = len(MONTHS)
+    return HeatMap(
+        OPERA=list(airlines),
+        probability=[
+            found[start : start + width] for start in range(0, len(found), width)
+        ],
+    )

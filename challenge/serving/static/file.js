@@ -1,0 +1,147 @@
+// A file of flights: sent with its progress, and the answers as table, chart and file.
+
+import { keyHeaders, refusal } from "./api.js";
+import { bars, byId, element, table } from "./dom.js";
+import { number, percent, text } from "./texts.js";
+
+const KINDS = { ".csv": "text/csv", ".csv.gz": "application/gzip", ".parquet": "application/vnd.apache.parquet" };
+const ROWS_SHOWN = 10;
+const AIRLINES_SHOWN = 12;
+// Of larger answers only the first part is summed up here.
+const CHARACTERS_READ = 30_000_000;
+
+export function setUp() {
+  const input = byId("file-input");
+  const drop = byId("drop");
+  input.addEventListener("change", () => {
+    if (input.files.length) send(input.files[0]);
+    input.value = "";
+  });
+  for (const kind of ["dragenter", "dragover"])
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (event.dataTransfer.files.length) send(event.dataTransfer.files[0]);
+  });
+}
+
+const show = (...nodes) => byId("file-answer").replaceChildren(...nodes);
+
+async function send(file) {
+  const ending = Object.keys(KINDS).findLast((known) => file.name.toLowerCase().endsWith(known));
+  if (!ending) return show(element("p", { class: "problem" }, text("fileKind")));
+  const label = element("p", {}, text("sending", file.name));
+  const progress = element("progress", { max: 1, value: 0, "aria-label": text("sending", file.name) });
+  show(label, progress);
+  try {
+    const answers = await upload(file, KINDS[ending], (share) => {
+      progress.value = share;
+      if (share === 1) {
+        progress.removeAttribute("value");
+        label.textContent = text("answering");
+      }
+    });
+    await showAnswers(answers, file.name, ending);
+  } catch (error) {
+    show(element("p", { class: "problem", role: "alert" }, error.message));
+  }
+}
+
+// fetch does not tell how much was sent.
+function upload(file, mediaType, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "predict/file?invalid=keep");
+    request.responseType = "blob";
+    request.setRequestHeader("Content-Type", mediaType);
+    for (const [name, value] of Object.entries(keyHeaders())) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
+    request.onerror = () => reject(new Error(text("unreachable")));
+    request.onload = async () =>
+      request.status === 200 ? resolve(request.response) : reject(refusal(request.status, await request.response.text()));
+    request.send(file);
+  });
+}
+
+async function showAnswers(answers, name, ending) {
+  const download = element("a", {
+    class: "download",
+    href: URL.createObjectURL(answers),
+    download: `${name.slice(0, -ending.length)}-answers${ending}`,
+  }, text("download"));
+  if (ending === ".parquet") return show(element("p", {}, text("noPreview")), download);
+  const { rows, whole } = await read(answers, ending);
+  const [head, ...flights] = rows;
+  const column = Object.fromEntries(head.map((title, i) => [title, i]));
+  const late = flights.filter((row) => row[column.delay] === "1").length;
+  const faults = "fault" in column ? flights.filter((row) => row[column.fault]).length : 0;
+  const nodes = [element("p", {}, element("strong", {}, text("rows", number(flights.length), number(late))))];
+  if (!whole) nodes.push(element("p", { class: "soft" }, text("partly", number(flights.length))));
+  if (faults) nodes.push(element("p", { class: "problem" }, text("faults", number(faults))));
+  nodes.push(download, chart(flights, column), preview(head, flights));
+  show(...nodes);
+}
+
+function chart(flights, column) {
+  const airlines = new Map();
+  for (const row of flights) {
+    if (row[column.delay] === "") continue;
+    const counts = airlines.get(row[column.OPERA]) ?? { flights: 0, late: 0 };
+    counts.flights += 1;
+    counts.late += row[column.delay] === "1" ? 1 : 0;
+    airlines.set(row[column.OPERA], counts);
+  }
+  const busiest = [...airlines].sort((a, b) => b[1].flights - a[1].flights).slice(0, AIRLINES_SHOWN);
+  return element("figure", {},
+    element("h3", {}, text("byAirline")),
+    bars(busiest.map(([name, { flights, late }]) => ({
+      name: `${name} (${number(flights)})`, value: late / flights, className: "late", text: percent(late / flights),
+    }))));
+}
+
+function preview(head, flights) {
+  // What was answered comes first: a file may have many columns.
+  const answers = ["probability", "delay", "fault"].filter((name) => head.includes(name));
+  const order = [...answers, ...head.filter((name) => !answers.includes(name))].map((name) => head.indexOf(name));
+  return table(text("firstRows"), order.map((i) => head[i]), flights.slice(0, ROWS_SHOWN).map((row) => order.map((i) => row[i] ?? "")));
+}
+
+async function read(answers, ending) {
+  let stream = answers.stream();
+  if (ending === ".csv.gz") stream = stream.pipeThrough(new DecompressionStream("gzip"));
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let read = "";
+  let whole = false;
+  while (read.length < CHARACTERS_READ) {
+    const { value, done } = await reader.read();
+    if (done) {
+      whole = true;
+      break;
+    }
+    read += value;
+  }
+  reader.cancel();
+  const rows = csv(read);
+  // The last one may be cut.
+  return { rows: whole ? rows : rows.slice(0, -1), whole };
+}
+
+// RFC 4180.
+function csv(text) {
+  const rows = [];
+  let row = [];
+  const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r|$)/gy;
+  for (let match; cell.lastIndex < text.length && (match = cell.exec(text)); ) {
+    row.push(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"'));
+    if (match[3] !== ",") {
+      rows.push(row);
+      row = [];
+    }
+  }
+  return rows;
+}

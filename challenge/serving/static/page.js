@@ -1,0 +1,53 @@
+// The page: puts its parts together.
+
+import { ask, Refused, useKey } from "./api.js";
+import { byId } from "./dom.js";
+import * as file from "./file.js";
+import * as map from "./map.js";
+import { showCard, showDrift } from "./model.js";
+import * as question from "./question.js";
+import { currentLanguage, setLanguage } from "./texts.js";
+
+let model = null;
+
+async function start() {
+  byId("page-problem").hidden = true;
+  try {
+    model = await ask("model");
+    byId("key-form").hidden = true;
+    showCard(model);
+    question.setUp(model, () => map.draw(model));
+    file.setUp();
+    map.draw(model);
+    showDrift(await ask("drift"));
+  } catch (error) {
+    const keyless = error instanceof Refused && error.status === 401;
+    byId("key-form").hidden = !keyless;
+    if (keyless) return byId("key").focus();
+    byId("page-problem").textContent = error.message;
+    byId("page-problem").hidden = false;
+  }
+}
+
+async function changeLanguage(language) {
+  setLanguage(language);
+  const link = new URL(location.href);
+  link.searchParams.set("language", language);
+  history.replaceState(null, "", link);
+  if (!model) return;
+  question.fillLists();
+  question.showAgain();
+  showCard(model);
+  map.draw(model);
+  showDrift(await ask("drift"));
+}
+
+setLanguage(currentLanguage());
+for (const button of document.querySelectorAll("[data-language]"))
+  button.addEventListener("click", () => changeLanguage(button.dataset.language));
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey(byId("key").value);
+  start();
+});
+start();

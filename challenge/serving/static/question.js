@@ -1,0 +1,236 @@
+// One flight: the form, its link, and the answer.
+
+import { ask, Refused } from "./api.js";
+import { bars, byId, element, series, svg } from "./dom.js";
+import { currentLanguage, monthName, number, percent, signed, text } from "./texts.js";
+
+export const FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"];
+
+let model;
+let answered = null;
+let asking = 0;
+
+const form = () => byId("flight-form").elements;
+
+export function setUp(served, onChange) {
+  model = served;
+  fillLists();
+  byId("flight-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  byId("Fecha-I").addEventListener("change", () => {
+    const month = Number(form()["Fecha-I"].value.slice(5, 7));
+    if (month) choose("MES", String(month));
+  });
+  byId("flight-form").addEventListener("change", onChange);
+  addEventListener("popstate", () => {
+    if (readLink()) show();
+    onChange();
+  });
+  if (readLink()) show();
+}
+
+// The lists in the current language; what was chosen stays chosen.
+export function fillLists() {
+  const values = model.values;
+  const airlines = Object.keys(values.OPERA).sort((a, b) => a.localeCompare(b));
+  const busiest = airlines.reduce((a, b) => (values.OPERA[b].flights > values.OPERA[a].flights ? b : a));
+  const months = Array.from({ length: 12 }, (_, i) => [String(i + 1), monthName(i + 1)]);
+  const cities = Object.keys(values.SIGLADES).sort((a, b) => a.localeCompare(b));
+  fillList("OPERA", airlines.map((name) => [name, name]), busiest);
+  fillList("MES", months, String(new Date().getMonth() + 1));
+  fillList("SIGLADES", [["", text("unknown")], ...cities.map((name) => [name, name])], "");
+}
+
+function fillList(name, options, initial) {
+  const list = byId(name);
+  const chosen = list.value || initial;
+  list.replaceChildren(...options.map(([value, label]) => element("option", { value }, label)));
+  choose(name, chosen);
+}
+
+// What a link or a cell of the map asks for may be unknown: then the service says so.
+function choose(name, value) {
+  const control = form()[name];
+  if (control instanceof HTMLSelectElement && ![...control.options].some((option) => option.value === value))
+    control.append(element("option", { value }, value));
+  control.value = value;
+}
+
+export function chosenFlight() {
+  const flight = { OPERA: form().OPERA.value, TIPOVUELO: form().TIPOVUELO.value, MES: Number(form().MES.value) };
+  if (form().SIGLADES.value) flight.SIGLADES = form().SIGLADES.value;
+  const time = form()["Fecha-I"].value;
+  if (time) flight["Fecha-I"] = `${time.replace("T", " ").slice(0, 16)}:00`;
+  return flight;
+}
+
+// The same weekday and time in another month of that year, or nothing.
+function timeInMonth(time, month) {
+  if (!time) return undefined;
+  const scheduled = new Date(time.replace(" ", "T"));
+  const moved = new Date(scheduled);
+  moved.setDate(1);
+  moved.setMonth(month - 1);
+  moved.setDate(1 + ((scheduled.getDay() - moved.getDay() + 7) % 7));
+  const day = [moved.getFullYear(), moved.getMonth() + 1, moved.getDate()].map((part) => String(part).padStart(2, "0"));
+  return `${day.join("-")} ${time.slice(11)}`;
+}
+
+export function askAbout(airline, month) {
+  const time = timeInMonth(chosenFlight()["Fecha-I"], month);
+  choose("OPERA", airline);
+  choose("MES", String(month));
+  if (time) form()["Fecha-I"].value = time.replace(" ", "T").slice(0, 16);
+  byId("flight-form").dispatchEvent(new Event("change"));
+  submit();
+  byId("question").focus({ preventScroll: true });
+  byId("question").scrollIntoView();
+}
+
+function submit() {
+  const link = new URL(location.href);
+  const flight = chosenFlight();
+  for (const name of FIELDS) {
+    if (flight[name] === undefined) link.searchParams.delete(name);
+    else link.searchParams.set(name, flight[name]);
+  }
+  history.pushState(null, "", link);
+  show();
+}
+
+function readLink() {
+  const link = new URLSearchParams(location.search);
+  if (!link.has("OPERA")) return false;
+  for (const name of FIELDS) {
+    const value = link.get(name) ?? "";
+    if (name === "Fecha-I") form()[name].value = value.replace(" ", "T").slice(0, 16);
+    else if (value || name === "SIGLADES") choose(name, value);
+  }
+  return true;
+}
+
+export async function show() {
+  const turn = ++asking;
+  const flight = chosenFlight();
+  clearFaults();
+  try {
+    const { explanations } = await ask(`explain?language=${currentLanguage()}`, { flights: [flight] });
+    if (turn === asking) showAnswer(flight, explanations[0]);
+  } catch (error) {
+    if (turn === asking) showFaults(error);
+  }
+}
+
+// Ask again for the words in the other language.
+export function showAgain() {
+  if (answered) show();
+}
+
+function clearFaults() {
+  for (const name of FIELDS) {
+    byId(`${name}-fault`).textContent = "";
+    byId(name)?.removeAttribute("aria-invalid");
+  }
+}
+
+function showFaults(error) {
+  answered = null;
+  const rest = [];
+  for (const fault of error instanceof Refused ? error.faults : []) {
+    const name = fault.loc.at(-1);
+    const place = FIELDS.includes(name) ? byId(`${name}-fault`) : null;
+    if (!place) {
+      rest.push(fault.msg);
+      continue;
+    }
+    place.textContent = fault.msg;
+    byId(name)?.setAttribute("aria-invalid", "true");
+  }
+  if (!(error instanceof Refused) || !error.faults.length) rest.push(error.message);
+  const told = rest.length ? element("p", { class: "problem" }, rest.join(" ")) : element("p", { class: "empty" }, text("noAnswer"));
+  byId("answer").replaceChildren(told);
+  document.querySelector("[aria-invalid]")?.focus();
+}
+
+function showAnswer(flight, why) {
+  answered = flight;
+  const late = why.delay === 1;
+  byId("answer").replaceChildren(
+    element("p", { class: `verdict ${late ? "late" : ""}` },
+      element("strong", {}, percent(why.probability, 1)), element("span", {}, text(late ? "late" : "onTime"))),
+    element("p", {}, why.text),
+    element("div", { class: "pictures" }, hundred(why.probability), comparison(flight, why), contributions(why), months(flight, why)),
+    ...(why.by_hour ? [hours(flight, why)] : []),
+  );
+}
+
+function hundred(probability) {
+  const late = Math.round(100 * probability);
+  const squares = Array.from({ length: 100 }, (_, i) =>
+    svg("rect", { class: i < late ? "one late" : "one", x: (i % 20) * 10, y: Math.floor(i / 20) * 10, width: 8, height: 8, rx: 2 }));
+  const told = text("hundred", late);
+  return element("figure", { class: "hundred" },
+    element("h3", {}, told), svg("svg", { viewBox: "0 0 198 48", role: "img", "aria-label": told }, ...squares));
+}
+
+function comparison(flight, why) {
+  const usual = model.values.OPERA[flight.OPERA]?.delay_rate ?? null;
+  const most = Math.max(why.probability, why.threshold, why.base_rate, usual ?? 0) * 1.15;
+  const mark = why.threshold / most;
+  const items = [{ name: text("thisFlight"), share: why.probability, className: why.delay ? "late" : "" }];
+  if (usual !== null) items.push({ name: text("usual", flight.OPERA), share: usual, className: "" });
+  items.push({ name: text("all"), share: why.base_rate, className: "" });
+  return element("figure", {},
+    element("h3", {}, text("compared")),
+    bars(items.map((item) => ({ ...item, value: item.share / most, text: percent(item.share, 1), mark }))),
+    element("figcaption", { class: "soft" }, text("thresholdAt", percent(why.threshold, 1))));
+}
+
+function contributions(why) {
+  const entries = Object.entries(why.contributions)
+    .filter(([, added]) => added !== 0)
+    .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
+  const most = 2.1 * Math.max(0.2, ...entries.map(([, added]) => Math.abs(added)));
+  return element("figure", {},
+    element("h3", {}, text("contributions")),
+    bars(entries.map(([name, added]) => ({
+      name: text(name),
+      from: added > 0 ? 0.5 : 0.5 + added / most,
+      value: Math.abs(added) / most,
+      className: added > 0 ? "up" : "down",
+      text: signed(added),
+      mark: 0.5,
+    }))),
+    element("figcaption", { class: "soft" }, text("contributionsAbout")));
+}
+
+function months(flight, why) {
+  const most = Math.max(...why.by_month);
+  return element("figure", {},
+    element("h3", {}, text("byMonth")),
+    series(why.by_month.map((share, i) => ({
+      label: monthName(i + 1, "short").slice(0, 3),
+      title: `${monthName(i + 1)}: ${percent(share, 1)}`,
+      number: number(100 * share),
+      value: share / most,
+      late: share > why.threshold,
+      now: i + 1 === flight.MES,
+    }))));
+}
+
+function hours(flight, why) {
+  const most = Math.max(...why.by_hour);
+  const now = Number(flight["Fecha-I"].slice(11, 13));
+  return element("figure", {},
+    element("h3", {}, text("byHour")),
+    series(why.by_hour.map((share, hour) => ({
+      label: String(hour),
+      title: `${hour}:00: ${percent(share, 1)}`,
+      number: number(100 * share),
+      value: share / most,
+      late: share > why.threshold,
+      now: hour === now,
+    })), "hours"));
+}
