@@ -29,7 +29,7 @@ STRESS_URL ?= http://127.0.0.1:8000
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
-	compose-dev compose-test chaos-test fuzz audit monitoring-test test model-test api-test stress-test benchmark test-model code-quality-check format \
+	compose-dev compose-test chaos-test browser-test fuzz audit monitoring-test test model-test api-test stress-test benchmark test-model code-quality-check format \
 	lock openapi image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
@@ -86,6 +86,10 @@ api-test: $(VENV)/.test ## Run the tests of the HTTP API
 chaos-test: $(VENV)/.test ## Break running servers in every way known, and see what holds
 	$(BIN)/pytest tests/chaos
 
+browser-test: $(VENV)/.dev ## Use the page as people do, in Chromium; pictures go to reports
+	@mkdir -p reports
+	$(BIN)/pytest tests/e2e
+
 FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.dev ## Feed random bytes to the readers of models and of bodies; Linux, Python below 3.14
 	for target in artifact body; do \
@@ -126,7 +130,7 @@ code-quality-check: $(VENV)/.dev ## Check format, types, import contracts, and a
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml challenge train.py
 	$(BIN)/hadolint Dockerfile.prod Dockerfile.dev Dockerfile.test
-	$(BIN)/shellcheck .ci/run deploy/ec2/*.sh
+	$(BIN)/shellcheck .ci/run deploy/ec2/*.sh examples/*.sh
 	$(BIN)/zizmor --offline --quiet .github/workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose*.yml

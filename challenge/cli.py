@@ -32,10 +32,15 @@ WORSE = 3
 app = typer.Typer(
     name="flight-prophet",
     help="Will a flight leaving Santiago de Chile be more than 15 minutes late?",
+    epilog="Exit codes: 0 when all went well, 1 when the data or a model's file is no "
+    "good, 2 when the command is called wrongly, 3 when a new model is worse than its "
+    "baseline, or live predictions are worse than promised.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+models = typer.Typer(no_args_is_help=True)
+app.add_typer(models, name="model", help="Look at models.")
 
 Source = Annotated[
     Path, typer.Argument(help="Past flights: a .csv, .csv.gz or .parquet file.")
@@ -93,16 +98,28 @@ def train(
         ),
     ] = None,
     skip_invalid: SkipInvalid = False,
+    as_json: Json = False,
 ) -> None:
-    """Train a model of past flights, measure it on held-out ones, and write it."""
+    """Train a model of past flights, measure it on held-out ones, and write it.
+
+    Examples:
+
+        flight-prophet train flights.parquet model.pkl
+
+        flight-prophet train flights.csv model.pkl --min-recall 0.7 --baseline model.pkl
+    """
     rule = _threshold_rule(threshold, false_alarm_cost, missed_delay_cost, min_recall)
     from challenge.training.recipe import Recipe
     from challenge.training.summary import training_summary
     from challenge.training.train import train as run
 
     recipe = Recipe(classifier, features)
-    training = run(source, output, recipe, rule, baseline, skip_invalid)
-    print(training_summary(training, output))
+    with _busy("Training"):
+        training = run(source, output, recipe, rule, baseline, skip_invalid)
+    if as_json:
+        _print_model(output)
+    else:
+        print(training_summary(training, output))
 
 
 @app.command()
@@ -128,17 +145,33 @@ def predict(
             "and what is wrong in a column `fault`."
         ),
     ] = "stop",
+    as_json: Json = False,
 ) -> None:
-    """Answer a file of flights of any size."""
+    """Answer a file of flights of any size.
+
+    Examples:
+
+        flight-prophet predict flights.csv answers.csv
+
+        flight-prophet predict flights.parquet --model model.pkl --json
+    """
     from challenge.files import count_delays, score_file
     from challenge.model import DelayModel
 
     loaded = DelayModel.load(model)
-    if output is None:
-        scored = count_delays(loaded, source)
-    else:
-        with _row_counter() as count:
-            scored = score_file(loaded, source, output, invalid, count)
+    with _busy("Answering") as tell:
+        if output is None:
+            scored = count_delays(loaded, source)
+        else:
+            scored = score_file(
+                loaded, source, output, invalid, lambda rows: tell(f"{rows:,} rows")
+            )
+    if as_json:
+        counts = {
+            name: getattr(scored, name) for name in ("rows", "delayed", "invalid")
+        }
+        print(json.dumps(counts))
+        return
     print(f"rows     {scored.rows:,}, {scored.delayed:,} predicted to be late")
     print(f"invalid  {scored}" if scored.invalid else "invalid  none")
 
@@ -160,7 +193,16 @@ def serve(
         ),
     ] = 1,
 ) -> None:
-    """Serve predictions over HTTP until SIGTERM or Ctrl+C."""
+    """Serve predictions over HTTP until SIGTERM or Ctrl+C.
+
+    Everything else is set in the environment; the README lists the settings.
+
+    Examples:
+
+        flight-prophet serve model.pkl --port 9000
+
+        API_KEYS=tower:… flight-prophet serve model.pkl --host 0.0.0.0 --workers 0
+    """
     # Nothing that is imported and loaded for serving becomes garbage; looking for it
     # takes a tenth of the start.
     gc.disable()
@@ -178,13 +220,44 @@ def check(
         Path, typer.Argument(envvar="MODEL_FILEPATH", help="The model's file.")
     ] = Path("tmp/delay_model.pkl"),
 ) -> None:
-    """Read a model's file as a server would, and say what it is."""
+    """Read a model's file as a server would, and say what it is.
+
+    Example:
+
+        flight-prophet check model.pkl
+    """
     from challenge.model import DelayModel
 
     loaded = DelayModel.load(model)
     assert loaded.card is not None
     print(f"{loaded.card.classifier}, {loaded.card.features}, {loaded.card.created}")
     print(f"sha256:{loaded.fingerprint}")
+
+
+@models.command()
+def show(
+    model: Annotated[
+        Path, typer.Argument(envvar="MODEL_FILEPATH", help="The model's file.")
+    ] = Path("tmp/delay_model.pkl"),
+    as_json: Json = False,
+) -> None:
+    """Show a model's card: what it is, what it learned from, how good it was.
+
+    Examples:
+
+        flight-prophet model show model.pkl
+
+        flight-prophet model show model.pkl --json | jq .card.metrics.forward.roc_auc
+    """
+    if as_json:
+        _print_model(model)
+        return
+    from challenge.card import card_text
+    from challenge.model import DelayModel
+
+    loaded = DelayModel.load(model)
+    assert loaded.card is not None and loaded.fingerprint is not None
+    print(card_text(loaded.card, loaded.vocabulary, loaded.fingerprint))
 
 
 @app.command()
@@ -202,13 +275,20 @@ def evaluate(
     The model is made anew from a part of the flights and judged by the others: by a
     random third, and by the last third in time. If it was trained on other data, it is
     judged as it is, too.
+
+    Examples:
+
+        flight-prophet evaluate model.pkl flights.csv --report report.html
+
+        flight-prophet evaluate model.pkl flights.csv --json
     """
     from challenge.model import DelayModel
     from challenge.training.dataset import read_dataset
     from challenge.training.evaluation import evaluate as run
     from challenge.training.summary import evaluation_summary
 
-    evaluation = run(DelayModel.load(model), read_dataset(source, skip_invalid))
+    with _busy("Evaluating"):
+        evaluation = run(DelayModel.load(model), read_dataset(source, skip_invalid))
     if report is not None:
         from challenge.training.report import write_report
 
@@ -231,12 +311,18 @@ def tune(
 
     The third of the flights that training reports on is left out. Prints a table in
     Markdown, the best parameters first.
+
+    Example:
+
+        flight-prophet tune flights.parquet --classifier logistic-regression
     """
     from challenge.training.dataset import read_dataset
     from challenge.training.tuning import tune as run
     from challenge.training.tuning import tuning_table
 
-    print(tuning_table(run(classifier, read_dataset(source, skip_invalid))))
+    with _busy("Tuning"):
+        tuned = run(classifier, read_dataset(source, skip_invalid))
+    print(tuning_table(tuned))
 
 
 @app.command()
@@ -256,6 +342,10 @@ def monitor(
 
     Exits with 3 if they are worse than the model card promises: if the 95 % interval of
     the ROC AUC or of the calibration error lies wholly on the bad side of the card's.
+
+    Example:
+
+        flight-prophet monitor answers.parquet departed.csv --model model.pkl
     """
     from challenge.model import DelayModel
     from challenge.training.monitor import monitor as run
@@ -280,6 +370,10 @@ def api_key(
 
     The first line is the key, for the client's header `X-API-Key`; it is shown once and
     kept nowhere. The second is its entry in the server's setting `API_KEYS`.
+
+    Example:
+
+        flight-prophet api-key tower
     """
     if re.fullmatch(r"[\w.-]+", name) is None:
         raise typer.BadParameter(
@@ -320,17 +414,31 @@ def _threshold_rule(
     return rules[0] if rules else Balanced()
 
 
+def _print_model(path: Path) -> None:
+    import msgspec
+
+    from challenge.model import DelayModel
+
+    loaded = DelayModel.load(path)
+    described = {
+        "fingerprint": loaded.fingerprint,
+        "card": msgspec.to_builtins(loaded.card),
+        "vocabulary": msgspec.to_builtins(loaded.vocabulary),
+    }
+    print(json.dumps(described, ensure_ascii=False, indent=2))
+
+
 @contextlib.contextmanager
-def _row_counter() -> Iterator[Callable[[int], None]]:
-    """Shows how many rows are done, on a terminal; quiet in a pipe."""
+def _busy(doing: str) -> Iterator[Callable[[str], None]]:
+    """Shows on a terminal what is done, and what it gives to tell; quiet in a pipe."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda rows: None
+        yield lambda progress: None
         return
-    with console.status("") as status:
-        yield lambda rows: status.update(f"{rows:,} rows")
+    with console.status(f"{doing} …") as status:
+        yield lambda progress: status.update(f"{doing} … {progress}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

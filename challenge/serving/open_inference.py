@@ -146,7 +146,7 @@ _TENSOR_SCHEMA: Final = {
         "name": {"type": "string", "enum": list(INPUTS)},
         "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}},
         "datatype": {"type": "string"},
-        "data": {"type": "array", "items": {}},
+        "data": {"type": ["array", "null"], "items": {}},
         "parameters": {"type": "object"},
     },
 }
@@ -158,10 +158,10 @@ _BODY: Final = {
                 "type": "object",
                 "required": ["inputs"],
                 "properties": {
-                    "id": {"type": "string"},
+                    "id": {"type": ["string", "null"]},
                     "inputs": {"type": "array", "items": _TENSOR_SCHEMA},
                     "outputs": {
-                        "type": "array",
+                        "type": ["array", "null"],
                         "items": {
                             "type": "object",
                             "required": ["name"],

@@ -83,7 +83,7 @@ async function showAnswers(answers, name, ending) {
   const nodes = [element("p", {}, element("strong", {}, text("rows", number(flights.length), number(late))))];
   if (!whole) nodes.push(element("p", { class: "soft" }, text("partly", number(flights.length))));
   if (faults) nodes.push(element("p", { class: "problem" }, text("faults", number(faults))));
-  nodes.push(download, chart(flights, column), preview(head, flights));
+  nodes.push(download, chart(flights, column), preview(head, flights, faults ? ["fault"] : []));
   show(...nodes);
 }
 
@@ -104,10 +104,11 @@ function chart(flights, column) {
     }))));
 }
 
-function preview(head, flights) {
+function preview(head, flights, faults) {
   // What was answered comes first: a file may have many columns.
-  const answers = ["probability", "delay", "fault"].filter((name) => head.includes(name));
-  const order = [...answers, ...head.filter((name) => !answers.includes(name))].map((name) => head.indexOf(name));
+  const answers = [...faults, "probability", "delay"];
+  const given = head.filter((name) => !["probability", "delay", "fault"].includes(name));
+  const order = [...answers, ...given].map((name) => head.indexOf(name));
   return table(text("firstRows"), order.map((i) => head[i]), flights.slice(0, ROWS_SHOWN).map((row) => order.map((i) => row[i] ?? "")));
 }
 

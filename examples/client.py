@@ -1,0 +1,127 @@
+"""A client of the service, with nothing but httpx.
+
+    python examples/client.py http://127.0.0.1:8000 [FLIGHTS.csv]
+
+Asks about two flights, tells why, and answers a file if one is given. Set API_KEY
+where the server needs one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+FLIGHTS = [
+    {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3},
+    {
+        "OPERA": "Sky Airline",
+        "TIPOVUELO": "N",
+        "MES": 7,
+        "SIGLADES": "Calama",
+        "Fecha-I": "2017-07-14 18:30:00",
+    },
+]
+
+
+class Invalid(Exception):
+    """The service refused a request; every fault is a line."""
+
+
+class Client:
+    """Asks a service.
+
+    Args:
+        url: where it is.
+        key: for the header X-API-Key, if it needs one.
+    """
+
+    def __init__(self, url: str, key: str | None = None) -> None:
+        headers = {"X-API-Key": key} if key else {}
+        # Busy (503) and too eager (429) answers are worth another try; httpx tries
+        # again by itself only where no connection came about.
+        transport = httpx.HTTPTransport(retries=3)
+        self.http = httpx.Client(
+            base_url=url, headers=headers, transport=transport, timeout=30
+        )
+
+    def predict(self, flights: list[dict[str, Any]]) -> list[float]:
+        """The probability of a delay of each flight."""
+        answer = self._post("/predict?details=true", flights)
+        probabilities: list[float] = answer["probability"]
+        return probabilities
+
+    def explain(self, flights: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Why each flight has its probability."""
+        explanations: list[dict[str, Any]] = self._post("/explain", flights)[
+            "explanations"
+        ]
+        return explanations
+
+    def answer_file(self, source: Path, output: Path) -> None:
+        """Write a CSV file with the probability of each of its rows behind it.
+
+        Neither file is read into memory.
+        """
+        with (
+            source.open("rb") as stream,
+            self.http.stream(
+                "POST",
+                "/predict/file",
+                content=_chunks(stream),
+                headers={"Content-Type": "text/csv"},
+                timeout=None,
+            ) as answer,
+        ):
+            if answer.is_error:
+                answer.read()
+            _check(answer)
+            with output.open("wb") as target:
+                for chunk in answer.iter_bytes():
+                    target.write(chunk)
+
+    def _post(self, path: str, flights: list[dict[str, Any]]) -> dict[str, Any]:
+        answer = self.http.post(path, json={"flights": flights})
+        _check(answer)
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def _chunks(stream: Any) -> Iterator[bytes]:
+    while chunk := stream.read(1 << 20):
+        yield chunk
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.is_error:
+        faults = answer.json()["detail"]
+        raise Invalid(
+            "\n".join(
+                f"{' '.join(map(str, fault['loc']))}: {fault['msg']}"
+                for fault in faults
+            )
+        )
+
+
+def main() -> None:
+    url, *files = sys.argv[1:] or ["http://127.0.0.1:8000"]
+    client = Client(url, os.environ.get("API_KEY"))
+    for flight, probability in zip(FLIGHTS, client.predict(FLIGHTS), strict=True):
+        print(f"{probability:.1%}  {flight}")
+    print(client.explain(FLIGHTS[1:])[0]["text"])
+    try:
+        client.predict([{"OPERA": "LATAM", "TIPOVUELO": "N", "MES": 13}])
+    except Invalid as faults:
+        print(faults)
+    for name in files:
+        output = Path(name).with_suffix(".answers.csv")
+        client.answer_file(Path(name), output)
+        print(output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+#!/bin/sh
+# The service asked with curl: sh examples/requests.sh http://127.0.0.1:8000
+set -eu
+url=${1:-http://127.0.0.1:8000}
+
+ask() {
+	curl --silent --show-error --fail-with-body "$@"
+	echo
+}
+
+post() {
+	ask --header 'Content-Type: application/json' --data "$2" "$url$1"
+}
+
+echo "# Late or not"
+post /predict '{"flights":[{"OPERA":"Grupo LATAM","TIPOVUELO":"N","MES":3}]}'
+
+echo "# With the probabilities, of several flights, of which more is known"
+post '/predict?details=true' '{"flights":[
+	{"OPERA":"Sky Airline","TIPOVUELO":"N","MES":7,"SIGLADES":"Calama","Fecha-I":"2017-07-14 18:30:00"},
+	{"OPERA":"Copa Air","TIPOVUELO":"I","MES":12}]}'
+
+echo "# Why, in Spanish"
+post '/explain?language=es' '{"flights":[{"OPERA":"Sky Airline","TIPOVUELO":"N","MES":7}]}'
+
+echo "# A file"
+printf 'OPERA,TIPOVUELO,MES\nGrupo LATAM,N,3\nCopa Air,I,12\n' |
+	ask --header 'Content-Type: text/csv' --data-binary @- "$url/predict/file"
+
+echo "# The Open Inference Protocol"
+post /v2/models/delay/infer '{"inputs":[
+	{"name":"OPERA","shape":[1],"datatype":"BYTES","data":["Grupo LATAM"]},
+	{"name":"TIPOVUELO","shape":[1],"datatype":"BYTES","data":["N"]},
+	{"name":"MES","shape":[1],"datatype":"INT64","data":[3]}]}'
+
+echo "# When each airline is likely to be late, and what is served"
+ask "$url/heatmap?TIPOVUELO=N" | head -c 200
+echo
+ask "$url/model" | head -c 200
+echo

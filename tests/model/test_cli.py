@@ -1,0 +1,119 @@
+"""The command, as a user and as a script call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from challenge.cli import app, main
+from tests.conftest import TEST_MODEL
+
+PROGRAM = Path(sysconfig.get_path("scripts"), "flight-prophet")
+COMMANDS = (
+    ["train"],
+    ["predict"],
+    ["serve"],
+    ["check"],
+    ["model", "show"],
+    ["evaluate"],
+    ["tune"],
+    ["monitor"],
+    ["api-key"],
+)
+
+
+def test_every_command_has_help_with_an_example(capsys):
+    listed = {command.callback.__name__ for command in app.registered_commands}
+    named = {words[0].replace("-", "_") for words in COMMANDS if len(words) == 1}
+    assert listed == named
+    for words in COMMANDS:
+        assert main([*words, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert "flight-prophet " + " ".join(words) in shown.split("Example")[1]
+
+
+def test_help_tells_the_exit_codes(capsys):
+    assert main(["--help"]) == 0
+    assert "Exit codes: 0 when all went well" in capsys.readouterr().out
+
+
+def test_model_show_tells_what_a_model_is(schedule_model, capsys):
+    assert main(["model", "show", str(schedule_model)]) == 0
+    shown = capsys.readouterr().out
+    for part in (
+        "xgboost over the features 'schedule'",
+        "68,206 of data.csv",
+        "2017-01-01 00:35:00 to 2017-12-31 23:50:00",
+        "23 airlines, 62 destinations",
+        "last third by date",
+    ):
+        assert part in shown
+
+
+def test_model_show_as_json_is_the_card(schedule_model, capsys):
+    assert main(["model", "show", str(schedule_model), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["card"]["rows"] == 68_206
+    assert len(shown["fingerprint"]) == 64
+    assert "Grupo LATAM" in shown["vocabulary"]["airlines"]
+
+
+def test_train_as_json_is_the_card_of_the_new_model(sample_csv, tmp_path, capsys):
+    output = tmp_path / "model.pkl"
+    options = ["--classifier", "logistic-regression", "--features", "top10", "--json"]
+    assert main(["train", str(sample_csv), str(output), *options]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["card"]["classifier"] == "logistic-regression"
+
+
+def test_predict_as_json_counts(sample_csv, capsys):
+    asked = ["predict", str(sample_csv), "--model", str(TEST_MODEL), "--json"]
+    assert main(asked) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["rows"] == 68_206
+    assert 0 < shown["delayed"] < shown["rows"]
+    assert shown["invalid"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["model", "show", "missing.pkl"], 1),
+        (["predict", "missing.csv", "--model", str(TEST_MODEL)], 1),
+        (["predict"], 2),
+        (["model", "hide"], 2),
+    ],
+)
+def test_what_went_wrong_is_told_by_the_exit_code(arguments, code):
+    assert main(arguments) == code
+
+
+def test_progress_is_for_terminals(sample_csv, tmp_path):
+    asked = [PROGRAM, "predict", str(sample_csv), str(tmp_path / "answers.csv")]
+    asked += ["--model", str(TEST_MODEL)]
+    piped = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert piped.stderr == ""
+    ours, theirs = pty.openpty()
+    subprocess.run(asked, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
+    os.close(theirs)
+    assert "Answering" in os.read(ours, 65_536).decode()
+    os.close(ours)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_its_words(shell):
+    told = subprocess.run(
+        [sys.executable, "-c", "from challenge.cli import main; main()"],
+        env=os.environ | {"_FLIGHT_PROPHET_COMPLETE": f"source_{shell}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "flight-prophet" in told.stdout
