@@ -141,8 +141,9 @@ class _Background:
 
 def log_odds(probability: float) -> float:
     """ln(p / (1 - p)), finite also for 0 and 1."""
-    p = min(max(probability, _CERTAIN), 1 - _CERTAIN)
-    return math.log(p / (1 - p))
+    if not _CERTAIN < probability < 1 - _CERTAIN:
+        probability = _CERTAIN if probability < 0.5 else 1 - _CERTAIN
+    return math.log(probability / (1 - probability))
 
 
 def _subsets(fields: Sequence[int]) -> Iterable[tuple[int, ...]]:

@@ -42,7 +42,8 @@ export function bars(items) {
 export function series(items, className = "") {
   return element("ol", { class: `series ${className}` }, ...items.map((item) => {
     const column = element("i");
-    column.style.height = `${100 * item.value}%`;
+    // Above each column there is room for its number.
+    column.style.height = `calc((100% - 1.4em) * ${item.value})`;
     return element("li", { class: `${item.late ? "late" : ""} ${item.now ? "now" : ""}`, title: item.title },
       element("span", { class: "column" }, element("span", { class: "number" }, item.number), column),
       element("span", { class: "label" }, item.label));
