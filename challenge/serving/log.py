@@ -6,10 +6,10 @@ and what about.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
-import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ def event(level: int, message: str, **fields: Any) -> None:
 
 def configure(settings: Settings) -> None:
     """Let all loggers of this process write such lines to the standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler()
     handler.setFormatter(_TextFormatter() if as_text(settings) else _JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
@@ -38,8 +38,17 @@ def configure(settings: Settings) -> None:
 def as_text(settings: Settings) -> bool:
     """Whether lines are for people to read."""
     if settings.log_format == "auto":
-        return sys.stderr.isatty()
+        return os.isatty(FD)
     return settings.log_format == "text"
+
+
+class _Handler(logging.Handler):
+    """Writes at once, as requests are written: what a full disk does not take would
+    otherwise wait in a buffer and fail the exit of the process."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            os.write(FD, f"{self.format(record)}\n".encode())
 
 
 class _JsonFormatter(logging.Formatter):
