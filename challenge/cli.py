@@ -43,7 +43,18 @@ models = typer.Typer(no_args_is_help=True)
 app.add_typer(models, name="model", help="Look at models.")
 
 Source = Annotated[
-    Path, typer.Argument(help="Past flights: a .csv, .csv.gz or .parquet file.")
+    str,
+    typer.Argument(
+        help="Past flights: a .csv, .csv.gz or .parquet file, a folder or a pattern of "
+        "them, here or at an address like s3://bucket/flights/*.parquet."
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Let a Dask cluster do it: the address of its scheduler, or local for one "
+        "process a CPU."
+    ),
 ]
 SkipInvalid = Annotated[
     bool,
@@ -98,6 +109,7 @@ def train(
         ),
     ] = None,
     skip_invalid: SkipInvalid = False,
+    scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> None:
     """Train a model of past flights, measure it on held-out ones, and write it.
@@ -107,6 +119,8 @@ def train(
         flight-prophet train flights.parquet model.pkl
 
         flight-prophet train flights.csv model.pkl --min-recall 0.7 --baseline model.pkl
+
+        flight-prophet train 'flights/*.parquet' model.pkl --scheduler tcp://host:8786
     """
     rule = _threshold_rule(threshold, false_alarm_cost, missed_delay_cost, min_recall)
     from challenge.training.recipe import Recipe
@@ -114,8 +128,17 @@ def train(
     from challenge.training.train import train as run
 
     recipe = Recipe(classifier, features)
-    with _busy("Training"):
-        training = run(source, output, recipe, rule, baseline, skip_invalid)
+    with _busy("Training") as tell:
+        training = run(
+            source,
+            output,
+            recipe,
+            rule,
+            baseline,
+            skip_invalid,
+            scheduler,
+            lambda done, of: tell(f"{done:,} of {of:,} files"),
+        )
     if as_json:
         _print_model(output)
     else:
@@ -125,14 +148,17 @@ def train(
 @app.command()
 def predict(
     source: Annotated[
-        Path,
-        typer.Argument(help="Flights: a .csv, .csv.gz or .parquet file."),
+        str,
+        typer.Argument(
+            help="Flights: a .csv, .csv.gz or .parquet file, a folder or a pattern of "
+            "them, here or at an address like s3://bucket/flights/*.parquet."
+        ),
     ],
     output: Annotated[
         Path | None,
         typer.Argument(
-            help="The same file with `probability` and `delay`, of the same kind. "
-            "Without it the delays are only counted."
+            help="The same file with `probability` and `delay`, of the same kind; for "
+            "several files a new folder. Without it the delays are only counted."
         ),
     ] = None,
     model: Annotated[
@@ -145,27 +171,23 @@ def predict(
             "and what is wrong in a column `fault`."
         ),
     ] = "stop",
+    scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> None:
-    """Answer a file of flights of any size.
+    """Answer files of flights of any size.
 
     Examples:
 
         flight-prophet predict flights.csv answers.csv
 
         flight-prophet predict flights.parquet --model model.pkl --json
-    """
-    from challenge.files import count_delays, score_file
-    from challenge.model import DelayModel
 
-    loaded = DelayModel.load(model)
+        flight-prophet predict 'flights/*.parquet' answers --scheduler tcp://host:8786
+    """
+    from challenge.batch import score_parts
+
     with _busy("Answering") as tell:
-        if output is None:
-            scored = count_delays(loaded, source)
-        else:
-            scored = score_file(
-                loaded, source, output, invalid, lambda rows: tell(f"{rows:,} rows")
-            )
+        scored = score_parts(model, source, output, invalid, scheduler, tell)
     if as_json:
         counts = {
             name: getattr(scored, name) for name in ("rows", "delayed", "invalid")

@@ -25,10 +25,14 @@ class MissingColumnsError(FlightProphetError, ValueError):
 
     def __init__(self, columns: Sequence[str], found: Iterable[object]) -> None:
         self.columns = tuple(columns)
-        names = ", ".join(repr(str(name)) for name in found) or "none"
+        self.found = tuple(found)
+        names = ", ".join(repr(str(name)) for name in self.found) or "none"
         super().__init__(
             f"missing columns: {', '.join(map(repr, self.columns))}; found: {names}"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.columns, self.found)
 
 
 class InvalidFlightsError(FlightProphetError, ValueError):
@@ -86,6 +90,10 @@ class WorseModelError(FlightProphetError):
         super().__init__(f"the model is worse than {str(baseline)!r}: {comparison}")
 
 
+class ClusterError(FlightProphetError):
+    """A Dask cluster that is not there, or that cannot do the work."""
+
+
 class SettingsError(FlightProphetError):
     """A setting in the environment has no valid value."""
 
@@ -107,15 +115,18 @@ class FlightsFileError(FlightProphetError):
     """
 
     def __init__(self, path: str | Path, problem: str) -> None:
-        self.path = Path(path)
+        self.path = path
         self.problem = problem
         super().__init__(f"{str(path)!r} {problem}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.problem)
 
 
 def describe_faults(
     rows: int,
     kinds: Mapping[tuple[str, str], int],
-    first: Iterable[tuple[int, Fault]],
+    first: Iterable[tuple[object, Fault]],
 ) -> str:
     """How many rows are invalid, what is wrong with them, and with the first of them.
 

@@ -32,7 +32,7 @@ Progress = Callable[[int], None]
 
 @dataclass
 class ScoredFile:
-    """What became of the rows of a file.
+    """What became of the rows of a file, or of several.
 
     Attributes:
         rows: how many there are.
@@ -52,6 +52,14 @@ class ScoredFile:
         self._kinds.update((fault.field, fault.type) for fault in faults)
         if len(self._first) < FAULTS_SHOWN:
             self._first += [(row, fault) for fault in faults]
+
+    def add(self, other: ScoredFile) -> None:
+        """Add what became of the rows of another file."""
+        self.rows += other.rows
+        self.delayed += other.delayed
+        self.invalid += other.invalid
+        self._kinds += other._kinds
+        self._first = [*self._first, *other._first][:FAULTS_SHOWN]
 
     def __str__(self) -> str:
         if not self.invalid:

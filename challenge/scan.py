@@ -134,9 +134,9 @@ class FlightsScan:
         coded = (
             f"{self._code(AIRLINE, 'airline')} AS airline_, "
             f"{self._code(FLIGHT_TYPE, 'flight_type')} AS type_, "
-            f"{self._month()} AS month_, "
+            f"{month_sql(self._types[MONTH], self.path.suffix == '.parquet')} AS month_, "
             f"{self._destination()} AS destination_, "
-            f"{self._time()} AS time_"
+            f"{time_sql(SCHEDULED, self._types.get(SCHEDULED))} AS time_"
         )
         return (
             f"SELECT {chosen} FROM (SELECT *, {cell} AS cell FROM "
@@ -148,15 +148,6 @@ class FlightsScan:
             return "NULL::INTEGER"
         return f'enum_code(TRY_CAST("{name}" AS {enum}))::INTEGER'
 
-    def _month(self) -> str:
-        if self._types[MONTH] in _WHOLE_TYPES:
-            month = f'TRY_CAST("{MONTH}" AS INTEGER)'
-            return f"CASE WHEN {month} BETWEEN 1 AND 12 THEN {month} END"
-        # In a CSV a month is a text; in Parquet a text is no month.
-        if self.path.suffix == ".parquet":
-            return "NULL::INTEGER"
-        return f"({self._code(MONTH, 'month_text')} + 1)"
-
     def _destination(self) -> str:
         if DESTINATION not in self.columns:
             return "0"
@@ -164,16 +155,37 @@ class FlightsScan:
         code = self._code(DESTINATION, "destination")
         return f"CASE WHEN {absent} THEN 0 ELSE {code} + 1 END"
 
-    def _time(self) -> str:
-        if SCHEDULED not in self.columns:
-            return "NULL::TIMESTAMP"
-        name, kind = f'"{SCHEDULED}"', self._types[SCHEDULED]
-        if kind == "VARCHAR":
-            form = f"regexp_full_match({name}, {sql_text(TIME_PATTERN)})"
-            return f"CASE WHEN {form} THEN TRY_CAST({name} AS TIMESTAMP) END"
-        if kind.startswith("TIMESTAMP") and "ZONE" not in kind:
-            return name
-        return "NULL::TIMESTAMP"
+
+def month_sql(kind: str, is_parquet: bool) -> str:
+    """SQL for the month, 1 to 12, NULL where it is not certainly one.
+
+    Args:
+        kind: the column's type.
+        is_parquet: there a text is no month; in a CSV everything is one.
+    """
+    if kind in _WHOLE_TYPES:
+        month = f'TRY_CAST("{MONTH}" AS INTEGER)'
+        return f"CASE WHEN {month} BETWEEN 1 AND 12 THEN {month} END"
+    if is_parquet or kind != "VARCHAR":
+        return "NULL::INTEGER"
+    # A list of the twelve texts would become a join, which mixes up the rows.
+    form = f"regexp_full_match(\"{MONTH}\", '[1-9]|1[0-2]')"
+    return f'CASE WHEN {form} THEN TRY_CAST("{MONTH}" AS INTEGER) END'
+
+
+def time_sql(name: str, kind: str | None) -> str:
+    """SQL for a local time, NULL where it is not certainly one.
+
+    Args:
+        name: the column.
+        kind: its type; None if it is not there.
+    """
+    if kind == "VARCHAR":
+        form = f'regexp_full_match("{name}", {sql_text(TIME_PATTERN)})'
+        return f'CASE WHEN {form} THEN TRY_CAST("{name}" AS TIMESTAMP) END'
+    if kind is not None and kind.startswith("TIMESTAMP") and "ZONE" not in kind:
+        return f'"{name}"'
+    return "NULL::TIMESTAMP"
 
 
 @contextlib.contextmanager
@@ -191,7 +203,6 @@ def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
                 ("airline", model.vocabulary.airlines),
                 ("flight_type", model.vocabulary.flight_types),
                 ("destination", model.vocabulary.destinations),
-                ("month_text", tuple(map(str, MONTHS))),
             ):
                 texts = ", ".join(map(sql_text, values)) or "''"
                 connection.execute(f"CREATE TYPE {name} AS ENUM ({texts})")

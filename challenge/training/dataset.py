@@ -1,180 +1,144 @@
-"""A file of past flights, read into codes: CSV (also .gz) or Parquet."""
+"""Past flights, read into codes: all of them, or a sample where there are too many."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
+from math import ceil
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-import duckdb
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from challenge.cluster import Progress, mapping
 from challenge.counts import Counts
-from challenge.errors import (
-    FAULTS_SHOWN,
-    FlightsFileError,
-    TrainingDataError,
-    describe_faults,
-)
-from challenge.flights import (
-    AIRLINE,
-    DELAY,
-    DEPARTED,
-    DESTINATION,
-    FLIGHT_TYPE,
-    FLIGHT_TYPES,
-    MONTH,
-    OPTIONAL_FIELDS,
-    REQUIRED_FIELDS,
-    Fault,
-    FlightReader,
-    Vocabulary,
-)
-from challenge.frames import TIME_FORMAT, Faults, code_flights
-from challenge.scan import reading, source_sql, whole_number
+from challenge.errors import FlightsFileError, TrainingDataError
+from challenge.flights import Vocabulary
+from challenge.parts import fetched, find_parts, part_name
+from challenge.training.counting import Counted, code_past, count_parts, read_rows
 
-COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
+# Flights beyond that are counted but not kept row by row: intervals are narrow enough.
+KEPT: Final = 1_000_000
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The flights of a file in the order of its rows, without the refused ones.
+    """Flights in the order of their rows, without the refused ones.
 
     Attributes:
-        vocabulary: the values that the flights have, in alphabetical order.
-        codes: int16 of shape (flights, 6), columns as in `challenge.flights.Flight`.
+        name: of the file; of several, that of their folder or pattern.
+        counted: all flights, counted.
+        every: of so many rows one is in here; 1 if all are.
+        codes: int16 of shape (flights, 6), columns as in `challenge.flights.Flight`,
+            by the vocabulary of all flights.
         delayed: int8 of shape (flights,), 1 for more than 15 minutes late.
         scheduled: datetime64[us] of shape (flights,), NaT where not given.
-        faults: (row, fault) of every fault; rows count from 0.
-        rows: how many rows the file has.
-        first_row: what people call the first of them: 2 in a CSV, under its header.
-        name: the file's name.
-        sha256: of the file's bytes.
     """
 
-    vocabulary: Vocabulary
+    name: str
+    counted: Counted
+    every: int
     codes: NDArray[np.int16]
     delayed: NDArray[np.int8]
     scheduled: NDArray[np.datetime64]
-    faults: Faults
-    rows: int
-    first_row: int
-    name: str
-    sha256: str
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The values that the flights have, in alphabetical order."""
+        return self.counted.vocabulary
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read, with those that were refused."""
+        return sum(self.counted.rows)
 
     @property
     def refused(self) -> int:
         """How many rows were left out for their faults."""
-        return self.rows - len(self.codes)
+        return self.counted.refused.rows
 
     @property
     def period(self) -> tuple[str, str] | None:
         """The first and the last scheduled time; None if no flight has one."""
-        given = self.scheduled[~np.isnat(self.scheduled)]
-        if not given.size:
-            return None
-        first, last = pd.Timestamp(given.min()), pd.Timestamp(given.max())
-        return first.strftime(TIME_FORMAT), last.strftime(TIME_FORMAT)
+        return self.counted.period
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes, as `Counted` has it."""
+        return self.counted.sha256
 
     def counts(self, rows: NDArray[np.intp] | slice = slice(None)) -> Counts:
-        """The flights, or those at some positions, as counts."""
+        """The flights that are in here, or those at some positions, as counts."""
         return Counts.of_rows(self.codes[rows], self.delayed[rows], self.vocabulary)
+
+
+class _Sampled(NamedTuple):
+    """A part, and how many rows the parts before it have."""
+
+    part: str
+    offset: int
 
 
 def read_dataset(
     source: str | Path,
     skip_invalid: bool = False,
-    vocabulary: Vocabulary | None = None,
+    scheduler: str | None = None,
+    progress: Progress = lambda done, of: None,
 ) -> Dataset:
-    """Read past flights from a file.
+    """Read past flights.
 
     The columns are those of the public dataset; others are ignored. OPERA, TIPOVUELO
     and MES are needed, and Fecha-I and Fecha-O or, without Fecha-O, the label `delay`.
     SIGLADES and Fecha-I are optional, as columns and row by row.
 
     Args:
-        source: a .csv, .csv.gz or .parquet file.
+        source: .csv, .csv.gz or .parquet files, as `find_parts` takes them.
         skip_invalid: leave out rows with a fault instead of stopping.
-        vocabulary: the values that the flights may have; None for those they have.
+        scheduler: who does the work, as `challenge.cluster.mapping` takes it; the
+            result is the same.
+        progress: called after each part that was counted.
 
     Raises:
         MissingColumnsError: the file lacks columns.
-        TrainingDataError: the file cannot be read, or has no valid flight, or has
-            rows with a fault and `skip_invalid` is not set; then every fault is
+        TrainingDataError: a file cannot be read, or there is no valid flight, or there
+            are rows with a fault and `skip_invalid` is not set; then every fault is
             counted and the first few are shown.
+        ClusterError: the scheduler cannot be used.
     """
-    path = Path(source)
-    data = _read_frame(path)
-    rows = len(data)
-    first_row = 1 if path.suffix == ".parquet" else 2
-    known = vocabulary or _vocabulary(data)
-    coded = code_flights(data, FlightReader(known), DELAY)
-    faults = coded.faults
-    if faults:
-        if not skip_invalid:
-            problem = refused_rows(faults, first_row)
-            raise TrainingDataError(f"{str(path)!r}: {problem}")
-        data = data.drop(index=[row for row, _ in faults]).reset_index(drop=True)
-        known = vocabulary or _vocabulary(data)
-        coded = code_flights(data, FlightReader(known), DELAY)
-    if data.empty:
-        raise TrainingDataError(f"{str(path)!r} has no valid flight")
-    return Dataset(
-        vocabulary=known,
-        codes=coded.codes,
-        delayed=coded.delayed,
-        scheduled=coded.scheduled,
-        faults=faults,
-        rows=rows,
-        first_row=first_row,
-        name=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
-
-
-def refused_rows(dataset_faults: Faults, first_row: int) -> str:
-    """Every fault counted by its field and kind, and the first few with their rows."""
-    return describe_faults(
-        rows=len({row for row, _ in dataset_faults}),
-        kinds=Counter((fault.field, fault.type) for _, fault in dataset_faults),
-        first=[
-            (row + first_row, fault) for row, fault in dataset_faults[:FAULTS_SHOWN]
-        ],
-    )
-
-
-def _vocabulary(data: pd.DataFrame) -> Vocabulary:
-    """What the flights hold; flight types are I and N, whatever a file says."""
-
-    def texts(field: str) -> set[str]:
-        distinct = data[field].dropna().unique() if field in data.columns else ()
-        return {value for value in distinct if isinstance(value, str) and value}
-
-    return Vocabulary(
-        airlines=tuple(sorted(texts(AIRLINE))),
-        flight_types=tuple(sorted(texts(FLIGHT_TYPE).intersection(FLIGHT_TYPES))),
-        destinations=tuple(sorted(texts(DESTINATION))),
-    )
-
-
-def _read_frame(path: Path) -> pd.DataFrame:
     try:
-        with reading(path), duckdb.connect() as connection:
-            relation = connection.sql(f"SELECT * FROM {source_sql(path)}")
-            present = [name for name in relation.columns if name in COLUMNS]
-            # Without any there is still a frame, for what it lacks to be told.
-            names = present or relation.columns
-            data: pd.DataFrame = relation.select(
-                *(duckdb.ColumnExpression(name) for name in names)
-            ).df()
+        parts = find_parts(source)
     except FlightsFileError as error:
         raise TrainingDataError(str(error)) from error
-    if path.suffix != ".parquet":
-        for field in (MONTH, DELAY):
-            if field in data.columns:
-                data[field] = data[field].map(whole_number)
-    return data
+    with mapping(scheduler, progress) as each:
+        counted = count_parts(parts, each)
+        if counted.refused.rows and not skip_invalid:
+            raise TrainingDataError(f"{str(source)!r}: {counted.refused}")
+        if not counted.counts.total:
+            raise TrainingDataError(f"{str(source)!r} has no valid flight")
+        every = ceil(sum(counted.rows) / KEPT)
+        offsets = accumulate(counted.rows[:-1], initial=0)
+        sampled = list(map(_Sampled, parts, offsets))
+        read = each(_read, (every, counted.vocabulary), sampled)
+        codes, delayed, scheduled = zip(*read, strict=True)
+    return Dataset(
+        name=part_name(str(source).rstrip("/")),
+        counted=counted,
+        every=every,
+        codes=np.concatenate(codes),
+        delayed=np.concatenate(delayed),
+        scheduled=np.concatenate(scheduled),
+    )
+
+
+def _read(
+    sampling: tuple[int, Vocabulary], sampled: _Sampled
+) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.datetime64]]:
+    """The codes, labels and times of the valid flights among each n-th row."""
+    every, vocabulary = sampling
+    with fetched(sampled.part) as path:
+        data = read_rows(path, every, sampled.offset)
+    coded = code_past(data, vocabulary)
+    valid = np.ones(len(data), dtype=bool)
+    valid[[row for row, _ in coded.faults]] = False
+    return coded.codes[valid], coded.delayed[valid], coded.scheduled[valid]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from challenge.training.dataset import Dataset, refused_rows
+from challenge.training.dataset import Dataset
 from challenge.training.evaluation import Evaluation
 from challenge.training.monitor import Monitoring
 from challenge.training.quality import Estimate, Quality
@@ -134,9 +134,11 @@ def monitoring_summary(monitoring: Monitoring) -> str:
 def _dataset_lines(dataset: Dataset) -> Iterable[str]:
     yield f"read       {dataset.rows:,} rows of {dataset.name}"
     refused = "none"
-    if dataset.faults:
-        refused = refused_rows(dataset.faults, dataset.first_row)
+    if dataset.refused:
+        refused = str(dataset.counted.refused)
     yield f"refused    {refused}"
+    if dataset.every > 1:
+        yield f"measured   on a sample of {len(dataset.codes):,} of the flights"
     if dataset.period is not None:
         yield f"period     {' to '.join(dataset.period)}"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from challenge.cluster import Progress
 from challenge.errors import WorseModelError
 from challenge.model import DelayModel
 from challenge.training.dataset import Dataset, read_dataset
@@ -45,6 +46,8 @@ def train(
     rule: ThresholdRule = Balanced(),
     baseline: str | Path | None = None,
     skip_invalid: bool = False,
+    scheduler: str | None = None,
+    progress: Progress = lambda done, of: None,
 ) -> Training:
     """Judge a recipe on held-out flights, fit it to all flights and write the model.
 
@@ -55,6 +58,7 @@ def train(
         rule: where it warns.
         baseline: the file of a model that the new one must not be worse than.
         skip_invalid: leave out rows with a fault instead of stopping.
+        scheduler, progress: as `read_dataset` takes them.
 
     Raises:
         TrainingDataError, MissingColumnsError: the file is no data to learn from.
@@ -63,7 +67,7 @@ def train(
             already in `output` stays as it is.
     """
     in_use = None if baseline is None else DelayModel.load(baseline)
-    dataset = read_dataset(source, skip_invalid)
+    dataset = read_dataset(source, skip_invalid, scheduler, progress)
     judgements = {
         name: judge(recipe, dataset, split, rule) for name, split in splits(dataset)
     }
@@ -73,7 +77,9 @@ def train(
         if baseline is not None and comparison is not None and comparison.is_worse:
             raise WorseModelError(baseline, comparison)
     model = recipe.fit(
-        dataset.counts(), dataset.vocabulary, _threshold(recipe, dataset, rule)
+        dataset.counted.counts,
+        dataset.vocabulary,
+        _threshold(recipe, dataset, rule),
     )
     fingerprint = model.save(
         output,

@@ -1,0 +1,100 @@
+"""Sources of one or many files: here, in folders, by patterns, and elsewhere."""
+
+from __future__ import annotations
+
+import fsspec
+import pytest
+
+from challenge.errors import FlightsFileError
+from challenge.parts import fetched, find_parts, part_name
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.parquet", "a.csv", "deep/er/c.csv.gz", "notes.txt", "deep/d.csv"):
+        path = tmp_path / "flights" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path / "flights"
+
+
+@pytest.fixture
+def elsewhere(folder):
+    filesystem = fsspec.filesystem("memory")
+    filesystem.put(str(folder), "/bucket", recursive=True)
+    yield "memory://bucket"
+    filesystem.rm("/bucket", recursive=True)
+
+
+def names(parts, folder):
+    return [part.removeprefix(f"{folder}/") for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("", ["a.csv", "b.parquet", "deep/d.csv", "deep/er/c.csv.gz"]),
+        ("/deep", ["deep/d.csv", "deep/er/c.csv.gz"]),
+        ("/*.csv", ["a.csv"]),
+        ("/[ab].*", ["a.csv", "b.parquet"]),
+        ("/**/*.csv", ["a.csv", "deep/d.csv"]),
+        ("/a.csv", ["a.csv"]),
+    ],
+)
+def test_a_source_names_files_in_their_order(source, found, folder, elsewhere):
+    assert names(find_parts(f"{folder}{source}"), folder) == found
+    parts = find_parts(f"{elsewhere}{source}")
+    assert [part.split("bucket/")[1] for part in parts] == found
+    assert all(part.startswith("memory://") for part in parts)
+
+
+def test_a_pattern_may_be_relative(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert find_parts("*.csv") == ["a.csv"]
+    assert find_parts("deep") == ["deep/d.csv", "deep/er/c.csv.gz"]
+
+
+def test_a_file_may_look_like_a_pattern(tmp_path):
+    path = tmp_path / "flights [1].csv"
+    path.write_text("x")
+    assert find_parts(path) == [str(path)]
+
+
+@pytest.mark.parametrize("source", ["*.json", "empty", "memory://bucket/x/*.csv"])
+def test_a_source_without_files_is_told(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FlightsFileError, match="names no .csv or .csv.gz or .parquet"):
+        find_parts(source)
+
+
+@pytest.mark.parametrize("source", ["nowhere://x/*.csv", "s3://bucket/flights.csv"])
+def test_an_address_that_cannot_be_read_is_told(source):
+    with pytest.raises(FlightsFileError) as told:
+        find_parts(source)
+    assert str(told.value).startswith(repr(source))
+    assert "needs a package" in str(told.value) or "cannot be read" in str(told.value)
+
+
+def test_a_part_elsewhere_is_fetched_and_left_no_trace(elsewhere):
+    with fetched(f"{elsewhere}/deep/d.csv") as path:
+        assert path.read_text() == "deep/d.csv"
+        assert path.name == "d.csv" == part_name(f"{elsewhere}/deep/d.csv")
+    assert not path.exists()
+
+
+def test_what_is_wrong_with_a_fetched_part_is_told_under_its_own_name(elsewhere):
+    part = f"{elsewhere}/a.csv"
+    with (
+        pytest.raises(FlightsFileError, match="'memory://bucket/a.csv' is odd"),
+        fetched(part) as path,
+    ):
+        raise FlightsFileError(path, "is odd")
+
+
+def test_a_part_that_vanished_is_told(elsewhere):
+    with (
+        pytest.raises(FlightsFileError, match="cannot be read"),
+        fetched(f"{elsewhere}/gone.csv"),
+    ):
+        pass
