@@ -29,7 +29,7 @@ STRESS_URL ?= http://127.0.0.1:8000
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
-	compose-dev compose-test chaos-test browser-test fuzz audit monitoring-test test model-test api-test stress-test benchmark test-model code-quality-check format \
+	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test fuzz audit monitoring-test test model-test api-test stress-test benchmark test-model code-quality-check format \
 	lock openapi image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
@@ -89,6 +89,12 @@ chaos-test: $(VENV)/.test ## Break running servers in every way known, and see w
 browser-test: $(VENV)/.dev ## Use the page as people do, in Chromium; pictures go to reports
 	@mkdir -p reports
 	$(BIN)/pytest tests/e2e
+
+kubernetes-test: $(VENV)/.dev ## Test the manifests of deploy/kubernetes
+	$(BIN)/pytest tests/kubernetes
+
+replicas-test: $(VENV)/.test ## Replace replicas behind nginx under load
+	$(BIN)/pytest tests/replicas
 
 FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.dev ## Feed random bytes to the readers of models and of bodies; Linux, Python below 3.14
