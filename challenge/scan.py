@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import gzip
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -156,6 +157,15 @@ class FlightsScan:
         return f"CASE WHEN {absent} THEN 0 ELSE {code} + 1 END"
 
 
+def engine_settings() -> dict[str, Any]:
+    """How much DuckDB may take: as many threads as OMP_NUM_THREADS says, which Dask
+    sets to one in its workers, else all."""
+    settings: dict[str, Any] = {"memory_limit": ENGINE_MEMORY}
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        settings["threads"] = threads
+    return settings
+
+
 def month_sql(kind: str, is_parquet: bool) -> str:
     """SQL for the month, 1 to 12, NULL where it is not certainly one.
 
@@ -194,10 +204,7 @@ def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
 
     with tempfile.TemporaryDirectory() as folder:
-        settings: dict[str, Any] = {
-            "memory_limit": ENGINE_MEMORY,
-            "temp_directory": folder,
-        }
+        settings = engine_settings() | {"temp_directory": folder}
         with duckdb.connect(config=settings) as connection:
             for name, values in (
                 ("airline", model.vocabulary.airlines),

@@ -47,7 +47,7 @@ from challenge.flights import (
 from challenge.frames import TIME_FORMAT, CodedFlights, code_flights
 from challenge.parts import fetched, part_name
 from challenge.scan import (
-    ENGINE_MEMORY,
+    engine_settings,
     month_sql,
     reading,
     source_sql,
@@ -238,7 +238,7 @@ def first_row(path: Path) -> int:
 
 
 def connected() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"memory_limit": ENGINE_MEMORY})
+    return duckdb.connect(config=engine_settings())
 
 
 def _count_named(parts: int, part: str) -> PartCount:
