@@ -29,7 +29,7 @@ STRESS_URL ?= http://127.0.0.1:8000
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
-	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test fuzz audit monitoring-test test model-test api-test stress-test benchmark test-model code-quality-check format \
+	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test fuzz audit monitoring-test test model-test api-test stress-test benchmark benchmark-cluster test-model code-quality-check format \
 	lock openapi image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
@@ -119,11 +119,16 @@ stress-test: $(VENV)/.test ## Load STRESS_URL with 100 users for 60 s; report in
 		--users 100 --spawn-rate 20 --run-time 60s --host "$(STRESS_URL)" \
 		--html reports/stress-test.html --only-summary
 
-benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardsticks, ten minutes; needs wrk
+benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardsticks, ten minutes; needs wrk, nginx
 	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
 	$(BIN)/python benchmarks/serving.py "$(MODEL_OUTPUT)" data/data.csv
 	$(BIN)/python benchmarks/files.py "$(MODEL_OUTPUT)" data/data.csv
 	MAX_WAIT_MS=5 $(BIN)/python benchmarks/overload.py "$(MODEL_OUTPUT)"
+	$(BIN)/python benchmarks/replicas.py "$(MODEL_OUTPUT)"
+
+benchmark-cluster: $(VENV)/.test data/data.csv ## Count and answer 68 million flights, with and without Dask
+	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
+	$(BIN)/python benchmarks/cluster.py "$(MODEL_OUTPUT)" data/data.csv
 
 test-model: $(VENV)/.train data/data.csv ## Make the committed tests/resources/test_model.pkl
 	$(BIN)/python train.py data/data.csv tests/resources/test_model.pkl \
