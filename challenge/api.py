@@ -28,6 +28,7 @@ from challenge.serving import (
     monitoring,
     open_inference,
     predict,
+    rank,
 )
 from challenge.serving.faults import (
     RefusedRequest,
@@ -81,6 +82,7 @@ def create_app(model_filepath: str | os.PathLike[str]) -> FastAPI:
     service.include_router(open_inference.health)
     for router in (
         predict.router,
+        rank.router,
         explain.router,
         heatmap.router,
         files.router,

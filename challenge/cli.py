@@ -8,6 +8,7 @@ predictions are worse than promised.
 from __future__ import annotations
 
 import contextlib
+import csv
 import gc
 import hashlib
 import json
@@ -23,6 +24,7 @@ import typer
 from challenge.errors import FlightProphetError, WorseModelError
 
 if TYPE_CHECKING:
+    from challenge.ranking import RankedFlight
     from challenge.training.threshold import ThresholdRule
 
 FAILED = 1
@@ -102,6 +104,12 @@ def train(
             min=0, max=1, help="Warn of this share of the delays, as rarely as can be."
         ),
     ] = None,
+    capacity: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Warn of this share of the flights at most, like 0.1."
+        ),
+    ] = None,
     baseline: Annotated[
         Path | None,
         typer.Option(
@@ -122,7 +130,9 @@ def train(
 
         flight-prophet train 'flights/*.parquet' model.pkl --scheduler tcp://host:8786
     """
-    rule = _threshold_rule(threshold, false_alarm_cost, missed_delay_cost, min_recall)
+    rule = _threshold_rule(
+        threshold, false_alarm_cost, missed_delay_cost, min_recall, capacity
+    )
     from challenge.training.recipe import Recipe
     from challenge.training.summary import training_summary
     from challenge.training.train import train as run
@@ -196,6 +206,52 @@ def predict(
         return
     print(f"rows     {scored.rows:,}, {scored.delayed:,} predicted to be late")
     print(f"invalid  {scored}" if scored.invalid else "invalid  none")
+
+
+@app.command()
+def rank(
+    schedule: Annotated[
+        Path, typer.Argument(help="Flights: a .csv, .csv.gz or .parquet file.")
+    ],
+    top: Annotated[int, typer.Option(min=1, help="How many flights.")] = 20,
+    model: Annotated[
+        Path, typer.Option(envvar="MODEL_FILEPATH", help="The model's file.")
+    ] = Path("tmp/delay_model.pkl"),
+    as_json: Json = False,
+) -> None:
+    """Tell which flights to look at first: those most probably late.
+
+    A table on a terminal, CSV with all columns of the file in a pipe.
+
+    Examples:
+
+        flight-prophet rank tomorrow.csv --top 20
+
+        flight-prophet rank tomorrow.parquet > first.csv
+    """
+    from challenge.model import DelayModel
+    from challenge.ranking import expected_late, rank_file
+
+    with _busy("Ranking"):
+        ranked, rows = rank_file(DelayModel.load(model), schedule, top)
+    if as_json:
+        described = {
+            "rows": rows,
+            "expected_late": expected_late([one.probability for one in ranked]),
+            "flights": [
+                {"row": one.row, "probability": one.probability} | one.values
+                for one in ranked
+            ],
+        }
+        print(json.dumps(described, ensure_ascii=False, indent=2, default=str))
+    elif sys.stdout.isatty():
+        _print_ranked(ranked, rows)
+    else:
+        columns = list(ranked[0].values) if ranked else []
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["row", "probability", *columns])
+        for one in ranked:
+            writer.writerow([one.row, f"{one.probability:.6f}", *one.values.values()])
 
 
 @app.command()
@@ -411,8 +467,15 @@ def _threshold_rule(
     false_alarm_cost: float | None,
     missed_delay_cost: float | None,
     min_recall: float | None,
+    capacity: float | None,
 ) -> ThresholdRule:
-    from challenge.training.threshold import Balanced, Given, LeastCost, MinRecall
+    from challenge.training.threshold import (
+        Balanced,
+        Capacity,
+        Given,
+        LeastCost,
+        MinRecall,
+    )
 
     if (false_alarm_cost is None) != (missed_delay_cost is None):
         raise typer.BadParameter(
@@ -429,11 +492,42 @@ def _threshold_rule(
         if not min_recall:
             raise typer.BadParameter("--min-recall must be above 0")
         rules.append(MinRecall(min_recall))
+    if capacity is not None:
+        if not capacity:
+            raise typer.BadParameter("--capacity must be above 0")
+        rules.append(Capacity(capacity))
     if len(rules) > 1:
         raise typer.BadParameter(
-            "choose the threshold in one way: --threshold, the costs, or --min-recall"
+            "choose the threshold in one way: --threshold, the costs, --min-recall, or "
+            "--capacity"
         )
     return rules[0] if rules else Balanced()
+
+
+def _print_ranked(ranked: Sequence[RankedFlight], rows: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from challenge.flights import OPTIONAL_FIELDS, REQUIRED_FIELDS
+    from challenge.ranking import expected_late
+
+    shown = [
+        name
+        for name in (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
+        if ranked and name in ranked[0].values
+    ]
+    late = expected_late([one.probability for one in ranked])
+    table = Table(
+        caption=f"of {rows:,} flights; about {late:.1f} of these will be late"
+    )
+    table.add_column("row", justify="right")
+    table.add_column("probability", justify="right")
+    for name in shown:
+        table.add_column(name)
+    for one in ranked:
+        values = (str(one.values[name] or "") for name in shown)
+        table.add_row(str(one.row), f"{one.probability:.1%}", *values)
+    Console().print(table)
 
 
 def _print_model(path: Path) -> None:

@@ -125,7 +125,7 @@ def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:
         times = flights.count_cells()
         if UNCERTAIN in times:
             times = Counter()
-            for cells, _ in _judged(flights, scored):
+            for cells, _ in judged_cells(flights, scored):
                 times.update(cells)
                 scored.rows += len(cells)
             times.pop(UNCERTAIN, None)
@@ -136,12 +136,13 @@ def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:
     return scored
 
 
-def _judged(
+def judged_cells(
     flights: FlightsScan, scored: ScoredFile
 ) -> Iterator[tuple[list[int], dict[int, str]]]:
     """The cells of a scan, batch by batch, and what is wrong by position in the batch.
 
-    The rows with a fault are counted, and their cell is still UNCERTAIN.
+    The rows with a fault are counted in `scored`, and their cell is still UNCERTAIN;
+    who asks counts all rows there, batch by batch.
     """
     uncertain = flights.uncertain_rows()
     for cells in flights.cells():
@@ -168,7 +169,7 @@ def _score_csv(
         added = ADDED_COLUMNS if keep else ADDED_COLUMNS[:2]
         target.write(b",".join([header, *map(str.encode, added)]) + end)
         answers = _AnswerTexts(flights.model, b"," + end if keep else end)
-        for cells, faults in _judged(flights, scored):
+        for cells, faults in judged_cells(flights, scored):
             batch = [record for record, _ in islice(records, len(cells))]
             if len(batch) < len(cells):
                 raise FlightsFileError(flights.path, "has quotes that do not pair up")
@@ -219,7 +220,7 @@ def _score_parquet(
     model, answers = flights.model, flights.connection.cursor()
     answers.execute("CREATE TEMP TABLE answers (probability FLOAT, fault VARCHAR)")
     single = nanoarrow.float32()
-    for cells, faults in _judged(flights, scored):
+    for cells, faults in judged_cells(flights, scored):
         values = array("f", model.probabilities_of_cells(cells))
         for place, fault in faults.items():
             values[place] = nan

@@ -11,7 +11,7 @@ import csv
 import gzip
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,6 +106,21 @@ class FlightsScan:
             )
             while values := rows.fetchmany(1_000):
                 yield from (dict(zip(names, row)) for row in values)
+
+    def rows(self, positions: Collection[int]) -> dict[int, dict[str, object]]:
+        """The values of all columns of some rows, by their positions from 0."""
+        if not positions:
+            return {}
+        wanted = ", ".join(map(str, positions))
+        with reading(self.path):
+            rows = self.connection.cursor().execute(
+                f"SELECT row_, * EXCLUDE row_ FROM ({numbered_sql(self.path, '*')}) "
+                f"WHERE row_ IN ({wanted})"
+            )
+            return {
+                position: dict(zip(self.columns, values))
+                for position, *values in rows.fetchall()
+            }
 
     def judge(self, row: Mapping[str, object]) -> int | list[Fault]:
         """The cell of a row, or all that is wrong with it."""
@@ -235,6 +250,15 @@ def source_sql(path: Path) -> str:
         f"read_csv({sql_text(str(path))}, auto_detect=false, header=true, delim=',', "
         f"quote='\"', escape='\"', columns={{{columns}}})"
     )
+
+
+def numbered_sql(path: Path, columns: str) -> str:
+    """SQL for columns of a file and, as `row_`, the numbers of its rows from 0."""
+    if path.suffix == ".parquet":
+        source = source_sql(path).removesuffix(")") + ", file_row_number = true)"
+        columns = columns.replace("*", "* EXCLUDE file_row_number")
+        return f"SELECT {columns}, file_row_number AS row_ FROM {source}"
+    return f"SELECT {columns}, row_number() OVER () - 1 AS row_ FROM {source_sql(path)}"
 
 
 def csv_header(path: Path) -> list[str]:

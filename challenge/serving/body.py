@@ -33,6 +33,8 @@ from challenge.serving.faults import RefusedRequest, RequestFault, request_fault
 
 JSON: Final = b"application/json"
 FLIGHTS: Final = "flights"
+TOP: Final = "top"
+DEFAULT_TOP: Final = 20
 FLIGHT_FIELDS: Final = frozenset(REQUIRED_FIELDS + OPTIONAL_FIELDS)
 SLICE_BYTES: Final = 65_536
 TURN_SECONDS: Final = 0.002
@@ -105,6 +107,36 @@ BODY: Final = {
 }
 
 
+RANKED_BODY: Final = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": [FLIGHTS],
+                "properties": {
+                    FLIGHTS: {"type": "array", "minItems": 1, "items": _FLIGHT_SCHEMA},
+                    TOP: {
+                        "type": "integer",
+                        "minimum": 1,
+                        "default": DEFAULT_TOP,
+                        "description": "How many flights are wanted",
+                    },
+                },
+            },
+            "example": {
+                FLIGHTS: [
+                    {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3},
+                    {"OPERA": "Sky Airline", "TIPOVUELO": "N", "MES": 12},
+                ],
+                TOP: 1,
+            },
+        }
+    },
+}
+
+
 class _Flight(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     airline: str = msgspec.field(name="OPERA")
     flight_type: str = msgspec.field(name="TIPOVUELO")
@@ -117,7 +149,13 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     flights: list[_Flight]
 
 
+class _RankedBody(msgspec.Struct, forbid_unknown_fields=True):
+    flights: list[_Flight]
+    top: int = DEFAULT_TOP
+
+
 _decode_body: Final = msgspec.json.Decoder(_Body).decode
+_decode_ranked_body: Final = msgspec.json.Decoder(_RankedBody).decode
 _decode_flights: Final = msgspec.json.Decoder(list[_Flight]).decode
 
 
@@ -129,9 +167,11 @@ class FlightsReader:
         max_flights: how many there may be.
         max_bytes: how large the body may be.
         begin: called before anything is read; what it raises ends the reading.
+        has_top: whether the body may say how many flights are wanted.
 
     Attributes:
         cells: the numbers of the flights in the model's grid.
+        top: how many flights are wanted.
     """
 
     def __init__(
@@ -140,8 +180,11 @@ class FlightsReader:
         max_flights: int,
         max_bytes: int,
         begin: Callable[[], None] = lambda: None,
+        has_top: bool = False,
     ) -> None:
         self.cells: list[int] = []
+        self.top = DEFAULT_TOP
+        self._has_top = has_top
         self._model = model
         self._max_flights = max_flights
         self._max_bytes = max_bytes
@@ -226,7 +269,14 @@ class FlightsReader:
     async def _read_rest(self) -> None:
         text = b'{"flights":[' + self._rest if self._consumed else bytes(self._rest)
         try:
-            self._add(_decode_body(text).flights)
+            if self._has_top:
+                ranked = _decode_ranked_body(text)
+                if ranked.top < 1:
+                    raise ValueError
+                self.top, flights = ranked.top, ranked.flights
+            else:
+                flights = _decode_body(text).flights
+            self._add(flights)
             if self._flights:
                 return
         except (msgspec.DecodeError, KeyError, ValueError, RecursionError):
@@ -266,13 +316,16 @@ class FlightsReader:
         if not isinstance(body, dict):
             message = f'{shown(body)} is not an object like {{"flights": [...]}}'
             raise RefusedRequest(400, request_fault([], "object_type", message, body))
+        known = (FLIGHTS, TOP) if self._has_top else (FLIGHTS,)
         self._faults += [
             request_fault(
                 [name], "extra_forbidden", "is not a field of a request", value
             )
             for name, value in body.items()
-            if name != FLIGHTS
+            if name not in known
         ]
+        if self._has_top:
+            self._read_top(body.get(TOP, DEFAULT_TOP))
         if FLIGHTS not in body:
             self._faults.append(request_fault([FLIGHTS], "missing", "is required"))
             return
@@ -287,6 +340,14 @@ class FlightsReader:
             self._faults.append(fault)
         else:
             await self._read_values(listed)
+
+    def _read_top(self, top: object) -> None:
+        if type(top) is int and top >= 1:
+            self.top = top
+            return
+        kind = "out_of_range" if type(top) is int else "int_type"
+        message = f"{shown(top)} is not a whole number of 1 or more"
+        self._faults.append(request_fault([TOP], kind, message, top))
 
     async def _read_values(self, items: list[object]) -> None:
         first = self._flights

@@ -28,6 +28,7 @@ from challenge.flights import (
 )
 from challenge.serving.body import FlightsReader
 from challenge.serving.faults import RefusedRequest, RequestFault, request_fault
+from challenge.serving.front import FLIGHTS
 from challenge.serving.health import STOPPING
 from challenge.serving.predict import probabilities_of
 from challenge.serving.worker import Worker
@@ -274,6 +275,7 @@ async def _answer(worker: Worker, request: Request) -> Response:
     cells = await reader.read_values(flights)
     probabilities = await probabilities_of(model, cells)
     decisions = model.decide(probabilities)
+    request.scope[FLIGHTS] = len(cells)
     worker.note(model, cells, sum(decisions), len(cells))
     values: dict[str, Sequence[float]] = {
         "delay": decisions,

@@ -49,6 +49,7 @@ from challenge.parts import fetched, part_name
 from challenge.scan import (
     engine_settings,
     month_sql,
+    numbered_sql,
     reading,
     source_sql,
     time_sql,
@@ -267,10 +268,7 @@ def _present(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str
 
 def _numbered(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
     names = ", ".join(f'"{name}"' for name in _present(connection, path))
-    if path.suffix == ".parquet":
-        source = source_sql(path).removesuffix(")") + ", file_row_number = true)"
-        return f"SELECT {names}, file_row_number AS row_ FROM {source}"
-    return f"SELECT {names}, row_number() OVER () - 1 AS row_ FROM {source_sql(path)}"
+    return numbered_sql(path, names)
 
 
 def _judging(types: dict[str, str], path: Path) -> str:

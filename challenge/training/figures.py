@@ -14,7 +14,12 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from challenge.training.effects import Effect, HeatMap, Importance
-from challenge.training.quality import CALIBRATION_BINS, Answers, calibration_bin
+from challenge.training.quality import (
+    CALIBRATION_BINS,
+    Answers,
+    calibration_bin,
+    caught_curve,
+)
 
 # Okabe and Ito's, told apart by all eyes, legible on light and dark.
 SPLIT_COLOURS: Final = {"random": "#0f85c9", "forward": "#d55e00"}
@@ -99,6 +104,28 @@ def precision_recall(answers: Mapping[str, Answers]) -> str:
             ylim=(0, 1),
         )
         axes.legend(loc="upper right")
+
+    return _svg(draw)
+
+
+def caught(answers: Mapping[str, Answers]) -> str:
+    """Delays caught against flights looked at, the most probable first."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
+        shares = np.linspace(0, 1, 41)
+        for split, given in answers.items():
+            value, low, high = caught_curve(given, shares)
+            colour = SPLIT_COLOURS[split]
+            axes.plot(shares, value, color=colour, label=split)
+            axes.fill_between(shares, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.set(
+            xlabel="flights that are looked at",
+            ylabel="delays among them",
+            xlim=(0, 1),
+            ylim=(0, 1),
+        )
+        axes.legend(loc="lower right")
 
     return _svg(draw)
 

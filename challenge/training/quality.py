@@ -18,6 +18,9 @@ REPLICATES: Final = 500
 BOOTSTRAP_SEED: Final = 0
 INTERVAL: Final = (0.025, 0.975)
 CALIBRATION_BINS: Final = 10
+LOOKED_AT: Final = 0.1
+# A curve is many measures: fewer replicates show how wide its interval is.
+CURVE_REPLICATES: Final = 200
 # Keeps the log loss finite where a model is certain and wrong.
 SMALLEST_PROBABILITY: Final = 1e-7
 _ENTRIES_AT_ONCE: Final = 2_000_000
@@ -72,7 +75,8 @@ class Quality:
     `brier` is the mean squared error of the probability, `log_loss` is in nats, `ece`
     the expected calibration error over ten bins of equal width. Recall, precision and
     F1 are those of the delayed flights at the threshold, and with `on_time_` before
-    the name those of the others.
+    the name those of the others. At 10 % means among the tenth of the flights with the
+    highest probabilities; lift is the share of delays there over that among all.
     """
 
     flights: int
@@ -85,6 +89,8 @@ class Quality:
     brier: Estimate
     log_loss: Estimate
     ece: Estimate
+    lift_at_10: Estimate
+    precision_at_10: Estimate
     recall: Estimate
     precision: Estimate
     f1: Estimate
@@ -186,6 +192,48 @@ def average_precision(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return _ratio((precision * delayed).sum(axis=-1), delayed.sum(axis=-1))
 
 
+def caught(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+    """The share of the delays that is among a share of the flights, the highest first.
+
+    Of flights with the same probability, as many as are wanted are taken at random.
+
+    Args:
+        counts: those that `roc_auc` takes.
+        share: of the flights, 0 to 1.
+    """
+    flights, delayed = counts.sum(axis=-1), counts[..., 1]
+    reached = np.cumsum(flights, axis=-1)
+    wanted = share * reached[..., -1:]
+    taken = np.clip(wanted - (reached - flights), 0, flights)
+    return _ratio(
+        (delayed * taken / np.maximum(flights, 1)).sum(axis=-1), delayed.sum(axis=-1)
+    )
+
+
+def caught_curve(
+    answers: Answers, shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The delays caught by looking at each share of the flights, and the interval.
+
+    Returns:
+        value, low and high, each of shape (shares,); intervals as of `measure`.
+    """
+    counted = _Counted.of(answers)
+    whole, replicates = counted.whole(), list(counted.replicates(CURVE_REPLICATES))
+    estimates = [
+        _estimate(
+            float(caught(whole, share)),
+            np.concatenate([caught(sample, share) for sample in replicates]),
+        )
+        for share in shares.tolist()
+    ]
+    value, low, high = (
+        np.array([getattr(one, name) for one in estimates], dtype=np.float64)
+        for name in ("value", "low", "high")
+    )
+    return value, low, high
+
+
 @dataclass(frozen=True)
 class _Counted:
     """Answers as counts over their distinct probabilities, the highest first."""
@@ -231,6 +279,7 @@ def _measures(
     hits, false_alarms = (
         side[..., :warned].sum(axis=-1) for side in (delayed, on_time)
     )
+    looked_at = caught(counts, LOOKED_AT)
     return {
         "roc_auc": roc_auc(counts),
         "average_precision": average_precision(counts),
@@ -239,6 +288,8 @@ def _measures(
         "log_loss": -(delayed @ np.log(certain) + on_time @ np.log(1 - certain))
         / flights,
         "ece": _calibration_error(probability, counts) / flights,
+        "lift_at_10": looked_at / LOOKED_AT,
+        "precision_at_10": looked_at / LOOKED_AT * _ratio(delays, flights),
         "recall": _ratio(hits, delays),
         "precision": _ratio(hits, hits + false_alarms),
         "f1": _ratio(2 * hits, hits + false_alarms + delays),

@@ -84,6 +84,7 @@ def _charts(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "roc": figures.roc(answers),
         "precision_recall": figures.precision_recall(answers),
+        "caught": figures.caught(answers),
         "reliability": figures.reliability(answers),
         "histogram": figures.histogram(judged.answers),
         "thresholds": figures.thresholds(judged.answers, judged.quality.threshold),

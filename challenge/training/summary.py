@@ -18,6 +18,8 @@ MEASURES: Final = {
     "brier": "Brier score",
     "log_loss": "log loss",
     "ece": "calibration error",
+    "lift_at_10": "lift at 10 %",
+    "precision_at_10": "precision at 10 %",
     "recall": "recall of delays",
     "precision": "precision of delays",
     "f1": "F1 of delays",

@@ -102,17 +102,59 @@ class MinRecall:
         Raises:
             TrainingDataError: there are too few flights to choose by.
         """
-        shuffled = np.random.default_rng(SPLIT_SEED).permutation(training)
-        third = len(shuffled) // 3
-        judged, learned = shuffled[:third], shuffled[third:]
-        late = judged[dataset.delayed[judged] == 1]
-        if not late.size:
-            raise TrainingDataError(
-                f"{len(training)} training flights are too few to choose a threshold "
-                f"by {self}; give a threshold instead"
-            )
-        model = recipe.fit(dataset.counts(learned), dataset.vocabulary)
-        highest_first = np.sort(model.probabilities_of(dataset.codes[late]))[::-1]
-        last_caught = highest_first[int(np.ceil(self.recall * len(late))) - 1]
+        probability, late = _answers_of_a_third(self, recipe, dataset, training)
+        highest_first = np.sort(probability[late])[::-1]
+        last_caught = highest_first[int(np.ceil(self.recall * late.sum())) - 1]
         # Warned of is what lies above the threshold, and this one must be.
         return float(np.nextafter(last_caught, np.float32(0)))
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Warn of this share of the flights at most, above 0 to 1: as many as can be
+    looked after."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return f"capacity for {self.share:g} of the flights"
+
+    def choose(
+        self, recipe: Recipe, dataset: Dataset, training: NDArray[np.intp]
+    ) -> float:
+        """The lowest threshold that does so on a third of the training flights.
+
+        Raises:
+            TrainingDataError: there are too few flights to choose by.
+        """
+        probability, _ = _answers_of_a_third(self, recipe, dataset, training)
+        highest_first = np.sort(probability)[::-1]
+        first_too_many = int(self.share * len(probability))
+        if first_too_many >= len(probability):
+            return 0.0
+        return float(highest_first[first_too_many])
+
+
+def _answers_of_a_third(
+    rule: ThresholdRule,
+    recipe: Recipe,
+    dataset: Dataset,
+    training: NDArray[np.intp],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The probabilities of a third of the training flights by a model of the others,
+    and which of them were late.
+
+    Raises:
+        TrainingDataError: there are too few flights.
+    """
+    shuffled = np.random.default_rng(SPLIT_SEED).permutation(training)
+    third = len(shuffled) // 3
+    judged, learned = shuffled[:third], shuffled[third:]
+    late = dataset.delayed[judged] == 1
+    if not late.any():
+        raise TrainingDataError(
+            f"{len(training)} training flights are too few to choose a threshold "
+            f"by {rule}; give a threshold instead"
+        )
+    model = recipe.fit(dataset.counts(learned), dataset.vocabulary)
+    return model.probabilities_of(dataset.codes[judged]), late

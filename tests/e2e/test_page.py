@@ -221,6 +221,9 @@ def test_a_file_is_answered_shown_and_downloaded(width, open_page, server, fligh
     table = page.get_by_role("region", name="The first rows")
     expect(table.get_by_role("row")).to_have_count(11)
     expect(table.get_by_role("cell", name='"0", early')).to_be_visible()
+    first = page.get_by_role("region", name="The flights to look at first")
+    highest = max(why["probability"] for why in months)
+    expect(first.get_by_role("row").nth(1)).to_contain_text(f"{highest:.6f}")
     page.locator("#file-answer").screenshot(path=REPORTS / f"page-file-{width}.png")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the answers").click()

@@ -19,6 +19,7 @@ PROGRAM = Path(sysconfig.get_path("scripts"), "flight-prophet")
 COMMANDS = (
     ["train"],
     ["predict"],
+    ["rank"],
     ["serve"],
     ["check"],
     ["model", "show"],

@@ -18,6 +18,7 @@ from sklearn.metrics import (
 from challenge.training.quality import (
     Answers,
     Confusion,
+    caught_curve,
     compare_average_precision,
     measure,
 )
@@ -67,6 +68,32 @@ def test_measures_are_those_of_scikit_learn(given_answers):
         assert quality.f1.value == pytest.approx(f1[1])
     counted = confusion_matrix(delayed, warned, labels=[0, 1]).ravel().tolist()
     assert quality.confusion == Confusion(*counted)
+
+
+@given(both_classes(), st.floats(0.01, 1))
+def test_delays_are_caught_as_by_looking_at_random_orders_of_equals(answers, share):
+    """The mean over orders of equal flights is what each would give in part."""
+    order = np.argsort(-answers.probability, kind="stable")
+    probability, late = answers.probability[order], answers.delayed[order]
+    wanted = share * len(late)
+    expected = 0.0
+    for value in np.unique(probability):
+        group = probability == value
+        before = int((probability > value).sum())
+        taken = np.clip(wanted - before, 0, group.sum())
+        expected += late[group].mean() * taken
+    value, low, high = caught_curve(answers, np.array([share]))
+    assert value[0] == pytest.approx(expected / late.sum())
+    assert low[0] <= high[0]
+
+
+def test_lift_is_the_share_of_delays_in_the_first_tenth_over_that_of_all():
+    # Ten of a hundred are looked at; eight of them are late, of all twenty.
+    late = [1] * 8 + [0] * 2 + [1] * 12 + [0] * 78
+    quality = measure(answers(np.linspace(0.9, 0.1, 100), late), THRESHOLD)
+    assert quality.precision_at_10.value == pytest.approx(0.8)
+    assert quality.lift_at_10.value == pytest.approx(4)
+    assert quality.lift_at_10.low < 4 < quality.lift_at_10.high
 
 
 def test_the_calibration_error_is_the_mean_gap_of_ten_bins():

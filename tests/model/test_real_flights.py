@@ -16,7 +16,7 @@ from challenge.training.dataset import read_dataset
 from challenge.training.evaluation import judge
 from challenge.training.quality import Answers, measure
 from challenge.training.recipe import Recipe
-from challenge.training.splits import forward_split
+from challenge.training.splits import forward_split, random_split
 from challenge.training.train import train
 from tests.conftest import ROOT
 
@@ -60,6 +60,11 @@ def test_one_model_answers_well_with_three_fields_and_with_all(flights):
     assert mean(three_fields, "ece") <= 0.01
     assert mean(all_fields, "recall") >= 0.64
     assert mean(all_fields, "f1") >= 0.405
+
+
+def test_the_first_tenth_holds_far_more_delays_than_a_tenth(flights):
+    quality = judge(Recipe(), flights, random_split(flights)).quality
+    assert quality.lift_at_10.value >= 2.4
 
 
 def test_fields_left_out_are_averaged_over(flights):

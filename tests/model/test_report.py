@@ -42,8 +42,8 @@ def test_the_page_has_every_section_and_chart(evaluation):
     page = render(evaluation)
     assert re.findall(r"<h2>(.*?)</h2>", page) == HEADINGS
     # Ranking 4, decisions 1, importance 1, effects 6, heat maps 2.
-    assert page.count("<svg") == page.count("</svg>") == 14
-    assert page.count('role="img"') == 14
+    assert page.count("<svg") == page.count("</svg>") == 15
+    assert page.count('role="img"') == 15
 
 
 def test_the_page_needs_no_network(evaluation):

@@ -13,7 +13,7 @@ from challenge.training.evaluation import judge
 from challenge.training.quality import measure
 from challenge.training.recipe import Recipe
 from challenge.training.splits import random_split
-from challenge.training.threshold import LeastCost, MinRecall
+from challenge.training.threshold import Capacity, LeastCost, MinRecall
 
 NOTEBOOK = Recipe("logistic-regression", "top10")
 OPTIONS = ["--features", "top10", "--classifier", "logistic-regression"]
@@ -30,6 +30,13 @@ def test_a_recall_that_is_asked_for_is_reached_on_flights_not_chosen_by(
 ):
     judged = judge(NOTEBOOK, dataset, random_split(dataset), MinRecall(recall))
     assert judged.quality.recall.value > recall - 0.02
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 1])
+def test_no_more_flights_are_warned_of_than_can_be_looked_after(share, dataset):
+    judged = judge(Recipe(), dataset, random_split(dataset), Capacity(share))
+    warned = (judged.answers.probability > judged.quality.threshold).mean()
+    assert share - 0.02 < warned < share + 0.01
 
 
 def test_the_whole_recall_warns_of_every_delay_that_it_was_chosen_by(dataset):
@@ -79,6 +86,7 @@ def test_too_few_flights_to_choose_by_are_refused(few_flights, tmp_path):
             "least cost: a false alarm 1, a missed delay 3",
         ),
         (["--min-recall", "0.5"], None, "recall of at least 0.5"),
+        (["--capacity", "0.1"], None, "capacity for 0.1 of the flights"),
     ],
 )
 def test_the_card_tells_the_threshold_and_its_rule(
@@ -102,6 +110,8 @@ def test_the_card_tells_the_threshold_and_its_rule(
         (["--false-alarm-cost", "1"], "go together"),
         (["--false-alarm-cost", "0", "--missed-delay-cost", "1"], "above 0"),
         (["--min-recall", "0"], "above 0"),
+        (["--capacity", "0"], "above 0"),
+        (["--capacity", "0.1", "--min-recall", "0.5"], "in one way"),
     ],
 )
 def test_a_threshold_that_makes_no_sense_is_a_misuse(options, message, capsys):

@@ -83,7 +83,12 @@ async function showAnswers(answers, name, ending) {
   const nodes = [element("p", {}, element("strong", {}, text("rows", number(flights.length), number(late))))];
   if (!whole) nodes.push(element("p", { class: "soft" }, text("partly", number(flights.length))));
   if (faults) nodes.push(element("p", { class: "problem" }, text("faults", number(faults))));
-  nodes.push(download, chart(flights, column), preview(head, flights, faults ? ["fault"] : []));
+  const likeliest = flights.filter((row) => row[column.probability] !== "")
+    .sort((a, b) => b[column.probability] - a[column.probability]);
+  nodes.push(download,
+    preview("lookFirst", head, likeliest, []),
+    chart(flights, column),
+    preview("firstRows", head, flights, faults ? ["fault"] : []));
   show(...nodes);
 }
 
@@ -104,12 +109,12 @@ function chart(flights, column) {
     }))));
 }
 
-function preview(head, flights, faults) {
+function preview(title, head, flights, faults) {
   // What was answered comes first: a file may have many columns.
   const answers = [...faults, "probability", "delay"];
   const given = head.filter((name) => !["probability", "delay", "fault"].includes(name));
   const order = [...answers, ...given].map((name) => head.indexOf(name));
-  return table(text("firstRows"), order.map((i) => head[i]), flights.slice(0, ROWS_SHOWN).map((row) => order.map((i) => row[i] ?? "")));
+  return table(text(title), order.map((i) => head[i]), flights.slice(0, ROWS_SHOWN).map((row) => order.map((i) => row[i] ?? "")));
 }
 
 async function read(answers, ending) {

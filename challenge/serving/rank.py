@@ -1,0 +1,56 @@
+"""POST /rank: which flights to look at first."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from challenge.ranking import expected_late, highest
+from challenge.serving.body import RANKED_BODY, FlightsReader, check_media_type
+from challenge.serving.faults import refusals
+from challenge.serving.front import FLIGHTS
+from challenge.serving.predict import PROBABILITY_DECIMALS, probabilities_of
+from challenge.serving.worker import Worker
+
+router = APIRouter(tags=["predict"])
+
+
+class RankedFlights(BaseModel):
+    """The flights with the highest probabilities, the highest first."""
+
+    position: Annotated[
+        list[int],
+        Field(description="Where they are in the request, from 0; of equals the first"),
+    ]
+    probability: Annotated[list[float], Field(description="Of a delay, 0 to 1")]
+    expected_late: Annotated[
+        float, Field(description="How many of these are late on average")
+    ]
+
+
+@router.post(
+    "/rank",
+    openapi_extra={"requestBody": RANKED_BODY},
+    responses=refusals(400, 413, 415),
+)
+async def rank(request: Request) -> RankedFlights:
+    """Tell which flights to look at first: those most probably late."""
+    worker: Worker = request.app.state.worker
+    settings, model = worker.settings, worker.source.model
+    check_media_type(request.scope)
+    reader = FlightsReader(
+        model, settings.max_flights, settings.max_body_bytes, has_top=True
+    )
+    cells = await reader.read(request.receive)
+    probabilities = await probabilities_of(model, cells)
+    request.scope[FLIGHTS] = len(cells)
+    worker.note(model, cells, sum(model.decide(probabilities)), len(cells))
+    ranked = highest(probabilities, reader.top)
+    found = [probability for probability, _ in ranked]
+    return RankedFlights(
+        position=[position for _, position in ranked],
+        probability=[round(p, PROBABILITY_DECIMALS) for p in found],
+        expected_late=round(expected_late(found), PROBABILITY_DECIMALS),
+    )
