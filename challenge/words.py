@@ -15,6 +15,7 @@ from challenge.flights import (
     Flight,
     Vocabulary,
 )
+from challenge.past import Evidence
 
 Language = Literal["en", "es"]
 
@@ -34,6 +35,10 @@ class _Phrases:
     raised: str
     lowered: str
     nothing: str
+    fields: dict[str, str]
+    alike: str
+    any: str
+    seen: str
     late: str
     on_time: str
 
@@ -59,6 +64,16 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
         raised="It is raised by {}",
         lowered="lowered by {}",
         nothing="No field of the flight moves it much",
+        fields={
+            AIRLINE: "airline",
+            FLIGHT_TYPE: "type",
+            MONTH: "month",
+            DESTINATION: "destination",
+            SCHEDULED: "hour of the week",
+        },
+        alike="of the same {}",
+        any="of any kind",
+        seen="Of {flights} past flights {group}, {late} were late ({share}).",
         late="This is above the threshold of {}: expect a delay.",
         on_time="This is not above the threshold of {}: expect no delay.",
     ),
@@ -82,6 +97,16 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
         raised="La aumenta {}",
         lowered="la reduce {}",
         nothing="Ningún dato del vuelo la cambia mucho",
+        fields={
+            AIRLINE: "aerolínea",
+            FLIGHT_TYPE: "tipo",
+            MONTH: "mes",
+            DESTINATION: "destino",
+            SCHEDULED: "hora de la semana",
+        },
+        alike="con igual {}",
+        any="de todo tipo",
+        seen="De {flights} vuelos pasados {group}, {late} salieron atrasados ({share}).",
         late="Está por encima del umbral de {}: cuente con un atraso.",
         on_time="No está por encima del umbral de {}: no se espera atraso.",
     ),
@@ -91,6 +116,7 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
 def describe(
     why: Explanation,
     flight: Flight,
+    evidence: Evidence,
     vocabulary: Vocabulary,
     threshold: float,
     base_rate: float,
@@ -101,6 +127,7 @@ def describe(
     Args:
         why: what `DelayModel.explain` gave for the flight.
         flight: the flight.
+        evidence: past flights like it.
         vocabulary: the model's.
         threshold: the model's.
         base_rate: the share of late flights among the training flights, 0 to 1.
@@ -123,8 +150,16 @@ def describe(
         probability=_percent(why.probability, language),
         base_rate=_percent(base_rate, language),
     )
+    alike = [phrases.fields[name] for name in evidence.alike]
+    group = phrases.alike.format(_listed(alike, phrases)) if alike else phrases.any
+    seen = phrases.seen.format(
+        flights=evidence.flights,
+        group=group,
+        late=evidence.late,
+        share=_percent(evidence.late / max(evidence.flights, 1), language),
+    )
     return (
-        f"{likely} {moved[0].upper()}{moved[1:]}. "
+        f"{likely} {moved[0].upper()}{moved[1:]}. {seen} "
         f"{decided.format(_percent(threshold, language))}"
     )
 

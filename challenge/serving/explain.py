@@ -20,6 +20,20 @@ router = APIRouter(tags=["predict"])
 MAX_EXPLAINED: Final = 100
 
 
+class PastEvidence(BaseModel):
+    """Past flights like one that is asked about: the narrowest group of 30 or more."""
+
+    alike: Annotated[
+        list[str], Field(description="The fields in which they are like it")
+    ]
+    flights: int
+    late: int
+    low: Annotated[
+        float, Field(description="The 95 % interval of the share that is late")
+    ]
+    high: float
+
+
 class ExplainedFlight(BaseModel):
     """Why a flight has its probability.
 
@@ -44,6 +58,7 @@ class ExplainedFlight(BaseModel):
             "the training flights; 0 for a field that is not given"
         ),
     ]
+    past: PastEvidence
     by_month: Annotated[
         list[float],
         Field(description="The probability in each month, if nothing else changed"),
@@ -84,15 +99,16 @@ async def explain(
     )
     cells = await reader.read(request.receive)
     # The first look at the past takes longer than an answer may.
-    await asyncio.to_thread(lambda: model.past)
+    past = await asyncio.to_thread(lambda: model.past)
+    if past is None:
+        fault = request_fault([], "unknown_past", str(UnknownPastError()))
+        raise RefusedRequest(501, fault)
+    assert model.card is not None
     explained = []
     for flight in map(model.grid.flight, cells):
-        try:
-            (why,) = model.explain([flight])
-        except UnknownPastError as error:
-            fault = request_fault([], "unknown_past", str(error))
-            raise RefusedRequest(501, fault) from None
-        assert model.card is not None
+        (why,) = model.explain([flight])
+        evidence = past.evidence(flight)
+        low, high = evidence.interval
         base_rate, threshold = model.card.delay_rate, model.threshold
         explained.append(
             ExplainedFlight(
@@ -102,10 +118,23 @@ async def explain(
                 base_rate=base_rate,
                 base_log_odds=why.base_log_odds,
                 contributions=why.contributions,
+                past=PastEvidence(
+                    alike=list(evidence.alike),
+                    flights=evidence.flights,
+                    late=evidence.late,
+                    low=low,
+                    high=high,
+                ),
                 by_month=why.by_month,
                 by_hour=why.by_hour,
                 text=describe(
-                    why, flight, model.vocabulary, threshold, base_rate, language
+                    why,
+                    flight,
+                    evidence,
+                    model.vocabulary,
+                    threshold,
+                    base_rate,
+                    language,
                 ),
             )
         )

@@ -5,11 +5,12 @@ It is no prediction that anybody acts on, so it counts neither as one nor in the
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from challenge.flights import FLIGHT_TYPES, MONTHS, NOT_GIVEN, Fault, Flight, read_time
 from challenge.serving.faults import RefusedRequest, refusals, request_fault
@@ -19,6 +20,7 @@ from challenge.serving.worker import Worker
 router = APIRouter(tags=["predict"])
 
 _SCHEDULED: Final = "Fecha-I"
+T = TypeVar("T")
 
 
 class HeatMap(BaseModel):
@@ -26,6 +28,10 @@ class HeatMap(BaseModel):
 
     OPERA: list[str]
     probability: list[list[float]]
+    flights: Annotated[
+        list[list[int]] | None,
+        Field(description="How many past flights were like that; null if not known"),
+    ]
 
 
 @router.get("/heatmap", name="heatmap", responses=refusals(400))
@@ -61,18 +67,20 @@ async def get_heatmap(
     if isinstance(time, datetime):
         hour, weekday = time.hour, time.weekday()
     airlines = model.vocabulary.airlines
-    cells = [
-        model.grid.cell(
-            Flight(airline, type_code, month - 1, destination_code, hour, weekday)
-        )
+    flights = [
+        Flight(airline, type_code, month - 1, destination_code, hour, weekday)
         for airline in range(len(airlines))
         for month in MONTHS
     ]
-    found = await probabilities_of(model, cells)
-    width = len(MONTHS)
+    found = await probabilities_of(model, list(map(model.grid.cell, flights)))
+    past = await asyncio.to_thread(lambda: model.past)
     return HeatMap(
         OPERA=list(airlines),
-        probability=[
-            found[start : start + width] for start in range(0, len(found), width)
-        ],
+        probability=_in_rows(found),
+        flights=_in_rows(list(map(past.support, flights))) if past else None,
     )
+
+
+def _in_rows(values: list[T]) -> list[list[T]]:
+    width = len(MONTHS)
+    return [values[start : start + width] for start in range(0, len(values), width)]

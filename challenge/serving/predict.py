@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from challenge.flights import shown
 from challenge.model import DelayModel
+from challenge.past import Past
 from challenge.serving.admission import Overloaded
 from challenge.serving.body import BODY, JSON, FlightsReader, check_media_type
 from challenge.serving.faults import RefusedRequest, refusals, request_fault
@@ -31,17 +32,20 @@ router = APIRouter(tags=["predict"])
 
 PROBABILITY_DECIMALS: Final = 6
 AT_ONCE: Final = 5_000
+SLOW_AT_ONCE: Final = 500
 ANSWERS: Final = (b'{"predict":[0]}', b'{"predict":[1]}')
 
 
 class PredictedFlights(BaseModel):
     """1 for a flight that will be late, else 0, in the order of the flights.
 
-    `probability` is that of a delay, 0 to 1, and is there when details are asked for.
+    When details are asked for, `probability` is that of a delay, 0 to 1, and `flights`
+    tells how many past flights had the same values, if the model's file counts them.
     """
 
     predict: list[int]
     probability: list[float] | None = None
+    flights: list[int] | None = None
 
     model_config = {"json_schema_extra": {"examples": [{"predict": [0]}]}}
 
@@ -103,6 +107,10 @@ class PredictEndpoint:
         answer = b'{"predict":%b' % await _encode(decisions)
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
+            past = await asyncio.to_thread(lambda: model.past)
+            if past is not None:
+                support = functools.partial(_support, model, past)
+                answer += b',"flights":%b' % await _encode(cells, support, SLOW_AT_ONCE)
         return 200, answer + b"}"
 
     def _begin(self, connection: Any) -> None:
@@ -122,19 +130,26 @@ async def probabilities_of(model: DelayModel, cells: list[int]) -> list[float]:
 async def _encode(
     items: Sequence[Any],
     convert: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+    at_once: int = AT_ONCE,
 ) -> bytes:
     """A JSON list of the items, converted; other requests have their turn meanwhile."""
     parts = []
-    for start in range(0, len(items), AT_ONCE):
+    for start in range(0, len(items), at_once):
         if start:
             await asyncio.sleep(0)
-        part = items[start : start + AT_ONCE]
+        part = items[start : start + at_once]
         parts.append(msgspec.json.encode(convert(part) if convert else part)[1:-1])
     return b"[%b]" % b",".join(parts)
 
 
 def _rounded(probabilities: Sequence[float]) -> list[float]:
     return [round(probability, PROBABILITY_DECIMALS) for probability in probabilities]
+
+
+def _support(model: DelayModel, past: Past, cells: Sequence[int]) -> Sequence[int]:
+    # Schedules repeat: each kind of flight is looked for once.
+    found = {cell: past.support(model.grid.flight(cell)) for cell in set(cells)}
+    return [found[cell] for cell in cells]
 
 
 def _details(query: bytes) -> bool:
@@ -160,7 +175,8 @@ def _details(query: bytes) -> bool:
             {
                 "name": "details",
                 "in": "query",
-                "description": "Also answer with the probabilities",
+                "description": "Also answer with the probabilities, and with how many "
+                "past flights there were like each",
                 "schema": {"type": "boolean", "default": False},
             }
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -46,6 +47,7 @@ def test_the_python_client_with_a_key(serve, schedule_model):
     assert "X-API-Key is missing, or is no key of this server" in told.stderr
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_the_requests_by_curl(server):
     asked = ["sh", ROOT / "examples/requests.sh", server.url]
     shown = subprocess.run(asked, capture_output=True, text=True, check=True).stdout

@@ -98,8 +98,30 @@ def test_a_flight_that_nothing_moves_has_words_too(client):
         for month in range(1, 13)
     ]
     texts = [why["text"] for why in explain(client, *flights)]
-    assert all(text.count(". ") == 2 for text in texts)
+    assert all(text.count(". ") == 3 for text in texts)
     assert len(set(texts)) > 80
+
+
+def test_the_evidence_is_a_group_of_past_flights_that_the_words_name(client):
+    (why,) = explain(client, FLIGHT)
+    past = why["past"]
+    assert past["alike"] == ["OPERA", "TIPOVUELO", "MES", "SIGLADES"]
+    assert past["flights"] >= 30
+    assert 0 <= past["low"] < past["late"] / past["flights"] < past["high"] <= 1
+    said = f"Of {past['flights']} past flights of the same airline, type, month and "
+    assert f"{said}destination, {past['late']} were late" in why["text"]
+    (wider,) = explain(client, REQUIRED)
+    assert wider["past"]["alike"] == ["OPERA", "TIPOVUELO", "MES"]
+    assert wider["past"]["flights"] > past["flights"]
+
+
+def test_details_tell_how_many_past_flights_had_the_same_values(client):
+    asked = {"flights": [REQUIRED, FLIGHT, REQUIRED]}
+    details = client.post("/predict?details=true", json=asked).json()
+    values = client.get("/heatmap", params={"TIPOVUELO": "N"}).json()
+    july = values["flights"][values["OPERA"].index("Sky Airline")][6]
+    assert details["flights"][0] == details["flights"][2] == july
+    assert 0 <= details["flights"][1] < july
 
 
 def test_more_flights_than_a_person_reads_are_refused(client):
@@ -131,7 +153,7 @@ def test_the_heat_map_is_what_predict_answers(client):
     asked = {"flights": flights}
     july = client.post("/predict?details=true", json=asked).json()["probability"]
     assert [row[6] for row in found["probability"]] == pytest.approx(july, abs=1e-6)
-    assert {len(row) for row in found["probability"]} == {12}
+    assert {len(row) for row in found["probability"] + found["flights"]} == {12}
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,9 @@ def test_a_flight_is_asked_about_by_form(width, open_page, server):
     usual = httpx.get(f"{server.url}/model").json()["values"]["OPERA"]["Sky Airline"]
     row = page.get_by_role("listitem").filter(has_text="Sky Airline, past flights")
     expect(row).to_contain_text(percent(usual["delay_rate"]))
+    past = why["past"]
+    row = page.get_by_role("listitem").filter(has_text="Past flights like it")
+    expect(row).to_contain_text(percent(past["late"] / past["flights"]))
     for name, added in why["contributions"].items():
         label = {
             "OPERA": "Airline",
@@ -145,6 +148,10 @@ def test_the_map_follows_destination_and_hour(open_page, server):
     row = found["probability"][found["OPERA"].index("Copa Air")]
     cell = page.get_by_role("button", name="Copa Air, February:")
     expect(cell).to_have_text(f"{100 * row[1]:.0f}")
+    flights = found["flights"][found["OPERA"].index("Copa Air")]
+    assert flights[1] < 30
+    expect(cell).to_have_class(re.compile(r"\bfew\b"))
+    expect(cell).to_have_accessible_name(re.compile("fewer than 30 past flights"))
     about = "national flights to Calama, Friday at 18 h"
     expect(page.locator("#map-about")).to_contain_text(about)
     cell.click()

@@ -6,6 +6,7 @@ import math
 from itertools import permutations
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -15,10 +16,14 @@ from challenge.errors import UnknownPastError
 from challenge.explanation import FIELDS, Explainer, log_odds
 from challenge.flights import Flight
 from challenge.model import DelayModel
-from challenge.past import SAMPLED, Past
+from challenge.past import ENOUGH, SAMPLED, Past, wilson
+from challenge.training import figures
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
 from tests.conftest import TEST_MODEL
+
+# The fields of a Flight that each of FIELDS is about.
+GROUPS = ((0,), (1,), (2,), (3,), (4, 5))
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +69,7 @@ def test_what_is_not_given_adds_nothing(model, flight):
 def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, flight):
     """Brute force over few past flights, by the definition of a Shapley value."""
     past = model.past.sample[::40]
-    groups = ((0,), (1,), (2,), (3,), (4, 5))
-    known_groups = [group for group in groups if flight[group[0]] != -1 or group[0] < 3]
+    known_groups = [group for group in GROUPS if flight[group[0]] != -1 or group[0] < 3]
 
     def worth(known):
         mixed = []
@@ -84,7 +88,7 @@ def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, f
             gains[group].append(worth(order[: place + 1]) - worth(order[:place]))
     why = Explainer(model, past).explain(flight)
     for group, of_group in gains.items():
-        name = FIELDS[groups.index(group)]
+        name = FIELDS[GROUPS.index(group)]
         assert why.contributions[name] == pytest.approx(fmean(of_group), abs=1e-9)
 
 
@@ -166,6 +170,44 @@ def test_the_past_counts_as_the_model_does(model):
             of_code = counts.codes[:, field] == code
             assert flights == counts.flights[of_code].sum()
             assert model.past.late[field][code] == counts.delayed[of_code].sum()
+
+
+@settings(deadline=None, max_examples=60)
+@given(any_flight())
+def test_support_is_the_number_of_past_flights_with_the_same_values(model, flight):
+    counts = model.counts
+    alike = np.ones(len(counts.codes), dtype=bool)
+    for field, code in enumerate(flight):
+        if code != -1:
+            alike &= counts.codes[:, field] == code
+    assert model.past.support(flight) == counts.flights[alike].sum()
+
+
+@settings(deadline=None, max_examples=60)
+@given(any_flight())
+def test_evidence_is_the_narrowest_group_with_enough_flights(model, flight):
+    counts = model.counts
+    alike = np.ones(len(counts.codes), dtype=bool)
+    expected = ((), counts.total, counts.delayed.sum())
+    for number, (name, fields) in enumerate(zip(FIELDS, GROUPS, strict=True)):
+        if flight[fields[0]] == -1:
+            break
+        for field in fields:
+            alike &= counts.codes[:, field] == flight[field]
+        flights = counts.flights[alike].sum()
+        if flights >= ENOUGH:
+            expected = (FIELDS[: number + 1], flights, counts.delayed[alike].sum())
+    assert model.past.evidence(flight) == expected
+
+
+@pytest.mark.parametrize(("late", "flights"), [(0, 5), (5, 5), (3, 30), (200, 812)])
+def test_the_interval_is_that_of_the_report(late, flights):
+    _, low, high = figures.wilson(np.array([late]), np.array([flights]))
+    assert wilson(late, flights) == pytest.approx((low[0], high[0]), abs=1e-3)
+
+
+def test_nothing_is_known_of_no_flights():
+    assert wilson(0, 0) == (0, 1)
 
 
 @pytest.mark.parametrize("data", [b"x", b"\x7f" * 20], ids=["cut", "unknown code"])

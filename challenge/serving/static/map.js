@@ -9,6 +9,9 @@ const MONTHS = Array.from({ length: 12 }, (_, i) => i + 1);
 // Upper limits of the colours, in shares of the delay rate; a last colour is above.
 const LIMITS = [0.5, 0.75, 1, 1.25, 1.75, 2.5];
 
+// Of fewer past flights a share says little.
+const ENOUGH = 30;
+
 let asking = 0;
 
 export async function draw(model) {
@@ -19,7 +22,7 @@ export async function draw(model) {
   try {
     const found = await ask(`heatmap?${new URLSearchParams(others)}`);
     if (turn !== asking) return;
-    const rows = found.OPERA.map((airline, i) => ({ airline, shares: found.probability[i] }))
+    const rows = found.OPERA.map((airline, i) => ({ airline, shares: found.probability[i], flights: found.flights?.[i] }))
       .sort((a, b) => past[b.airline].flights - past[a.airline].flights);
     byId("map-about").textContent = text("mapAbout", describe(others));
     byId("map").replaceChildren(heat(rows, rate, OPERA, MES), legend(rate));
@@ -48,17 +51,19 @@ function heat(rows, rate, chosenAirline, chosenMonth) {
     element("th", { scope: "col" }, element("abbr", { title: monthName(month), "data-narrow": monthName(month, "narrow") }, monthName(month, "short").slice(0, 3)))));
   // Tab reaches one cell: the chosen one, or the first.
   const reached = rows.some(({ airline }) => airline === chosenAirline) ? chosenAirline : rows[0].airline;
-  const body = rows.map(({ airline, shares }) =>
+  const body = rows.map(({ airline, shares, flights }) =>
     element("tr", {}, element("th", { scope: "row" }, airline), ...MONTHS.map((month) => {
       const share = shares[month - 1];
       const chosen = airline === chosenAirline && month === chosenMonth;
+      const few = flights && flights[month - 1] < ENOUGH;
+      const told = text("mapCell", airline, monthName(month), percent(share), few ? ` (${text("fewFlights")})` : "");
       return element("td", {}, element("button", {
         type: "button",
-        class: `step${step(share, rate)}`,
+        class: `step${step(share, rate)}${few ? " few" : ""}`,
         tabindex: airline === reached && month === chosenMonth ? "0" : "-1",
         "aria-current": chosen ? "true" : null,
-        "aria-label": text("mapCell", airline, monthName(month), percent(share)),
-        title: text("mapCell", airline, monthName(month), percent(share)),
+        "aria-label": told,
+        title: told,
         onclick: () => askAbout(airline, month),
         onkeydown: move,
       }, number(100 * share)));
@@ -86,5 +91,6 @@ function legend(rate) {
   const shares = LIMITS.map((limit) => percent(limit * rate));
   return element("ul", { class: "legend" },
     ...[...shares.map((share) => text("upTo", share)), text("above", shares.at(-1))].map((label, i) =>
-      element("li", {}, element("i", { class: `step${i}` }), label)));
+      element("li", {}, element("i", { class: `step${i}` }), label)),
+    element("li", {}, element("i", { class: "step1 few" }), text("fewFlights")));
 }

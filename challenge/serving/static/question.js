@@ -19,16 +19,20 @@ export function setUp(served, onChange) {
     event.preventDefault();
     submit();
   });
-  byId("Fecha-I").addEventListener("change", () => {
-    const month = Number(form()["Fecha-I"].value.slice(5, 7));
-    if (month) choose("MES", String(month));
-  });
+  // A date may have been given before the lists were there.
+  followDate();
+  byId("Fecha-I").addEventListener("change", followDate);
   byId("flight-form").addEventListener("change", onChange);
   addEventListener("popstate", () => {
     if (readLink()) show();
     onChange();
   });
   if (readLink()) show();
+}
+
+function followDate() {
+  const month = Number(form()["Fecha-I"].value.slice(5, 7));
+  if (month) choose("MES", String(month));
 }
 
 // The lists in the current language; what was chosen stays chosen.
@@ -177,15 +181,21 @@ function hundred(probability) {
 
 function comparison(flight, why) {
   const usual = model.values.OPERA[flight.OPERA]?.delay_rate ?? null;
-  const most = Math.max(why.probability, why.threshold, why.base_rate, usual ?? 0) * 1.15;
+  const { alike, flights, late, low, high } = why.past;
+  const seen = late / flights;
+  const most = Math.max(why.probability, why.threshold, why.base_rate, usual ?? 0, seen) * 1.15;
   const mark = why.threshold / most;
   const items = [{ name: text("thisFlight"), share: why.probability, className: why.delay ? "late" : "" }];
   if (usual !== null) items.push({ name: text("usual", flight.OPERA), share: usual, className: "" });
   items.push({ name: text("all"), share: why.base_rate, className: "" });
+  if (alike.length) items.splice(1, 0, { name: text("like", number(flights)), share: seen, className: "" });
+  const fields = new Intl.ListFormat(currentLanguage()).format(alike.map((name) => text(name).toLowerCase()));
   return element("figure", {},
     element("h3", {}, text("compared")),
     bars(items.map((item) => ({ ...item, value: item.share / most, text: percent(item.share, 1), mark }))),
-    element("figcaption", { class: "soft" }, text("thresholdAt", percent(why.threshold, 1))));
+    element("figcaption", { class: "soft" },
+      text("thresholdAt", percent(why.threshold, 1)),
+      alike.length ? ` ${text("likeAbout", fields, percent(low), percent(high))}` : ""));
 }
 
 function contributions(why) {
