@@ -39,12 +39,20 @@ HOW_TO_MAKE: Final = (
 ClassifierName: TypeAlias = Literal["logistic-regression", "xgboost"]
 
 
+class KnownFlight(msgspec.Struct, frozen=True):
+    """A flight, its fields as requests name them, and the probability of its delay."""
+
+    flight: dict[str, str | int]
+    probability: float
+
+
 class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     """What a model is and where it comes from, for people and for /model.
 
     `delay_rate` and `threshold` are shares, 0 to 1; `created` is UTC, ISO 8601;
     `data_sha256` is that of the training file's bytes; `period` holds the first and
-    the last scheduled time of the training flights, as they write it.
+    the last scheduled time of the training flights, as they write it; `known` are some
+    flights with the probabilities that the model must answer with.
     """
 
     created: str
@@ -61,6 +69,7 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     period: tuple[str, str] | None = None
     metrics: dict[str, Any] = {}
     library_versions: dict[str, str] = {}
+    known: list[KnownFlight] = []
     schema_version: int = SCHEMA_VERSION
 
 

@@ -306,7 +306,7 @@ def check(
     """
     from challenge.model import DelayModel
 
-    loaded = DelayModel.load(model)
+    loaded = DelayModel.load(model).verify()
     assert loaded.card is not None
     print(f"{loaded.card.classifier}, {loaded.card.features}, {loaded.card.created}")
     print(f"sha256:{loaded.fingerprint}")

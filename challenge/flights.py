@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -86,6 +86,21 @@ class Vocabulary:
             HOURS,
             WEEKDAYS,
         )
+
+    def values(self, flight: Flight) -> dict[str, str | int]:
+        """The fields of a flight as a request gives them, a date of 2017 for its time."""
+        values: dict[str, str | int] = {
+            AIRLINE: self.airlines[flight.airline],
+            FLIGHT_TYPE: self.flight_types[flight.flight_type],
+            MONTH: flight.month + 1,
+        }
+        if flight.destination != NOT_GIVEN:
+            values[DESTINATION] = self.destinations[flight.destination]
+        if flight.hour != NOT_GIVEN:
+            first = datetime(2017, flight.month + 1, 1, flight.hour)
+            days = (flight.weekday - first.weekday()) % WEEKDAYS
+            values[SCHEDULED] = str(first + timedelta(days=days))
+        return values
 
 
 class FlightReader:

@@ -7,6 +7,7 @@ serves predictions from a model's table needs none of them.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 # Of a record of `Counts.to_bytes`; there cannot be more of them than flights.
 BYTES_A_KIND: Final = 20
+KNOWN_FLIGHTS: Final = 10
+# The table adds what the classifier adds in another order, in single precision.
+KNOWN_TOLERANCE: Final = 1e-5
 FIGURES: Final = (
     Path(__file__).parents[1] / "data/figures/flights_by_month_airline_city.csv"
 )
@@ -76,6 +80,7 @@ class DelayModel:
         self.table: ProbabilityTable | None = None
         self.card: artifact.ModelCard | None = None
         self.fingerprint: str | None = None
+        self._path = Path()
         self._threshold = threshold
         self._classifier = classifier
         self._stored: artifact.Artifact | None = None
@@ -286,6 +291,25 @@ class DelayModel:
         threshold = self.threshold
         return [int(probability > threshold) for probability in probabilities]
 
+    def verify(self) -> Self:
+        """Answer the known flights of the model's card.
+
+        Raises:
+            ModelFileError: an answer is another than the card says.
+        """
+        for known in self.card.known if self.card else []:
+            flight = self.reader.read(known.flight)
+            answer = math.nan
+            if isinstance(flight, Flight):
+                (answer,) = self.probabilities([flight])
+            if not abs(answer - known.probability) <= KNOWN_TOLERANCE:
+                problem = (
+                    f"answers {known.flight} with {answer:.6f}; "
+                    f"its card says {known.probability:.6f}"
+                )
+                raise ModelFileError(self._path, problem)
+        return self
+
     def compile(self) -> Self:
         """Ask the classifier about every flight there can be and keep the answers.
 
@@ -322,6 +346,7 @@ class DelayModel:
             rows=self._rows,
             delay_rate=self._model.base_rate_,
             library_versions=_library_versions(),
+            known=self._known_flights(),
             **({"threshold_rule": balanced} | about),
         )
         table = None if self.table is None else self.table.to_bytes()
@@ -363,6 +388,7 @@ class DelayModel:
         except ValueError as error:
             raise ModelFileError(path, f"is not a whole model: {error}") from error
         model.card, model.fingerprint = stored.card, fingerprint
+        model._path = Path(path)
         model._stored = stored
         model._month_shares, model._rows = stored.month_shares, stored.card.rows
         return model
@@ -390,6 +416,25 @@ class DelayModel:
             and self.features.name == "top10"
             and self.vocabulary is SCL_2017
         )
+
+    def _known_flights(self) -> list[artifact.KnownFlight]:
+        """Some training flights, every other one without its optional fields, with the
+        answers of the classifier itself; none if the flights were not counted."""
+        import numpy as np
+
+        if self.past is None:
+            return []
+        step = max(1, len(self.past.sample) // KNOWN_FLIGHTS)
+        flights = [
+            flight if place % 2 else Flight(*flight[:3])
+            for place, flight in enumerate(self.past.sample[::step][:KNOWN_FLIGHTS])
+        ]
+        codes = np.array(flights, dtype=np.int16)
+        answers = self.probabilities_of(codes).tolist()
+        return [
+            artifact.KnownFlight(self.vocabulary.values(flight), probability)
+            for flight, probability in zip(flights, answers, strict=True)
+        ]
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from array import array
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
+from challenge import artifact
 from challenge.training.sample_data import write_sample_flights
 from challenge.training.train import train
 
@@ -35,6 +38,17 @@ def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -
     """The file of the model that train.py makes by default."""
     path = tmp_path_factory.mktemp("model") / "schedule.pkl"
     train(str(sample_csv), str(path))
+    return path
+
+
+@pytest.fixture
+def wrong_model(schedule_model: Path, tmp_path: Path) -> Path:
+    """A whole, undamaged model whose table is another one's: all of it turned around."""
+    stored, _ = artifact.read(schedule_model)
+    table = memoryview(stored.table or b"").cast("f")
+    turned = array("f", reversed(table.tolist()))
+    path = tmp_path / "wrong.pkl"
+    artifact.write(path, msgspec.structs.replace(stored, table=turned.tobytes()))
     return path
 
 

@@ -35,7 +35,7 @@ class ModelSource:
         loaded_at: when it was loaded, in seconds since 1970.
 
     Raises:
-        ModelFileError: the model cannot be read.
+        ModelFileError: the model cannot be read, or does not answer as its card says.
     """
 
     def __init__(self, path: Path, sha256: str | None, reload_seconds: float) -> None:
@@ -44,7 +44,7 @@ class ModelSource:
         self.reload_seconds = reload_seconds
         # Before the file is read: a change meanwhile must be seen.
         self._signature = _signature(path)
-        self._serve(DelayModel.load(path, sha256))
+        self._serve(self._read())
 
     async def follow(self, tally: Tally) -> None:
         """Reload the model whenever its file changes, or on SIGHUP, until cancelled."""
@@ -61,7 +61,7 @@ class ModelSource:
     async def reload(self, tally: Tally) -> None:
         """Serve what the file holds now; if it is no good, go on with what there is."""
         try:
-            model = await asyncio.to_thread(DelayModel.load, self.path, self.sha256)
+            model = await asyncio.to_thread(self._read)
         except FlightProphetError as error:
             outcome = "refused"
             event(logging.ERROR, f"model not reloaded: {error}", model=self.name)
@@ -70,6 +70,9 @@ class ModelSource:
             self._serve(model)
             event(logging.INFO, f"model reloaded: {self.name}", model=self.name)
         tally.reloads[outcome] += 1
+
+    def _read(self) -> DelayModel:
+        return DelayModel.load(self.path, self.sha256).verify()
 
     def _serve(self, model: DelayModel) -> None:
         self.model = model

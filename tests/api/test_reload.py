@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from challenge.cli import main
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Given
 from challenge.training.train import train
@@ -73,6 +74,23 @@ def test_a_broken_file_changes_nothing_and_is_told(broken, serve, model):
     assert server.predict() == [1]
     assert server.answers()
     assert "model not reloaded: model file " in server.log
+
+
+def test_a_model_that_does_not_answer_as_its_card_says_is_refused(
+    serve, model, wrong_model
+):
+    server = serve(model, workers=1, **OFTEN)
+    replace(model, wrong_model.read_bytes())
+    wait_for(lambda: server.metric(REFUSED) == 1)
+    assert server.predict() == [1]
+    assert "its card says" in server.log
+
+
+def test_nothing_is_served_by_a_model_that_does_not_answer_as_its_card_says(
+    wrong_model, capfd
+):
+    assert main(["serve", str(wrong_model), "--port", "0"]) == 1
+    assert "its card says" in capfd.readouterr().err
 
 
 def test_a_file_that_is_gone_changes_nothing(serve, model):

@@ -11,10 +11,14 @@ import stat
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from challenge import artifact
 from challenge.classifier import LogisticRegressionClassifier, XGBoostClassifier
+from challenge.cli import main
 from challenge.errors import ModelFileError
+from challenge.flights import SCL_2017, Flight, FlightReader
 from challenge.model import DelayModel
 
 
@@ -233,3 +237,34 @@ def test_a_table_that_does_not_fit_the_model_is_refused(
     )
     with pytest.raises(ModelFileError, match=message):
         DelayModel.load(tmp_path / "other.pkl")
+
+
+def test_the_card_holds_flights_that_the_model_answers_as_written(schedule_model):
+    model = DelayModel.load(schedule_model)
+    known = model.card.known
+    assert len(known) == 10
+    assert sum("Fecha-I" in one.flight for one in known) == 5
+    assert len({one.probability for one in known}) > 5
+    flights = [model.reader.read(one.flight) for one in known]
+    answers = model.probabilities(flights)
+    assert answers == pytest.approx([one.probability for one in known], abs=1e-5)
+    assert model.verify() is model
+
+
+def test_a_model_that_answers_otherwise_is_found_out(wrong_model, capsys):
+    with pytest.raises(ModelFileError, match="its card says 0[.]"):
+        DelayModel.load(wrong_model).verify()
+    assert main(["check", str(wrong_model)]) == 1
+    assert "wrong.pkl' answers {'OPERA': " in capsys.readouterr().err
+
+
+@given(
+    st.integers(0, 22),
+    st.integers(0, 1),
+    st.integers(0, 11),
+    st.integers(-1, 61),
+    st.just((-1, -1)) | st.tuples(st.integers(0, 23), st.integers(0, 6)),
+)
+def test_the_values_of_a_flight_are_read_as_that_flight(a, t, m, d, time):
+    flight = Flight(a, t, m, d, *time)
+    assert FlightReader(SCL_2017).read(SCL_2017.values(flight)) == flight
