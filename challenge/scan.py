@@ -297,8 +297,9 @@ def reading(path: Path) -> Iterator[None]:
 
 def whole_number(text: object) -> object:
     """In a CSV everything is text; what is not digits is for the rules to refuse."""
-    if isinstance(text, str) and text.isascii() and text.isdecimal():
-        return int(text)
+    if isinstance(text, str) and text.isascii():
+        if text.removeprefix("-").isdecimal():
+            return int(text)
     return text
 
 
