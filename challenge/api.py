@@ -127,7 +127,7 @@ def _documented(needs_key: bool) -> dict[str, Any]:
 async def _lifespan(service: FastAPI) -> AsyncIterator[None]:
     worker: Worker = service.state.worker
     event(logging.INFO, "serving", model=worker.source.name)
-    follower = asyncio.create_task(worker.source.follow(worker.tally))
+    follower = asyncio.create_task(worker.source.follow(worker.tally, worker.post))
     yield
     follower.cancel()
     with contextlib.suppress(asyncio.CancelledError):

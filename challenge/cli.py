@@ -2,7 +2,7 @@
 
 Exit codes: 0 when all went well, 1 when the data or a model's file is no good, 2 when
 the command is called wrongly, 3 when a new model is worse than its baseline, or live
-predictions are worse than promised.
+predictions are worse than promised, or servers serve different models.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ app = typer.Typer(
     help="Will a flight leaving Santiago de Chile be more than 15 minutes late?",
     epilog="Exit codes: 0 when all went well, 1 when the data or a model's file is no "
     "good, 2 when the command is called wrongly, 3 when a new model is worse than its "
-    "baseline, or live predictions are worse than promised.",
+    "baseline, live predictions are worse than promised, or servers serve different "
+    "models.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -336,6 +337,116 @@ def show(
     loaded = DelayModel.load(model)
     assert loaded.card is not None and loaded.fingerprint is not None
     print(card_text(loaded.card, loaded.vocabulary, loaded.fingerprint))
+
+
+@models.command()
+def status(
+    urls: Annotated[list[str], typer.Argument(help="Servers: http://host:8000 …")],
+    key: Annotated[
+        str | None, typer.Option(envvar="API_KEY", help="For servers that need one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell which model each worker of each server serves; exits with 3 if they differ.
+
+    Example:
+
+        flight-prophet model status http://10.0.0.1:8000 http://10.0.0.2:8000
+    """
+    from challenge.status import served_models
+
+    served = served_models(urls, key)
+    if as_json:
+        print(json.dumps(served, indent=2))
+    else:
+        for url, by_model in served.items():
+            for fingerprint, workers in by_model.items():
+                print(f"{fingerprint}  {workers:3} workers  {url}")
+    if (
+        len({fingerprint for by_model in served.values() for fingerprint in by_model})
+        > 1
+    ):
+        raise typer.Exit(WORSE)
+
+
+Used = Annotated[
+    Path,
+    typer.Option("--model", envvar="MODEL_FILEPATH", help="The model in use."),
+]
+
+
+@models.command()
+def promote(
+    candidate: Annotated[Path, typer.Argument(help="The new model's file.")],
+    model: Used = Path("tmp/delay_model.pkl"),
+    flights: Annotated[
+        str | None,
+        typer.Option(
+            help="Flights as they left: nothing is promoted that ranks them worse than "
+            "the model in use (exit 3). Take some that neither has seen."
+        ),
+    ] = None,
+) -> None:
+    """Put a model in the place of the one in use; running servers take it up.
+
+    It is read as a server would, and must answer the known flights of its card. The
+    last five models are kept beside the file.
+
+    Examples:
+
+        flight-prophet model promote new.pkl --model /model/delay_model.pkl
+
+        flight-prophet model promote new.pkl --flights last_weeks.csv
+    """
+    from challenge.history import promote as run
+
+    if flights is not None and model.exists():
+        from challenge.model import DelayModel
+        from challenge.training.dataset import read_dataset
+        from challenge.training.gate import compare_as_they_are
+
+        comparison = compare_as_they_are(
+            DelayModel.load(candidate), DelayModel.load(model), read_dataset(flights)
+        )
+        if comparison is not None and comparison.is_worse:
+            raise WorseModelError(model, comparison)
+        print(comparison or "no flights that both models can answer")
+    print(f"{model} is now {run(candidate, model)}")
+
+
+@models.command()
+def rollback(model: Used = Path("tmp/delay_model.pkl")) -> None:
+    """Put the model that was in use before in its place again.
+
+    Example:
+
+        flight-prophet model rollback --model /model/delay_model.pkl
+    """
+    from challenge.history import rollback as run
+
+    print(f"{model} is now {run(model)}")
+
+
+@models.command("list")
+def list_models(
+    model: Used = Path("tmp/delay_model.pkl"), as_json: Json = False
+) -> None:
+    """List the models that were promoted, the oldest first; * is the one in use.
+
+    Example:
+
+        flight-prophet model list --model /model/delay_model.pkl
+    """
+    from challenge.history import promotions
+
+    past = promotions(model)
+    if as_json:
+        described = [one._asdict() | {"path": str(one.path)} for one in past]
+        print(json.dumps(described, indent=2))
+        return
+    for one in past:
+        mark = "*" if one.is_used else " "
+        print(f"{mark} {one.number:6}  {one.fingerprint}  {one.path}")
 
 
 @app.command()

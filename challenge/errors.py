@@ -83,6 +83,20 @@ class ModelFileError(FlightProphetError):
         super().__init__(f"model file {str(path)!r} {problem}")
 
 
+class HistoryError(FlightProphetError):
+    """The models that were in use, of which something cannot be done."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"model file {str(path)!r} {problem}")
+
+
+class ServerError(FlightProphetError):
+    """A server that does not answer as one of this service."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(f"the server {url!r} {problem}")
+
+
 class WorseModelError(FlightProphetError):
     """A new model ranks flights worse than the one that it should replace."""
 

@@ -39,9 +39,14 @@ class PastFlights(BaseModel):
 
 
 class DescribedModel(BaseModel):
-    """The model's card, the SHA-256 of its file, and the values that it knows."""
+    """The model's card, the SHA-256 of its file, and the values that it knows.
+
+    `workers` tells how many of the server's processes serve which model, by the start
+    of its fingerprint: for some seconds after a new one came, they may differ.
+    """
 
     fingerprint: str
+    workers: dict[str, int]
     card: dict[str, Any]
     values: dict[str, dict[str, PastFlights]]
 
@@ -81,6 +86,7 @@ async def get_model(request: Request) -> Response:
     past = await asyncio.to_thread(lambda: served.past)
     body = {
         "fingerprint": served.fingerprint,
+        "workers": worker.total().models,
         "card": served.card,
         "values": _values(served.vocabulary, past),
     }

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from challenge.errors import FlightProphetError
@@ -46,8 +46,13 @@ class ModelSource:
         self._signature = _signature(path)
         self._serve(self._read())
 
-    async def follow(self, tally: Tally) -> None:
-        """Reload the model whenever its file changes, or on SIGHUP, until cancelled."""
+    async def follow(self, tally: Tally, reloaded: Callable[[], None]) -> None:
+        """Reload the model whenever its file changes, or on SIGHUP, until cancelled.
+
+        Args:
+            tally: counts the reloads.
+            reloaded: called after each.
+        """
         asked = asyncio.Event()
         with _on_sighup(asked):
             while True:
@@ -57,6 +62,7 @@ class ModelSource:
                     asked.clear()
                     self._signature = signature
                     await self.reload(tally)
+                    reloaded()
 
     async def reload(self, tally: Tally) -> None:
         """Serve what the file holds now; if it is no good, go on with what there is."""

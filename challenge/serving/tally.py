@@ -30,6 +30,7 @@ class Tally(msgspec.Struct):
         flights: flights by what was predicted, `late` and `on_time`.
         refused: requests by what was wrong with them; one may have several faults.
         reloads: reloads of the model by what came of them, `swapped` and `refused`.
+        models: how many workers serve each model, by the start of its fingerprint.
         lines_lost: lines that could not be written to the log.
         window: what drift is told from.
     """
@@ -44,6 +45,7 @@ class Tally(msgspec.Struct):
     reloads: dict[str, int] = msgspec.field(
         default_factory=lambda: {"swapped": 0, "refused": 0}
     )
+    models: dict[str, int] = {}
     lines_lost: int = 0
     window: Window = msgspec.field(default_factory=Window)
 
@@ -73,7 +75,7 @@ class Tally(msgspec.Struct):
         self.starts += other.starts
         self.in_flight += other.in_flight
         self.lines_lost += other.lines_lost
-        for name in ("flights", "refused", "reloads"):
+        for name in ("flights", "refused", "reloads", "models"):
             own = getattr(self, name)
             for key, count in getattr(other, name).items():
                 own[key] = own.get(key, 0) + count

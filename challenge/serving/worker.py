@@ -56,7 +56,7 @@ class Worker:
         """Be one of these workers, in the place of the one before if that died."""
         self.number = number
         self.tally = tally.resume(self.board, number)
-        tally.post(self.board, number, self.tally)
+        self.post()
 
     def note(
         self, model: DelayModel, cells: Sequence[int], late: int, flights: int
@@ -92,9 +92,15 @@ class Worker:
         self._will_tick = False
         self.tally.lines_lost += self.log.flush()
         self.sampler.count(self.tally.window, self.source.model)
+        self.post()
+
+    def post(self) -> None:
+        """Let the other workers know what was counted, and what is served here."""
+        self.tally.models = {self.source.name: 1}
         tally.post(self.board, self.number, self.tally)
 
     def total(self) -> Tally:
         """The tally over all workers."""
         self.sampler.count(self.tally.window, self.source.model)
+        self.tally.models = {self.source.name: 1}
         return tally.total(self.board, self.number, self.tally)

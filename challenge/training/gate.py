@@ -66,6 +66,27 @@ def compare(
     return Comparison(len(ours), *compare_average_precision(ours, theirs))
 
 
+def compare_as_they_are(
+    candidate: DelayModel, baseline: DelayModel, dataset: Dataset
+) -> Comparison | None:
+    """Compare two models on the flights of a dataset that both can answer.
+
+    Returns: None if there are no flights, or only one class, to compare by.
+    """
+    coded = [
+        translate(dataset.codes, dataset.vocabulary, model.vocabulary)
+        for model in (candidate, baseline)
+    ]
+    known = coded[0][1] & coded[1][1]
+    ours, theirs = (
+        Answers(model.probabilities_of(codes[known]), dataset.delayed[known])
+        for model, (codes, _) in zip((candidate, baseline), coded, strict=True)
+    )
+    if not ours.has_both_classes:
+        return None
+    return Comparison(len(ours), *compare_average_precision(ours, theirs))
+
+
 def _without(baseline: DelayModel, seen: Counts) -> DelayModel:
     """The baseline as it would be without some of its flights."""
     if baseline.card is None or baseline.counts is None:
