@@ -487,7 +487,8 @@ class DelayModel:
         unseen = ~np.isin(codes[:, 2], known) if known else np.zeros(len(codes), bool)
         matrix = self.features.matrix
         answers = np.zeros(len(codes))
-        answers[~unseen] = self._model.predict_proba(matrix(codes[~unseen]))
+        if not unseen.all():
+            answers[~unseen] = self._model.predict_proba(matrix(codes[~unseen]))
         if unseen.any():
             moved = codes[unseen]
             for month, share in self._month_shares.items():

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
@@ -18,6 +19,7 @@ from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
 from challenge.model import DelayModel
 from challenge.training.dataset import read_dataset
+from challenge.training.recipe import Recipe
 from tests.conftest import ROOT
 
 NOTEBOOK = ["--features", "top10", "--classifier", "logistic-regression"]
@@ -243,3 +245,22 @@ def test_a_table_without_times_has_no_split_forward_in_time(few_flights, tmp_pat
     card = DelayModel.load(output).card
     assert card.metrics.keys() == {"random"}
     assert card.period is None
+
+
+@pytest.mark.parametrize("features", ["schedule", "all", "top10"])
+@pytest.mark.parametrize("missing", [(9, 10, 11), (1, 6, 12)])
+def test_months_without_a_past_are_answered_as_the_model_knows_flights(
+    features, missing, sample_csv
+):
+    dataset = read_dataset(sample_csv)
+    known = ~np.isin(dataset.codes[:, 2] + 1, missing)
+    recipe = Recipe("xgboost", features)
+    model = recipe.fit(dataset.counts(known), dataset.vocabulary)
+    asked = np.unique(dataset.codes[~known], axis=0)
+    flights = dataset.counts(~known)
+    assert len(asked) == len(flights.codes) > 1_000
+    probability = model.probabilities_of(flights.codes)
+    mean = np.average(probability, weights=flights.flights)
+    assert mean == pytest.approx(model.threshold, abs=0.03)
+    # They are told apart by everything else.
+    assert probability.std() > 0.02
