@@ -68,24 +68,29 @@ for media_type, files in (
 def possible(body: Any) -> Any:
     """What a schema cannot say: the model's vocabulary, and times in the month."""
     if isinstance(body, dict) and isinstance(body.get("flights"), list):
-        return body | {"flights": [_possible(flight) for flight in body["flights"]]}
+        flights = {"flights": [_possible(flight) for flight in body["flights"]]}
+        return body | flights | _whole(body, "top")
     return body
 
 
 def _possible(flight: Any) -> Any:
     if not isinstance(flight, dict):
         return flight
-    changed = dict(flight)
+    changed = flight | _whole(flight, "MES")
     for name, values in (("OPERA", AIRLINES), ("SIGLADES", DESTINATIONS)):
         if isinstance(given := flight.get(name), str) and given:
             changed[name] = values[len(given) % len(values)]
-    month = flight.get("MES")
-    if isinstance(month, float) and month.is_integer():
-        # To JSON Schema an integer too.
-        changed["MES"] = month = int(month)
+    month = changed.get("MES")
     if type(month) is int and 1 <= month <= 12 and flight.get("Fecha-I"):
         changed["Fecha-I"] = f"2017-{month:02}-28 08:15:00"
     return changed
+
+
+def _whole(values: dict[str, Any], name: str) -> dict[str, int]:
+    """To JSON Schema 7.0 is an integer, too."""
+    value = values.get(name)
+    is_whole = isinstance(value, float) and value.is_integer()
+    return {name: int(value)} if is_whole else {}
 
 
 def _possible_query(query: dict[str, Any]) -> dict[str, Any]:
