@@ -128,22 +128,31 @@ def write(path: str | Path, artifact: Artifact) -> str:
             "contents": contents,
         }
     )
-    target = Path(path)
+    try:
+        replace(Path(path), file)
+    except OSError as error:
+        raise ModelFileError(path, f"cannot be written: {error.strerror}") from error
+    return fingerprint(file)
+
+
+def replace(target: Path, content: bytes) -> None:
+    """Write a file in one step; its folder is made when it is missing.
+
+    Raises:
+        OSError: it cannot be written; an old one is as it was.
+    """
     # In the same folder, so that the last step is a rename.
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as stream:
-            stream.write(file)
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
-    except OSError as error:
-        raise ModelFileError(path, f"cannot be written: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-    return fingerprint(file)
 
 
 def read(path: str | Path, sha256: str | None = None) -> tuple[Artifact, str]:

@@ -18,13 +18,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from challenge.flights import (
-    AIRLINE,
     DESTINATION,
-    FLIGHT_TYPE,
     HOURS,
-    MONTH,
     MONTHS,
     NOT_GIVEN,
+    OPTIONAL_FIELDS,
+    REQUIRED_FIELDS,
     SCHEDULED,
     Flight,
 )
@@ -32,7 +31,7 @@ from challenge.flights import (
 if TYPE_CHECKING:
     from challenge.model import DelayModel
 
-FIELDS: Final = (AIRLINE, FLIGHT_TYPE, MONTH, DESTINATION, SCHEDULED)
+FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
 # Keeps the log-odds of 0 and 1 finite.
 _CERTAIN: Final = 1e-9
 

@@ -8,9 +8,7 @@ moment leaves a model in use and a history that the next command goes on with.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -77,7 +75,7 @@ def promote(candidate: str | Path, path: str | Path) -> str:
             kept.append(_keep(path, path, kept))
         if not kept or kept[-1].fingerprint != new:
             kept.append(_keep(source, path, kept))
-        _copy(source, path)
+        artifact.replace(path, source.read_bytes())
         for old in kept[:-KEPT]:
             old.path.unlink()
     return new
@@ -100,7 +98,7 @@ def rollback(path: str | Path) -> str:
     before = past[place - 1]
     DelayModel.load(before.path).verify()
     with _writing(path):
-        _copy(before.path, path)
+        artifact.replace(path, before.path.read_bytes())
         _forget_after_used(promotions(path))
     return before.fingerprint
 
@@ -117,21 +115,8 @@ def _keep(source: Path, path: Path, past: list[Promotion]) -> Promotion:
     number = past[-1].number + 1 if past else 1
     fingerprint = _fingerprint(source)
     target = _folder(path) / f"{number:06}-{fingerprint}.pkl"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _copy(source, target)
+    artifact.replace(target, source.read_bytes())
     return Promotion(target, number, fingerprint, False)
-
-
-def _copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with source.open("rb") as reader, temporary.open("xb") as writer:
-            shutil.copyfileobj(reader, writer)
-            writer.flush()
-            os.fsync(writer.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _folder(path: Path) -> Path:

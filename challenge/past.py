@@ -12,12 +12,9 @@ from itertools import accumulate
 from typing import Final, NamedTuple, Self
 
 from challenge.flights import (
-    AIRLINE,
-    DESTINATION,
-    FLIGHT_TYPE,
-    MONTH,
     NOT_GIVEN,
-    SCHEDULED,
+    OPTIONAL_FIELDS,
+    REQUIRED_FIELDS,
     Flight,
     Vocabulary,
 )
@@ -29,7 +26,7 @@ SAMPLED: Final = 1_000
 # A group of fewer flights says little of the next one.
 ENOUGH: Final = 30
 # From the widest group to the narrowest: flights alike in the first so many fields.
-GROUPED_BY: Final = (AIRLINE, FLIGHT_TYPE, MONTH, DESTINATION, SCHEDULED)
+GROUPED_BY: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
 # The 97.5th percentile of the standard normal distribution.
 _Z: Final = 1.96
 

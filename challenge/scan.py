@@ -66,7 +66,7 @@ class FlightsScan:
         self.connection = connection
         self.model = model
         self.path = path
-        self.first_row = 1 if path.suffix == ".parquet" else 2
+        self.first_row = first_row(path)
         with reading(path):
             self._source = source_sql(path)
             relation = connection.sql(f"SELECT * FROM {self._source}")
@@ -179,6 +179,11 @@ def engine_settings() -> dict[str, Any]:
     if threads := os.environ.get("OMP_NUM_THREADS"):
         settings["threads"] = threads
     return settings
+
+
+def first_row(path: Path) -> int:
+    """What people call the first row of a file: 2 in a CSV, under its header."""
+    return 1 if path.suffix == ".parquet" else 2
 
 
 def month_sql(kind: str, is_parquet: bool) -> str:

@@ -48,6 +48,7 @@ from challenge.frames import TIME_FORMAT, CodedFlights, code_flights
 from challenge.parts import fetched, part_name
 from challenge.scan import (
     engine_settings,
+    first_row,
     month_sql,
     numbered_sql,
     reading,
@@ -170,13 +171,15 @@ def count_part(part: str) -> PartCount:
         MissingColumnsError, FlightsFileError: it lacks columns, or cannot be read.
     """
     with fetched(part) as path, reading(path), connected() as connection:
-        groups, uncertain = _groups(connection, path)
+        types = _present(connection, path)
+        judging = _judging(types, path)
+        groups, uncertain = _groups(connection, path, judging)
         refused = Refused()
         counted = [_certain(groups)]
         rows = int(groups["flights"].sum()) + uncertain
         if uncertain:
             name = part_name(part)
-            for frame in _uncertain_frames(connection, path):
+            for frame in _uncertain_frames(connection, path, types, judging):
                 counted.append(_judged(frame, first_row(path), name, refused))
         vocabulary, counts = _merge([(v, c) for v, c, _ in counted])
         times = [time for _, _, period in counted for time in period]
@@ -200,7 +203,8 @@ def read_rows(path: Path, every: int, offset: int) -> pd.DataFrame:
     """Each n-th row of a file: those whose number plus an offset is a multiple."""
     with reading(path), connected() as connection:
         chosen = "" if every == 1 else f"WHERE (row_ + {offset}) % {every} = 0"
-        data = connection.sql(f"SELECT * FROM ({_numbered(connection, path)}) {chosen}")
+        numbered = _numbered(path, _present(connection, path))
+        data = connection.sql(f"SELECT * FROM ({numbered}) {chosen}")
         return as_read(data.df().drop(columns="row_"), path)
 
 
@@ -233,11 +237,6 @@ def as_read(data: pd.DataFrame, path: Path) -> pd.DataFrame:
     return data
 
 
-def first_row(path: Path) -> int:
-    """What people call the first row of a file: 2 in a CSV, under its header."""
-    return 1 if path.suffix == ".parquet" else 2
-
-
 def connected() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=engine_settings())
 
@@ -266,9 +265,12 @@ def _present(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str
     return {name: kind for name, kind in types.items() if name in COLUMNS}
 
 
-def _numbered(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
-    names = ", ".join(f'"{name}"' for name in _present(connection, path))
-    return numbered_sql(path, names)
+def _numbered(path: Path, names: Iterable[str]) -> str:
+    return numbered_sql(path, _quoted(names))
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _judging(types: dict[str, str], path: Path) -> str:
@@ -307,10 +309,9 @@ def _judging(types: dict[str, str], path: Path) -> str:
 
 
 def _groups(
-    connection: duckdb.DuckDBPyConnection, path: Path
+    connection: duckdb.DuckDBPyConnection, path: Path, judging: str
 ) -> tuple[pd.DataFrame, int]:
     """The certainly valid flights by kind, and how many rows are not among them."""
-    judging = _judging(_present(connection, path), path)
     fields = ("airline", "flight_type", "month", "destination")
     of_valid = ", ".join(
         f"CASE WHEN certain THEN {name} END AS {name}" for name in fields
@@ -354,13 +355,14 @@ def _certain(
 
 
 def _uncertain_frames(
-    connection: duckdb.DuckDBPyConnection, path: Path
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    names: Iterable[str],
+    judging: str,
 ) -> Iterator[pd.DataFrame]:
-    judging = _judging(_present(connection, path), path)
-    columns = ", ".join(f'"{name}"' for name in _present(connection, path))
     rows = connection.execute(
-        f"SELECT {columns}, row_ FROM (SELECT *, {judging} FROM "
-        f"({_numbered(connection, path)})) WHERE NOT certain ORDER BY row_"
+        f"SELECT {_quoted(names)}, row_ FROM (SELECT *, {judging} FROM "
+        f"({_numbered(path, names)})) WHERE NOT certain ORDER BY row_"
     )
     vectors = ROWS_AT_ONCE // 2048
     while len(frame := rows.fetch_df_chunk(vectors)):
