@@ -161,7 +161,8 @@ def wilson(late: int, flights: int) -> tuple[float, float]:
     share, spread = late / flights, _Z**2 / flights
     middle = (share + spread / 2) / (1 + spread)
     half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding must not put a share of 0 or 1 outside its own interval.
+    return min(middle - half, share), max(middle + half, share)
 
 
 def _sample(kinds: Sequence[tuple[Flight, int]]) -> list[Flight]:

@@ -70,71 +70,59 @@ _FLIGHT_SCHEMA: Final = {
         },
     },
 }
-BODY: Final = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": [FLIGHTS],
-                "properties": {
-                    FLIGHTS: {"type": "array", "minItems": 1, "items": _FLIGHT_SCHEMA}
-                },
-            },
-            "examples": {
-                "three fields": {
-                    "value": {
-                        FLIGHTS: [{"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}]
-                    }
-                },
-                "all fields": {
-                    "value": {
-                        FLIGHTS: [
-                            {
-                                "OPERA": "Grupo LATAM",
-                                "TIPOVUELO": "I",
-                                "MES": 3,
-                                "SIGLADES": "Lima",
-                                "Fecha-I": "2017-03-06 08:15:00",
-                            }
-                        ]
-                    }
-                },
-            },
-        }
-    },
-}
 
 
-RANKED_BODY: Final = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": [FLIGHTS],
-                "properties": {
-                    FLIGHTS: {"type": "array", "minItems": 1, "items": _FLIGHT_SCHEMA},
-                    TOP: {
-                        "type": "integer",
-                        "minimum": 1,
-                        "default": DEFAULT_TOP,
-                        "description": "How many flights are wanted",
-                    },
-                },
-            },
-            "example": {
+def _described(properties: dict[str, Any], **examples: Any) -> dict[str, Any]:
+    """How OpenAPI describes a body of flights with these further properties."""
+    listed = {"type": "array", "minItems": 1, "items": _FLIGHT_SCHEMA}
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [FLIGHTS],
+        "properties": {FLIGHTS: listed, **properties},
+    }
+    content = {"application/json": {"schema": schema, **examples}}
+    return {"required": True, "content": content}
+
+
+BODY: Final = _described(
+    {},
+    examples={
+        "three fields": {
+            "value": {FLIGHTS: [{"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}]}
+        },
+        "all fields": {
+            "value": {
                 FLIGHTS: [
-                    {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3},
-                    {"OPERA": "Sky Airline", "TIPOVUELO": "N", "MES": 12},
-                ],
-                TOP: 1,
-            },
+                    {
+                        "OPERA": "Grupo LATAM",
+                        "TIPOVUELO": "I",
+                        "MES": 3,
+                        "SIGLADES": "Lima",
+                        "Fecha-I": "2017-03-06 08:15:00",
+                    }
+                ]
+            }
+        },
+    },
+)
+RANKED_BODY: Final = _described(
+    {
+        TOP: {
+            "type": "integer",
+            "minimum": 1,
+            "default": DEFAULT_TOP,
+            "description": "How many flights are wanted",
         }
     },
-}
+    example={
+        FLIGHTS: [
+            {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3},
+            {"OPERA": "Sky Airline", "TIPOVUELO": "N", "MES": 12},
+        ],
+        TOP: 1,
+    },
+)
 
 
 class _Flight(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from challenge import past
 from challenge.training.effects import Effect, HeatMap, Importance
 from challenge.training.quality import (
     CALIBRATION_BINS,
@@ -284,14 +285,9 @@ def heat_map(of: HeatMap, rates: NDArray[np.float64], highest: float) -> str:
 def wilson(
     part: NDArray[Any], whole: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Shares with their 95 % intervals (Wilson, 1927)."""
-    z = 1.96
-    rate = part / whole
-    middle = (rate + z**2 / (2 * whole)) / (1 + z**2 / whole)
-    half = z * np.sqrt(rate * (1 - rate) / whole + z**2 / (4 * whole**2))
-    half /= 1 + z**2 / whole
-    # Rounding must not put a share of 0 or 1 outside its own interval.
-    return rate, np.minimum(middle - half, rate), np.maximum(middle + half, rate)
+    """Shares with their 95 % intervals, as `challenge.past.wilson` gives them."""
+    low, high = np.vectorize(past.wilson, otypes="dd")(part, whole)
+    return part / whole, low, high
 
 
 def _from_the_highest(

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from challenge.errors import UnknownPastError
 from challenge.explanation import FIELDS, Explainer, log_odds
@@ -201,9 +202,11 @@ def test_evidence_is_the_narrowest_group_with_enough_flights(model, flight):
 
 
 @pytest.mark.parametrize(("late", "flights"), [(0, 5), (5, 5), (3, 30), (200, 812)])
-def test_the_interval_is_that_of_the_report(late, flights):
+def test_the_interval_is_wilsons_here_and_in_the_report(late, flights):
+    expected = binomtest(late, flights).proportion_ci(method="wilson")
+    assert wilson(late, flights) == pytest.approx(tuple(expected), abs=1e-3)
     _, low, high = figures.wilson(np.array([late]), np.array([flights]))
-    assert wilson(late, flights) == pytest.approx((low[0], high[0]), abs=1e-3)
+    assert (low[0], high[0]) == pytest.approx(tuple(expected), abs=1e-3)
 
 
 def test_nothing_is_known_of_no_flights():
