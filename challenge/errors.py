@@ -135,20 +135,3 @@ class FlightsFileError(FlightProphetError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.problem)
-
-
-def describe_faults(
-    rows: int,
-    kinds: Mapping[tuple[str, str], int],
-    first: Iterable[tuple[object, Fault]],
-) -> str:
-    """How many rows are invalid, what is wrong with them, and with the first of them.
-
-    Args:
-        rows: how many are invalid.
-        kinds: how often each (field, type) of fault occurs.
-        first: (row, fault), rows as people count them.
-    """
-    counted = ", ".join(f"{field} {kind}: {n}" for (field, kind), n in kinds.items())
-    shown = "; ".join(f"row {row}: {fault}" for row, fault in first)
-    return f"{rows} invalid rows ({counted}); the first: {shown}"

@@ -18,9 +18,9 @@ from math import nan
 from pathlib import Path
 from typing import IO, Final, Literal, cast
 
-from challenge.errors import FAULTS_SHOWN, FlightsFileError, describe_faults
-from challenge.flights import Fault
+from challenge.errors import FlightsFileError
 from challenge.model import DelayModel
+from challenge.refused import Refused
 from challenge.scan import SUFFIXES, UNCERTAIN, FlightsScan, engine, sql_text
 
 ADDED_COLUMNS: Final = ("probability", "delay", "fault")
@@ -37,34 +37,23 @@ class ScoredFile:
     Attributes:
         rows: how many there are.
         delayed: how many of them are predicted to be late.
-        invalid: how many have a fault.
+        refused: those with a fault.
     """
 
     rows: int = 0
     delayed: int = 0
-    invalid: int = 0
-    _kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _first: list[tuple[int, Fault]] = field(default_factory=list)
+    refused: Refused = field(default_factory=Refused)
 
-    def refuse(self, row: int, faults: list[Fault]) -> None:
-        """Count a row that has faults."""
-        self.invalid += 1
-        self._kinds.update((fault.field, fault.type) for fault in faults)
-        if len(self._first) < FAULTS_SHOWN:
-            self._first += [(row, fault) for fault in faults]
+    @property
+    def invalid(self) -> int:
+        """How many rows have a fault."""
+        return self.refused.rows
 
     def add(self, other: ScoredFile) -> None:
         """Add what became of the rows of another file."""
         self.rows += other.rows
         self.delayed += other.delayed
-        self.invalid += other.invalid
-        self._kinds += other._kinds
-        self._first = [*self._first, *other._first][:FAULTS_SHOWN]
-
-    def __str__(self) -> str:
-        if not self.invalid:
-            return "no invalid rows"
-        return describe_faults(self.invalid, self._kinds, self._first[:FAULTS_SHOWN])
+        self.refused.add(other.refused)
 
 
 def score_file(
@@ -109,7 +98,7 @@ def score_file(
                 reason = error.strerror or error
                 raise FlightsFileError(output, f"cannot be written: {reason}") from None
         if scored.invalid and invalid == "stop":
-            raise FlightsFileError(source, f"has {scored}")
+            raise FlightsFileError(source, f"has {scored.refused}")
         temporary.replace(output)
     finally:
         with contextlib.suppress(OSError):
@@ -141,7 +130,7 @@ def judged_cells(
 ) -> Iterator[tuple[list[int], dict[int, str]]]:
     """The cells of a scan, batch by batch, and what is wrong by position in the batch.
 
-    The rows with a fault are counted in `scored`, and their cell is still UNCERTAIN;
+    The rows with a fault are counted in `scored.refused`, and their cell is still UNCERTAIN;
     who asks counts all rows there, batch by batch.
     """
     uncertain = flights.uncertain_rows()
@@ -154,7 +143,8 @@ def judged_cells(
                     if isinstance(judged, int):
                         cells[place] = judged
                     else:
-                        scored.refuse(scored.rows + place + flights.first_row, judged)
+                        row = scored.rows + place + flights.first_row
+                        scored.refused.add_row(row, flights.path.name, judged)
                         faults[place] = "; ".join(map(str, judged))
         yield cells, faults
 

@@ -7,9 +7,8 @@ DuckDB counts the rows that are certainly valid, in SQL; all others go through
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,11 +20,9 @@ from numpy.typing import NDArray
 from challenge.cluster import Map
 from challenge.counts import Counts, translate, unique_rows
 from challenge.errors import (
-    FAULTS_SHOWN,
     FlightsFileError,
     MissingColumnsError,
     TrainingDataError,
-    describe_faults,
 )
 from challenge.flights import (
     AIRLINE,
@@ -40,12 +37,12 @@ from challenge.flights import (
     OPTIONAL_FIELDS,
     REQUIRED_FIELDS,
     SCHEDULED,
-    Fault,
     FlightReader,
     Vocabulary,
 )
 from challenge.frames import TIME_FORMAT, CodedFlights, code_flights
 from challenge.parts import fetched, part_name
+from challenge.refused import Refused
 from challenge.scan import (
     engine_settings,
     first_row,
@@ -61,32 +58,6 @@ COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
 ROWS_AT_ONCE: Final = 100_000
 # Parts are merged once they hold as many kinds of flights together.
 KINDS_AT_ONCE: Final = 1_000_000
-
-
-@dataclass
-class Refused:
-    """Rows with faults.
-
-    Attributes:
-        rows: how many there are.
-        kinds: how often each (field, type) of fault occurs.
-        first: the first few, each with the row as people count it, and its file.
-    """
-
-    rows: int = 0
-    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
-    first: list[tuple[int, str, Fault]] = field(default_factory=list)
-
-    def add(self, other: Refused) -> None:
-        self.rows += other.rows
-        self.kinds += other.kinds
-        self.first = [*self.first, *other.first][:FAULTS_SHOWN]
-
-    def __str__(self) -> str:
-        names = {name for _, name, _ in self.first}
-        of = " of {!r}" if len(names) > 1 else ""
-        first = [(f"{row}{of.format(name)}", fault) for row, name, fault in self.first]
-        return describe_faults(self.rows, self.kinds, first)
 
 
 class PartCount(NamedTuple):
@@ -375,16 +346,12 @@ def _judged(
     """The flights of a frame, but those that are refused."""
     row_numbers = frame.pop("row_").to_numpy()
     coded = code_past(frame, None)
-    wrong = sorted({row for row, _ in coded.faults})
-    found = Refused(
-        rows=len(wrong),
-        kinds=Counter((fault.field, fault.type) for _, fault in coded.faults),
-        first=[
-            (int(row_numbers[row]) + first, name, fault)
-            for row, fault in coded.faults[:FAULTS_SHOWN]
-        ],
-    )
-    refused.add(found)
+    wrong = []
+    # They are in the order of their rows.
+    for row, faults in groupby(coded.faults, key=lambda fault: fault[0]):
+        number = int(row_numbers[row]) + first
+        refused.add_row(number, name, (fault for _, fault in faults))
+        wrong.append(row)
     if wrong:
         frame = frame.drop(index=frame.index[wrong]).reset_index(drop=True)
         coded = code_past(frame, None)
