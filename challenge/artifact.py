@@ -29,7 +29,7 @@ from challenge.errors import ModelFileError
 from challenge.flights import Vocabulary
 
 FORMAT: Final = "flight-prophet model"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 # Protocol 4 is the newest that needs no class for bytes-like values.
 PICKLE_PROTOCOL: Final = 4
 HOW_TO_MAKE: Final = (
@@ -46,13 +46,46 @@ class KnownFlight(msgspec.Struct, frozen=True):
     probability: float
 
 
+class FormSettings(msgspec.Struct, frozen=True):
+    """How recent form is made of past flights.
+
+    Attributes:
+        window_days: it is made of the flights of so many days.
+        prior: the weight of having no form, in units of p (1 - p): a group of few
+            flights gets little.
+        half_life_days: so many days after the last flight seen half of it is left.
+    """
+
+    window_days: int
+    prior: float
+    half_life_days: float
+
+
+class RecentForm(msgspec.Struct, frozen=True):
+    """What the last weeks add to a model's answers; see `challenge.recent`.
+
+    Attributes:
+        until: the day of the last flight seen, like "2017-09-06".
+        flights: how many flights it is made of.
+        airlines, destinations: what each adds in log-odds; nothing where it is not
+            named.
+    """
+
+    until: str
+    flights: int
+    airlines: dict[str, float]
+    destinations: dict[str, float]
+
+
 class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     """What a model is and where it comes from, for people and for /model.
 
     `delay_rate` and `threshold` are shares, 0 to 1; `created` is UTC, ISO 8601;
     `data_sha256` is that of the training file's bytes; `period` holds the first and
     the last scheduled time of the training flights, as they write it; `known` are some
-    flights with the probabilities that the model must answer with.
+    flights with the probabilities that the model must answer with; `form_settings` are
+    None if too few flights had a time to choose them by, `recent_form` is None before
+    the first update.
     """
 
     created: str
@@ -70,6 +103,8 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     metrics: dict[str, Any] = {}
     library_versions: dict[str, str] = {}
     known: list[KnownFlight] = []
+    form_settings: FormSettings | None = None
+    recent_form: RecentForm | None = None
     schema_version: int = SCHEMA_VERSION
 
 

@@ -25,6 +25,7 @@ def card_text(card: ModelCard, vocabulary: Vocabulary, fingerprint: str) -> str:
     lines += [
         ("delay rate", f"{card.delay_rate:.1%}"),
         ("threshold", f"{card.threshold:.4f}, {card.threshold_rule}"),
+        *_form(card),
         *_quality(card.metrics),
         (
             "knows",
@@ -34,6 +35,12 @@ def card_text(card: ModelCard, vocabulary: Vocabulary, fingerprint: str) -> str:
         ("made with", ", ".join(map(" ".join, card.library_versions.items()))),
     ]
     return "\n".join(f"{name:12}{value}" for name, value in lines)
+
+
+def _form(card: ModelCard) -> Iterator[tuple[str, str]]:
+    if card.recent_form is not None:
+        form = card.recent_form
+        yield "recent form", f"of {form.flights:,} flights until {form.until}"
 
 
 def _quality(metrics: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -458,6 +458,14 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(help="Write a report with pictures: an HTML file.")
     ] = None,
+    rolling: Annotated[
+        bool,
+        typer.Option(
+            "--rolling",
+            help="Also play the last third in time day by day, with a form that is "
+            "updated each night, and without.",
+        ),
+    ] = False,
 ) -> None:
     """Measure a kind of model on flights that it has not seen.
 
@@ -469,23 +477,69 @@ def evaluate(
 
         flight-prophet evaluate model.pkl flights.csv --report report.html
 
+        flight-prophet evaluate model.pkl flights.csv --rolling
+
         flight-prophet evaluate model.pkl flights.csv --json
     """
     from challenge.model import DelayModel
     from challenge.training.dataset import read_dataset
     from challenge.training.evaluation import evaluate as run
-    from challenge.training.summary import evaluation_summary
+    from challenge.training.form import play
+    from challenge.training.summary import evaluation_summary, rolling_summary
 
     with _busy("Evaluating"):
-        evaluation = run(DelayModel.load(model), read_dataset(source, skip_invalid))
+        dataset = read_dataset(source, skip_invalid)
+        evaluation = run(DelayModel.load(model), dataset)
+        played = None
+        if rolling:
+            played = play(evaluation.recipe, dataset, evaluation.rule)
     if report is not None:
         from challenge.training.report import write_report
 
         write_report(evaluation, report)
     if as_json:
-        print(json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2))
+        described = evaluation.to_dict() | {"rolling": played and played.to_dict()}
+        print(json.dumps(described, ensure_ascii=False, indent=2))
+        return
+    print(evaluation_summary(evaluation))
+    if rolling:
+        print(f"\n{rolling_summary(played)}")
+
+
+@app.command()
+def update(
+    model: Annotated[Path, typer.Argument(help="The model's file.")],
+    flights: Annotated[
+        str,
+        typer.Argument(
+            help="The flights of the last weeks as they left, as `train` takes them."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="The file to write; it may be the model's own.")
+    ],
+    skip_invalid: SkipInvalid = False,
+    as_json: Json = False,
+) -> None:
+    """Let a model's answers move with how the last flights left.
+
+    Airlines and routes that are later than the model says get a higher probability for
+    the days to come, and less of it with each day. Run it every night.
+
+    Example:
+
+        flight-prophet update model.pkl last_weeks.csv new.pkl &&
+        flight-prophet model promote new.pkl --model model.pkl
+    """
+    from challenge.training.form import update as run
+    from challenge.training.summary import update_summary
+
+    with _busy("Updating"):
+        updated = run(model, flights, output, skip_invalid)
+    if as_json:
+        _print_model(output)
     else:
-        print(evaluation_summary(evaluation))
+        print(update_summary(updated, output))
 
 
 @app.command()

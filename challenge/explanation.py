@@ -43,17 +43,21 @@ class Explanation:
     Attributes:
         probability: of a delay.
         base_log_odds: the mean log-odds of past flights.
-        contributions: what each field adds to that, in log-odds; the sum of all and
-            the base is the log-odds of the probability. 0 for a field that is not
-            given, or that the model does not look at.
-        by_month: the probability of the same flight in each month.
-        by_hour: that at each hour of the same weekday; None if no time is given, or the
+        contributions: what each field adds to that, in log-odds; 0 for a field that is
+            not given, or that the model does not look at.
+        recent_form: what the last weeks add (see `challenge.recent`); 0 without a day,
+            or far from them. The sum of it, the base and all contributions is the
+            log-odds of the probability.
+        by_month: the probability of the same flight in each month, on no day: only
+            this one has recent form.
+        by_hour: that at each hour of the same day; None if no time is given, or the
             model looks at none.
     """
 
     probability: float
     base_log_odds: float
     contributions: dict[str, float]
+    recent_form: float
     by_month: list[float]
     by_hour: list[float] | None
 
@@ -72,9 +76,13 @@ class Explainer:
         self._past = [model.grid.parts(flight) for flight in past]
         self._backgrounds: dict[tuple[int, ...], _Background] = {}
 
-    def explain(self, flight: Flight) -> Explanation:
-        """Why a flight has its probability: some milliseconds of computing."""
-        parts = self._grid.parts(flight)
+    def explain(self, cell: int) -> Explanation:
+        """Why the flight with a number has its probability: some milliseconds of
+        computing."""
+        model, grid = self._model, self._grid
+        flight = grid.flight(cell)
+        day = cell - cell % grid.cells
+        parts = grid.parts(flight)
         given = tuple(
             field for field in range(len(FIELDS)) if self._tells(flight, field)
         )
@@ -94,12 +102,15 @@ class Explainer:
         by_hour = None
         if FIELDS.index(SCHEDULED) in given:
             hours = [flight._replace(hour=hour) for hour in range(HOURS)]
-            by_hour = self._model.probabilities(hours)
+            by_hour = model.probabilities_of_cells(
+                [grid.cell(hour) + day for hour in hours]
+            )
         return Explanation(
-            probability=self._model.probabilities([flight])[0],
+            probability=model.probabilities_of_cells([cell])[0],
             base_log_odds=worth[()],
             contributions=contributions,
-            by_month=self._model.probabilities(months),
+            recent_form=0.0 if model.recent is None else model.recent.offset(cell),
+            by_month=model.probabilities(months),
             by_hour=by_hour,
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -87,8 +87,14 @@ class Vocabulary:
             WEEKDAYS,
         )
 
-    def values(self, flight: Flight) -> dict[str, str | int]:
-        """The fields of a flight as a request gives them, a date of 2017 for its time."""
+    def values(self, flight: Flight, day: date | None = None) -> dict[str, str | int]:
+        """The fields of a flight as a request gives them.
+
+        Args:
+            flight: the flight.
+            day: of its time, if it has one; by default one of 2017 in its month and
+                on its weekday.
+        """
         values: dict[str, str | int] = {
             AIRLINE: self.airlines[flight.airline],
             FLIGHT_TYPE: self.flight_types[flight.flight_type],
@@ -97,9 +103,11 @@ class Vocabulary:
         if flight.destination != NOT_GIVEN:
             values[DESTINATION] = self.destinations[flight.destination]
         if flight.hour != NOT_GIVEN:
-            first = datetime(2017, flight.month + 1, 1, flight.hour)
-            days = (flight.weekday - first.weekday()) % WEEKDAYS
-            values[SCHEDULED] = str(first + timedelta(days=days))
+            if day is None:
+                first = date(2017, flight.month + 1, 1)
+                days = (flight.weekday - first.weekday()) % WEEKDAYS
+                day = first + timedelta(days=days)
+            values[SCHEDULED] = str(datetime.combine(day, time(flight.hour)))
         return values
 
 

@@ -7,6 +7,7 @@ and says why. So this is only ever a short cut to the same answer.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -21,7 +22,12 @@ _TIME: Final = re.compile(TIME_PATTERN, re.ASCII)
 
 
 class CellLookup:
-    """What each value of a field adds to the number of a flight's cell.
+    """What each value of a field adds to the number of a flight.
+
+    Args:
+        grid: numbers the cells.
+        vocabulary: the values.
+        day_step: what the day of a flight adds besides.
 
     Attributes:
         airlines, flight_types, months, destinations: the values that are certainly
@@ -29,7 +35,12 @@ class CellLookup:
             may be None or empty.
     """
 
-    def __init__(self, grid: Grid, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        vocabulary: Vocabulary,
+        day_step: Callable[[date], int] = lambda day: 0,
+    ) -> None:
         self.airlines = _steps(vocabulary.airlines, grid.airline_stride)
         self.flight_types = _steps(vocabulary.flight_types, grid.flight_type_stride)
         self.months = {month: (month - 1) * grid.month_stride for month in MONTHS}
@@ -39,6 +50,7 @@ class CellLookup:
         ).items():
             self.destinations[name] = step + grid.destination_stride
         self._time_stride = grid.time_stride
+        self._day_step = day_step
         # A schedule names the same days and times of day over and over.
         self._of_date = lru_cache(_DATES_KEPT)(self._read_date)
         self._of_clock = lru_cache(_CLOCKS_KEPT)(self._read_clock)
@@ -59,7 +71,8 @@ class CellLookup:
         day = date.fromisoformat(text[:-1])
         if day.month != month:
             raise ValueError(text)
-        return (day.weekday() * HOURS + 1) * self._time_stride
+        time = (day.weekday() * HOURS + 1) * self._time_stride
+        return time + self._day_step(day)
 
     def _read_clock(self, text: str) -> int:
         if not _TIME.fullmatch("2000-01-01 " + text):

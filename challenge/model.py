@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
+
+import msgspec
 
 from challenge import artifact
 from challenge.errors import (
@@ -21,9 +24,20 @@ from challenge.errors import (
 )
 from challenge.explanation import Explainer, Explanation
 from challenge.features import FEATURE_SETS, FeatureSet
-from challenge.flights import MONTHS, SCL_2017, Flight, FlightReader, Vocabulary
+from challenge.flights import (
+    MONTHS,
+    NOT_GIVEN,
+    SCHEDULED,
+    SCL_2017,
+    Fault,
+    Flight,
+    FlightReader,
+    Vocabulary,
+    read_time,
+)
 from challenge.lookup import CellLookup
 from challenge.past import Past
+from challenge.recent import Recent
 from challenge.table import MAX_CELLS, Grid, ProbabilityTable
 
 if TYPE_CHECKING:
@@ -63,6 +77,7 @@ class DelayModel:
         fingerprint: the SHA-256 of that file; None likewise.
         table: the probabilities of all flights; None before `compile` or `load`, or
             if there are more than `challenge.table.MAX_CELLS` of them.
+        recent: what the last weeks add to them; None if the file tells nothing of it.
     """
 
     def __init__(
@@ -78,6 +93,7 @@ class DelayModel:
         self.grid = Grid(vocabulary, self.features.fields)
         self.lookup = CellLookup(self.grid, vocabulary)
         self.table: ProbabilityTable | None = None
+        self.recent: Recent | None = None
         self.card: artifact.ModelCard | None = None
         self.fingerprint: str | None = None
         self._path = Path()
@@ -249,8 +265,23 @@ class DelayModel:
             return None
         return artifact.decompress(self._stored.counts, self._rows * BYTES_A_KIND)
 
+    def cell(self, flight: Mapping[str, object]) -> int | list[Fault]:
+        """The number of a flight by its fields, or all that is wrong with them.
+
+        It is that of its cell in the grid, and what its day adds where the model has a
+        recent form.
+        """
+        outcome = self.reader.read(flight)
+        if not isinstance(outcome, Flight):
+            return outcome
+        cell = self.grid.cell(outcome)
+        scheduled = read_time(SCHEDULED, flight.get(SCHEDULED))
+        if self.recent is not None and isinstance(scheduled, datetime):
+            cell += self.recent.step(scheduled.date())
+        return cell
+
     def probabilities(self, flights: Sequence[Flight]) -> list[float]:
-        """The calibrated probability of a delay of each flight, 0 to 1.
+        """The calibrated probability of a delay of each flight, 0 to 1, on no day.
 
         Read from the table where there is one, else computed by the classifier. A
         month that the training data lacks is averaged over: as a field left out is,
@@ -263,7 +294,24 @@ class DelayModel:
         return self.probabilities_of_cells(list(map(self.grid.cell, flights)))
 
     def probabilities_of_cells(self, cells: Sequence[int]) -> list[float]:
-        """The same for flights as the numbers that `grid` gives them."""
+        """The same for flights as the numbers that `cell` gives them, on their days."""
+        size = self.grid.cells
+        if self.recent is None or max(cells, default=0) < size:
+            return self._of_cells(cells)
+        return self.recent.moved_all(
+            cells, self._of_cells([cell % size for cell in cells])
+        )
+
+    def probability_in_table(self, cell: int) -> float:
+        """The same for one flight, of a model that has a table: the shortest way."""
+        assert self.table is not None
+        if cell < self.table.grid.cells:
+            return self.table.probabilities[cell]
+        assert self.recent is not None
+        in_table = self.table.probabilities[cell % self.table.grid.cells]
+        return self.recent.moved(cell, in_table)
+
+    def _of_cells(self, cells: Sequence[int]) -> list[float]:
         if self.table is not None:
             return self.table.lookup(cells)
         import numpy as np
@@ -272,7 +320,7 @@ class DelayModel:
         return list(map(float, self.probabilities_of(codes)))
 
     def explain(self, flights: Sequence[Flight]) -> list[Explanation]:
-        """Why each flight has its probability: what each of its fields adds.
+        """Why each flight has its probability, on no day: what each of its fields adds.
 
         See `challenge.explanation`; some milliseconds a flight.
 
@@ -280,11 +328,15 @@ class DelayModel:
             NotFittedError: the model is not fitted.
             UnknownPastError: the training flights were not counted.
         """
+        return self.explanations_of_cells(list(map(self.grid.cell, flights)))
+
+    def explanations_of_cells(self, cells: Sequence[int]) -> list[Explanation]:
+        """The same for flights as the numbers that `cell` gives them, on their days."""
         if self._explainer is None:
             if self.past is None or not self.past.sample:
                 raise UnknownPastError
             self._explainer = Explainer(self, self.past.sample)
-        return list(map(self._explainer.explain, flights))
+        return list(map(self._explainer.explain, cells))
 
     def decide(self, probabilities: Sequence[float]) -> list[int]:
         """1 for each probability above the threshold, else 0."""
@@ -298,10 +350,10 @@ class DelayModel:
             ModelFileError: an answer is another than the card says.
         """
         for known in self.card.known if self.card else []:
-            flight = self.reader.read(known.flight)
+            cell = self.cell(known.flight)
             answer = math.nan
-            if isinstance(flight, Flight):
-                (answer,) = self.probabilities([flight])
+            if isinstance(cell, int):
+                (answer,) = self.probabilities_of_cells([cell])
             if not abs(answer - known.probability) <= KNOWN_TOLERANCE:
                 problem = (
                     f"answers {known.flight} with {answer:.6f}; "
@@ -328,7 +380,8 @@ class DelayModel:
         Args:
             path: the file; its folder is made when missing.
             about: fields of the model card that only the caller knows: `rows_refused`,
-                `data`, `data_sha256`, `period`, `metrics`, `threshold_rule`.
+                `data`, `data_sha256`, `period`, `metrics`, `threshold_rule`,
+                `form_settings`.
 
         Raises:
             NotFittedError: the model is not fitted.
@@ -360,6 +413,22 @@ class DelayModel:
         )
         return artifact.write(path, contents)
 
+    def save_with_form(self, form: artifact.RecentForm | None, path: str | Path) -> str:
+        """Write a model that was loaded from a file, with another recent form or
+        without one; nothing else of it changes. Returns the new file's fingerprint.
+
+        Raises:
+            NotFittedError: the model was not loaded from a file.
+            ModelFileError: the file cannot be written.
+        """
+        if self._stored is None:
+            raise NotFittedError("only a model that was loaded from a file is updated")
+        card = msgspec.structs.replace(self._stored.card, recent_form=form)
+        stored = msgspec.structs.replace(self._stored, card=card)
+        known = self._of_stored(stored)._known_flights()
+        card = msgspec.structs.replace(card, known=known)
+        return artifact.write(path, msgspec.structs.replace(stored, card=card))
+
     @classmethod
     def load(cls, path: str | Path, sha256: str | None = None) -> Self:
         """Read a model from its file.
@@ -374,23 +443,32 @@ class DelayModel:
         """
         stored, fingerprint = artifact.read(path, sha256)
         try:
-            model = cls(
-                features=stored.card.features,
-                vocabulary=stored.vocabulary,
-                threshold=(
-                    None
-                    if stored.card.threshold_rule == "balanced"
-                    else stored.card.threshold
-                ),
-            )
-            if stored.table is not None:
-                model.table = ProbabilityTable(model.grid, stored.table)
+            model = cls._of_stored(stored)
         except ValueError as error:
             raise ModelFileError(path, f"is not a whole model: {error}") from error
-        model.card, model.fingerprint = stored.card, fingerprint
+        model.fingerprint = fingerprint
         model._path = Path(path)
-        model._stored = stored
-        model._month_shares, model._rows = stored.month_shares, stored.card.rows
+        return model
+
+    @classmethod
+    def _of_stored(cls, stored: artifact.Artifact) -> Self:
+        card = stored.card
+        model = cls(
+            features=card.features,
+            vocabulary=stored.vocabulary,
+            threshold=None if card.threshold_rule == "balanced" else card.threshold,
+        )
+        if stored.table is not None:
+            model.table = ProbabilityTable(model.grid, stored.table)
+        if card.recent_form is not None:
+            if card.form_settings is None:
+                raise ValueError("its card has a recent form without settings")
+            model.recent = Recent(
+                card.recent_form, card.form_settings, model.vocabulary, model.grid
+            )
+            model.lookup = CellLookup(model.grid, model.vocabulary, model.recent.step)
+        model.card, model._stored = card, stored
+        model._month_shares, model._rows = stored.month_shares, card.rows
         return model
 
     @property
@@ -419,7 +497,10 @@ class DelayModel:
 
     def _known_flights(self) -> list[artifact.KnownFlight]:
         """Some training flights, every other one without its optional fields, with the
-        answers of the classifier itself; none if the flights were not counted."""
+        answers of the classifier itself; none if the flights were not counted.
+
+        Those with a time leave after the last flight of the recent form, if any.
+        """
         import numpy as np
 
         if self.past is None:
@@ -429,12 +510,21 @@ class DelayModel:
             flight if place % 2 else Flight(*flight[:3])
             for place, flight in enumerate(self.past.sample[::step][:KNOWN_FLIGHTS])
         ]
+        day = None
+        if self.recent is not None:
+            day = self.recent.until + timedelta(days=1)
+            on_day = {"month": day.month - 1, "weekday": day.weekday()}
+            flights = [
+                flight if flight.hour == NOT_GIVEN else flight._replace(**on_day)
+                for flight in flights
+            ]
+        known = [self.vocabulary.values(flight, day) for flight in flights]
+        days = np.array(
+            [day if SCHEDULED in values else None for values in known], "datetime64[D]"
+        )
         codes = np.array(flights, dtype=np.int16)
-        answers = self.probabilities_of(codes).tolist()
-        return [
-            artifact.KnownFlight(self.vocabulary.values(flight), probability)
-            for flight, probability in zip(flights, answers, strict=True)
-        ]
+        answers = self.probabilities_of(codes, days).tolist()
+        return list(map(artifact.KnownFlight, known, answers))
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:
@@ -474,12 +564,23 @@ class DelayModel:
             ordered=[self.features.columns.index(c) for c in self.features.ordered],
         )
         self._rows = int(flights.sum())
-        self._stored = self.card = self.fingerprint = None
+        self._stored = self.card = self.fingerprint = self.recent = None
         self._counts = self._past = self._explainer = self.table = None
+        self.lookup = CellLookup(self.grid, self.vocabulary)
         self._month_shares = {}
 
-    def probabilities_of(self, codes: NDArray[np.int16]) -> NDArray[np.float32]:
-        """The answers of the classifier to flights as codes of shape (flights, 6)."""
+    def probabilities_of(
+        self,
+        codes: NDArray[np.int16],
+        days: NDArray[np.datetime64] | None = None,
+    ) -> NDArray[np.float32]:
+        """The answers of the classifier to flights, moved by the recent form.
+
+        Args:
+            codes: of shape (flights, 6).
+            days: datetime64[D] of shape (flights,), NaT where not known; None if no
+                flight has one.
+        """
         import numpy as np
 
         self._check_fitted()
@@ -494,6 +595,9 @@ class DelayModel:
             for month, share in self._month_shares.items():
                 moved[:, 2] = month - 1
                 answers[unseen] += share * self._model.predict_proba(matrix(moved))
+        if self.recent is not None and days is not None:
+            offsets = self.recent.offsets(codes, days)
+            answers = 1 / (1 + (1 / answers - 1) * np.exp(-offsets))
         return answers.astype(np.float32)
 
     def _probabilities_of_grid(self) -> NDArray[np.float32]:

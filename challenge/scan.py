@@ -28,7 +28,6 @@ from challenge.flights import (
     SCHEDULED,
     TIME_PATTERN,
     Fault,
-    Flight,
 )
 from challenge.model import DelayModel
 
@@ -81,17 +80,17 @@ class FlightsScan:
         import nanoarrow
 
         with reading(self.path):
-            query = self._query(f"coalesce(cell, {UNCERTAIN})::INTEGER AS cell")
+            query = self._query(f"coalesce(cell, {UNCERTAIN}) AS cell")
             for batch in nanoarrow.ArrayStream(self.connection.cursor().sql(query)):
                 column = batch.child(0)
-                values = memoryview(column.buffers[1]).cast("B").cast("i")
+                values = memoryview(column.buffers[1]).cast("B").cast("q")
                 yield values[column.offset : column.offset + len(column)].tolist()
 
     def count_cells(self) -> dict[int, int]:
         """How many rows each cell has; those that `judge` must decide: UNCERTAIN."""
         with reading(self.path):
             counted = self.connection.cursor().execute(
-                f"SELECT coalesce(cell, {UNCERTAIN})::INTEGER, count(*) "
+                f"SELECT coalesce(cell, {UNCERTAIN}), count(*) "
                 f"FROM ({self._query('cell')}) GROUP BY ALL"
             )
             return dict(counted.fetchall())
@@ -130,10 +129,7 @@ class FlightsScan:
             flight[MONTH] = whole_float(month)
         elif self.path.suffix != ".parquet":
             flight[MONTH] = whole_number(month)
-        outcome = self.model.reader.read(flight)
-        if isinstance(outcome, Flight):
-            return self.model.grid.cell(outcome)
-        return outcome
+        return self.model.cell(flight)
 
     def _query(self, chosen: str, where: str = "") -> str:
         """SQL for the rows with their `cell`, NULL unless one is certainly valid."""
@@ -145,7 +141,7 @@ class FlightsScan:
             f" + destination_ * {grid.destination_stride}"
             f" + CASE WHEN {scheduled} IS NULL OR {scheduled}::VARCHAR = '' THEN 0"
             f" WHEN month(time_) = month_ THEN {grid.time_stride}"
-            " * ((isodow(time_) - 1) * 24 + hour(time_) + 1) END"
+            f" * ((isodow(time_) - 1) * 24 + hour(time_) + 1) + {self._day_step()} END"
         )
         coded = (
             f"{self._code(AIRLINE, 'airline')} AS airline_, "
@@ -155,8 +151,19 @@ class FlightsScan:
             f"{time_sql(SCHEDULED, self._types.get(SCHEDULED))} AS time_"
         )
         return (
-            f"SELECT {chosen} FROM (SELECT *, {cell} AS cell FROM "
+            f"SELECT {chosen} FROM (SELECT *, ({cell})::BIGINT AS cell FROM "
             f"(SELECT *, {coded} FROM {self._source})) {where}"
+        )
+
+    def _day_step(self) -> str:
+        """SQL for what the day of `time_` adds, as `Recent.step` says it."""
+        recent = self.model.recent
+        if recent is None:
+            return "0"
+        place = f"(time_::DATE - DATE '{recent.first}')"
+        return (
+            f"CASE WHEN {place} BETWEEN 0 AND {recent.days - 1} "
+            f"THEN ({place} + 1) * {self.model.grid.cells} ELSE 0 END"
         )
 
     def _code(self, name: str, enum: str) -> str:

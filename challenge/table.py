@@ -61,9 +61,10 @@ class Grid:
         )
 
     def flight(self, cell: int) -> Flight:
-        """The flight with a number, as far as the model looks at it."""
+        """The flight with a number, as far as the model looks at it; the day that a
+        number beyond the cells tells (see `challenge.recent`) is left out."""
         airlines, flight_types, months, destinations, times = self.sizes
-        cell, time = divmod(cell, times)
+        cell, time = divmod(cell % self.cells, times)
         cell, destination = divmod(cell, destinations)
         cell, month = divmod(cell, months)
         airline, flight_type = divmod(cell, flight_types)

@@ -21,6 +21,8 @@ Language = Literal["en", "es"]
 
 # In log-odds; about one percentage point near the delay rate.
 MENTIONED: Final = 0.07
+# Beside the fields of a flight.
+_RECENT: Final = "recent form"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class _Phrases:
     flight_types: dict[str, str]
     to: str
     time: str
+    recent: str
     conjunction: str
     likely: str
     raised: str
@@ -56,6 +59,7 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
         flight_types={"I": "being international", "N": "being national"},
         to="the destination {}",
         time="the time ({weekday}, {hour}:00 to {hour}:59)",
+        recent="how the last days' flights left",
         conjunction=" and ",
         likely=(
             "A delay of more than 15 minutes has a probability of {probability}; "
@@ -89,6 +93,7 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
         flight_types={"I": "ser internacional", "N": "ser nacional"},
         to="el destino {}",
         time="la hora ({weekday}, {hour}:00 a {hour}:59)",
+        recent="cómo salieron los vuelos de los últimos días",
         conjunction=" y ",
         likely=(
             "Un atraso de más de 15 minutos tiene una probabilidad de {probability}; "
@@ -135,10 +140,11 @@ def describe(
     """
     phrases = _PHRASES[language]
     names = _names(flight, vocabulary, phrases)
-    by_size = sorted(why.contributions.items(), key=lambda item: -abs(item[1]))
+    added = why.contributions | {_RECENT: why.recent_form}
+    by_size = sorted(added.items(), key=lambda item: -abs(item[1]))
     moving = [item for item in by_size if abs(item[1]) >= MENTIONED]
-    raising = [names[field] for field, added in moving if added > 0]
-    lowering = [names[field] for field, added in moving if added < 0]
+    raising = [names[field] for field, size in moving if size > 0]
+    lowering = [names[field] for field, size in moving if size < 0]
     clauses = []
     if raising:
         clauses.append(phrases.raised.format(_listed(raising, phrases)))
@@ -170,6 +176,7 @@ def _names(flight: Flight, vocabulary: Vocabulary, phrases: _Phrases) -> dict[st
         AIRLINE: vocabulary.airlines[flight.airline],
         FLIGHT_TYPE: phrases.flight_types.get(flight_type, flight_type),
         MONTH: phrases.months[flight.month],
+        _RECENT: phrases.recent,
     }
     if flight.destination >= 0:
         names[DESTINATION] = phrases.to.format(

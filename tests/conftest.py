@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from challenge import artifact
+from challenge.training.form import update
 from challenge.training.sample_data import write_sample_flights
 from challenge.training.train import train
 
@@ -38,6 +39,31 @@ def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -
     """The file of the model that train.py makes by default."""
     path = tmp_path_factory.mktemp("model") / "schedule.pkl"
     train(str(sample_csv), str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def last_weeks(
+    sample_flights: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The sample's last weeks, in which every flight of Sky Airline left an hour late."""
+    path = tmp_path_factory.mktemp("weeks") / "last_weeks.csv"
+    last = sample_flights[sample_flights["Fecha-I"] >= "2017-12-01"]
+    late = pd.to_datetime(last["Fecha-I"]) + pd.Timedelta(hours=1)
+    is_sky = last["OPERA"] == "Sky Airline"
+    last.assign(**{"Fecha-O": last["Fecha-O"].mask(is_sky, late.astype("str"))}).to_csv(
+        path, index=False
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def updated_model(
+    schedule_model: Path, last_weeks: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The default model with a recent form until 2017-12-31."""
+    path = tmp_path_factory.mktemp("updated") / "updated.pkl"
+    update(schedule_model, last_weeks, path)
     return path
 
 

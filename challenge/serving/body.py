@@ -25,7 +25,6 @@ from challenge.flights import (
     REQUIRED_FIELDS,
     TIME_PATTERN,
     Fault,
-    Flight,
     shown,
 )
 from challenge.model import DelayModel
@@ -343,15 +342,15 @@ class FlightsReader:
         turn_ends = time.perf_counter() + TURN_SECONDS
         for position, item in enumerate(items, start=first):
             outcome = self._read_value(item)
-            if isinstance(outcome, Flight):
-                self.cells.append(self._model.grid.cell(outcome))
+            if isinstance(outcome, int):
+                self.cells.append(outcome)
             else:
                 self._faults += [_located(position, fault) for fault in outcome]
             if time.perf_counter() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = time.perf_counter() + TURN_SECONDS
 
-    def _read_value(self, item: object) -> Flight | list[Fault]:
+    def _read_value(self, item: object) -> int | list[Fault]:
         if not isinstance(item, dict):
             return [Fault("", "object_type", f"{shown(item)} is not a flight", item)]
         extra = [
@@ -359,12 +358,11 @@ class FlightsReader:
             for name, value in item.items()
             if name not in FLIGHT_FIELDS
         ]
-        reader = self._model.reader
         if not extra:
-            return reader.read(item)
+            return self._model.cell(item)
         known = {name: value for name, value in item.items() if name in FLIGHT_FIELDS}
-        outcome = reader.read(known)
-        return extra if isinstance(outcome, Flight) else outcome + extra
+        outcome = self._model.cell(known)
+        return extra if isinstance(outcome, int) else outcome + extra
 
     def _count(self, flights: int) -> None:
         self._flights += flights

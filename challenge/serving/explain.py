@@ -37,7 +37,8 @@ class PastEvidence(BaseModel):
 class ExplainedFlight(BaseModel):
     """Why a flight has its probability.
 
-    `base_log_odds` and all `contributions` add up to the log-odds of `probability`.
+    `base_log_odds`, all `contributions` and `recent_form` add up to the log-odds of
+    `probability`.
     """
 
     delay: Annotated[int, Field(description="1 if it is predicted to be late, else 0")]
@@ -58,16 +59,26 @@ class ExplainedFlight(BaseModel):
             "the training flights; 0 for a field that is not given"
         ),
     ]
+    recent_form: Annotated[
+        float,
+        Field(
+            description="What the last weeks add: how flights of the airline and to "
+            "the destination left; 0 if the model was not updated, or not of late"
+        ),
+    ]
     past: PastEvidence
     by_month: Annotated[
         list[float],
-        Field(description="The probability in each month, if nothing else changed"),
+        Field(
+            description="The probability in each month, if nothing else changed; "
+            "without recent form"
+        ),
     ]
     by_hour: Annotated[
         list[float] | None,
         Field(
-            description="That at each hour, 0 to 23, of the same weekday; null without "
-            "a time"
+            description="That at each hour, 0 to 23, of the same day; null without a "
+            "time"
         ),
     ]
     text: Annotated[str, Field(description="The same in words")]
@@ -105,8 +116,9 @@ async def explain(
         raise RefusedRequest(501, fault)
     assert model.card is not None
     explained = []
-    for flight in map(model.grid.flight, cells):
-        (why,) = model.explain([flight])
+    for cell in cells:
+        (why,) = model.explanations_of_cells([cell])
+        flight = model.grid.flight(cell)
         evidence = past.evidence(flight)
         low, high = evidence.interval
         base_rate, threshold = model.card.delay_rate, model.threshold
@@ -118,6 +130,7 @@ async def explain(
                 base_rate=base_rate,
                 base_log_odds=why.base_log_odds,
                 contributions=why.contributions,
+                recent_form=why.recent_form,
                 past=PastEvidence(
                     alike=list(evidence.alike),
                     flights=evidence.flights,

@@ -178,6 +178,12 @@ def _metrics(worker: Worker, total: Tally, drifted: dict[str, Any]) -> Iterator[
         "When the model was loaded",
         source.loaded_at,
     )
+    if card.recent_form is not None:
+        yield GaugeMetricFamily(
+            PREFIX + "recent_form_timestamp_seconds",
+            "The last day whose flights the recent form is made of",
+            datetime.fromisoformat(f"{card.recent_form.until}T00:00Z").timestamp(),
+        )
     yield from _drift_metrics(drifted)
 
 

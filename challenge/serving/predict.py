@@ -90,7 +90,7 @@ class PredictEndpoint:
             return refused.status, b'{"detail":%b}' % await _encode(refused.faults)
         scope[FLIGHTS_ANSWERED] = len(cells)
         if len(cells) == 1 and not details and model.table is not None:
-            late = model.table.probabilities[cells[0]] > model.threshold
+            late = model.probability_in_table(cells[0]) > model.threshold
             worker.note(model, cells, late, 1)
             return 200, ANSWERS[late]
         probabilities: list[float] = []

@@ -44,6 +44,11 @@ class Dataset:
     scheduled: NDArray[np.datetime64]
 
     @property
+    def days(self) -> NDArray[np.datetime64]:
+        """The days that the flights are scheduled on, datetime64[D]."""
+        return self.scheduled.astype("datetime64[D]")
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """The values that the flights have, in alphabetical order."""
         return self.counted.vocabulary

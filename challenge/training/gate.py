@@ -69,7 +69,8 @@ def compare(
 def compare_as_they_are(
     candidate: DelayModel, baseline: DelayModel, dataset: Dataset
 ) -> Comparison | None:
-    """Compare two models on the flights of a dataset that both can answer.
+    """Compare two models, each with its recent form, on the flights of a dataset that
+    both can answer.
 
     Returns: None if there are no flights, or only one class, to compare by.
     """
@@ -79,7 +80,10 @@ def compare_as_they_are(
     ]
     known = coded[0][1] & coded[1][1]
     ours, theirs = (
-        Answers(model.probabilities_of(codes[known]), dataset.delayed[known])
+        Answers(
+            model.probabilities_of(codes[known], dataset.days[known]),
+            dataset.delayed[known],
+        )
         for model, (codes, _) in zip((candidate, baseline), coded, strict=True)
     )
     if not ours.has_both_classes:

@@ -35,12 +35,20 @@ def random_split(dataset: Dataset) -> Split | None:
     return _usable(dataset, Split(shuffled[held_out:], shuffled[:held_out]))
 
 
-def forward_split(dataset: Dataset) -> Split | None:
+def forward_split(
+    dataset: Dataset, flights: NDArray[np.intp] | None = None
+) -> Split | None:
     """The first 67 % by scheduled time to learn from, what came after held out.
 
     Flights without a time are in neither part. None as in `random_split`.
+
+    Args:
+        dataset: the flights.
+        flights: the positions of those to divide; all by default.
     """
-    timed = np.flatnonzero(~np.isnat(dataset.scheduled))
+    if flights is None:
+        flights = np.arange(len(dataset.codes))
+    timed = flights[~np.isnat(dataset.scheduled[flights])]
     order = timed[np.argsort(dataset.scheduled[timed], kind="stable")]
     past = int(len(order) * PAST)
     return _usable(dataset, Split(order[:past], order[past:]))

@@ -8,6 +8,7 @@ from typing import Final
 
 from challenge.training.dataset import Dataset
 from challenge.training.evaluation import Evaluation
+from challenge.training.form import Rolling, Update
 from challenge.training.monitor import Monitoring
 from challenge.training.quality import Estimate, Quality
 from challenge.training.train import Training
@@ -33,6 +34,8 @@ OUTCOMES: Final = {
     "on_time_as_delayed": "false alarms",
     "on_time_as_on_time": "rightly left alone",
 }
+ROLLING: Final = ("roc_auc", "average_precision", "brier", "ece")
+MOVED_SHOWN: Final = 5
 SPLITS: Final = {"random": "random third", "forward": "last third by date"}
 
 
@@ -93,6 +96,56 @@ def evaluation_summary(evaluation: Evaluation) -> str:
         for field, groups in judged.groups.items():
             parts.append(_group_table(f"{field}, {SPLITS[split]}", groups))
     return "\n\n".join(parts)
+
+
+def rolling_summary(rolling: Rolling | None) -> str:
+    """The last months played day by day, without and with recent form."""
+    if rolling is None:
+        return "There are too few flights with a time to play them day by day."
+    settings = rolling.settings
+    rows = [
+        ["", "flights", "delayed", "predicted", *(MEASURES[name] for name in ROLLING)]
+    ]
+    pairs = rolling.months | {"all": (rolling.without, rolling.with_form)}
+    for month, (without, with_form) in pairs.items():
+        for name, quality in ((month, without), ("  with form", with_form)):
+            rows.append(
+                [
+                    name,
+                    f"{quality.flights:,}",
+                    f"{quality.delay_rate:.1%}",
+                    f"{quality.mean_probability:.1%}",
+                    *(_interval(getattr(quality, measure)) for measure in ROLLING),
+                ]
+            )
+    return (
+        "The last third by date, day by day, without recent form and with one that is\n"
+        f"updated each night: of the last {settings.window_days} days, prior "
+        f"{settings.prior:g}, half-life {settings.half_life_days:g} days,\n"
+        "as chosen on the flights before.\n\n" + _table(rows)
+    )
+
+
+def update_summary(update: Update, output: str | Path) -> str:
+    """What moves now, and by how much."""
+    form, settings = update.form, update.settings
+    lines = [
+        f"used       {form.flights:,} of {update.flights:,} flights, of the last "
+        f"{settings.window_days} days until {form.until}",
+    ]
+    if update.unknown:
+        lines.append(
+            f"unknown    {update.unknown:,} flights that the model cannot know"
+        )
+    for title, offsets in (
+        ("airlines", form.airlines),
+        ("routes", form.destinations),
+    ):
+        most = sorted(offsets.items(), key=lambda item: -abs(item[1]))[:MOVED_SHOWN]
+        moved = ", ".join(f"{name} {offset:+.2f}" for name, offset in most)
+        lines.append(f"{title:9}  {moved or 'none moved'}")
+    lines.append(f"model      {output} ({update.fingerprint[:12]})")
+    return "\n".join(lines)
 
 
 def monitoring_summary(monitoring: Monitoring) -> str:

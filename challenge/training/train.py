@@ -13,6 +13,7 @@ from challenge.errors import WorseModelError
 from challenge.model import DelayModel
 from challenge.training.dataset import Dataset, read_dataset
 from challenge.training.evaluation import Judgement, judge, splits
+from challenge.training.form import choose_settings
 from challenge.training.gate import Comparison, compare
 from challenge.training.recipe import Recipe
 from challenge.training.splits import random_split
@@ -88,6 +89,11 @@ def train(
         data_sha256=dataset.sha256,
         period=dataset.period,
         threshold_rule=str(rule),
+        form_settings=(
+            choose_settings(judgements["forward"], dataset)
+            if "forward" in judgements
+            else None
+        ),
         metrics={name: judged.to_dict() for name, judged in judgements.items()},
     )
     return Training(dataset, judgements, comparison, model.threshold, fingerprint)

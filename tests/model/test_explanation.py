@@ -87,7 +87,7 @@ def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, f
     for order in permutations(known_groups):
         for place, group in enumerate(order):
             gains[group].append(worth(order[: place + 1]) - worth(order[:place]))
-    why = Explainer(model, past).explain(flight)
+    why = Explainer(model, past).explain(model.grid.cell(flight))
     for group, of_group in gains.items():
         name = FIELDS[GROUPS.index(group)]
         assert why.contributions[name] == pytest.approx(fmean(of_group), abs=1e-9)
@@ -103,7 +103,8 @@ def test_fields_that_play_the_same_part_get_the_same(monkeypatch):
     monkeypatch.setattr(
         model, "probabilities_of_cells", lambda cells: [probabilities[c] for c in cells]
     )
-    why = Explainer(model, [Flight(2, 0, 2), Flight(8, 1, 8)]).explain(Flight(5, 1, 5))
+    past = [Flight(2, 0, 2), Flight(8, 1, 8)]
+    why = Explainer(model, past).explain(model.grid.cell(Flight(5, 1, 5)))
     assert why.contributions["OPERA"] == pytest.approx(why.contributions["MES"])
     assert why.contributions["TIPOVUELO"] == pytest.approx(0)
 

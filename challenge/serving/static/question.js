@@ -199,7 +199,7 @@ function comparison(flight, why) {
 }
 
 function contributions(why) {
-  const entries = Object.entries(why.contributions)
+  const entries = Object.entries({ ...why.contributions, recentForm: why.recent_form })
     .filter(([, added]) => added !== 0)
     .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
   const most = 2.1 * Math.max(0.2, ...entries.map(([, added]) => Math.abs(added)));
@@ -227,7 +227,8 @@ function months(flight, why) {
       value: share / most,
       late: share > why.threshold,
       now: i + 1 === flight.MES,
-    }))));
+    }))),
+    why.recent_form ? element("figcaption", { class: "soft" }, text("byMonthAbout")) : "");
 }
 
 function hours(flight, why) {

@@ -1,0 +1,338 @@
+"""Recent form from flights as they left: its making, its settings, and what it is worth.
+
+An offset is one step of Newton's method towards the most probable one under a normal
+prior around 0: the sum of the residuals (1 or 0 less p) over the sum of p (1 - p) and
+the prior. Airlines are taken first, then destinations of what airlines leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from challenge.artifact import FormSettings, RecentForm
+from challenge.counts import translate
+from challenge.errors import TrainingDataError
+from challenge.flights import NOT_GIVEN
+from challenge.model import DelayModel
+from challenge.recent import weight
+from challenge.training.dataset import Dataset, read_dataset
+from challenge.training.evaluation import Judgement, judge
+from challenge.training.quality import (
+    SMALLEST_PROBABILITY,
+    Answers,
+    Quality,
+    measure,
+)
+from challenge.training.recipe import Recipe
+from challenge.training.splits import forward_split
+from challenge.training.threshold import Balanced, ThresholdRule
+
+WINDOWS_DAYS: Final = (3, 5, 7, 14, 28)
+PRIORS: Final = (5.0, 10.0, 20.0, 40.0, 80.0)
+HALF_LIVES_DAYS: Final = (7.0, 14.0, 28.0, 56.0)
+# So many days since the last flight seen: updated each night, or not for so long.
+NIGHTLY: Final = 1
+LATER: Final = (1, 2, 4, 7, 14, 28)
+MONTH_REPLICATES: Final = 200
+
+_Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a run of `update` did.
+
+    Attributes:
+        form: what was written.
+        settings: how it was made.
+        flights: how many flights the file has.
+        unknown: how many of those in the window the model does not know.
+        fingerprint: of the file that was written.
+    """
+
+    form: RecentForm
+    settings: FormSettings
+    flights: int
+    unknown: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """The months after training played day by day, the form updated each night.
+
+    Attributes:
+        settings: those of the form, chosen before these months.
+        without, with_form: the quality of all answers.
+        months: both by month, "2017-09", in their order.
+    """
+
+    settings: FormSettings
+    without: Quality
+    with_form: Quality
+    months: dict[str, tuple[Quality, Quality]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "window_days": self.settings.window_days,
+            "prior": self.settings.prior,
+            "half_life_days": self.settings.half_life_days,
+            "without": self.without.to_dict(),
+            "with_form": self.with_form.to_dict(),
+            "months": {
+                month: {"without": before.to_dict(), "with_form": after.to_dict()}
+                for month, (before, after) in self.months.items()
+            },
+        }
+
+
+def update(
+    model: str | Path,
+    source: str | Path,
+    output: str | Path,
+    skip_invalid: bool = False,
+) -> Update:
+    """Write a model whose answers move with the last flights that left.
+
+    Its table stays as it is; a form that it had is replaced.
+
+    Args:
+        model: the model's file.
+        source: flights as they left, as `read_dataset` takes them, the last
+            `window_days` of which are used.
+        output: the file to write; it may be the model's own.
+        skip_invalid: leave out rows with a fault instead of stopping.
+
+    Raises:
+        ModelFileError: the model cannot be read or written.
+        TrainingDataError: the model's card tells no settings, the file cannot be
+            read, or no flight of it has a time.
+    """
+    loaded = DelayModel.load(model)
+    assert loaded.card is not None
+    settings = loaded.card.form_settings
+    if settings is None:
+        raise TrainingDataError(
+            f"{str(model)!r} tells no settings of recent form: it was trained on too "
+            "few flights with a time to choose them by"
+        )
+    dataset = read_dataset(source, skip_invalid)
+    if np.isnat(dataset.scheduled).all():
+        raise TrainingDataError(f"{str(source)!r} has no flight with a time")
+    form, unknown = _form(loaded, dataset, settings)
+    fingerprint = loaded.save_with_form(form, output)
+    return Update(form, settings, len(dataset.codes), unknown, fingerprint)
+
+
+def choose_settings(judgement: Judgement, dataset: Dataset) -> FormSettings | None:
+    """The settings that do best forward in time, by the log loss.
+
+    The window and the prior are chosen as if the form was updated each night, the
+    half-life as if it was also not for up to four weeks.
+
+    Args:
+        judgement: of a forward split of the dataset.
+
+    Returns: None if the held-out flights are of less than four weeks.
+    """
+    nights = Nights(judgement, dataset)
+    if nights.days < max(LATER):
+        return None
+
+    def loss(settings: FormSettings, days: Iterable[int]) -> float:
+        return sum(_log_loss(nights.answers(settings, since)) for since in days)
+
+    nightly = [
+        FormSettings(window, prior, max(HALF_LIVES_DAYS))
+        for window, prior in product(WINDOWS_DAYS, PRIORS)
+    ]
+    best = min(nightly, key=lambda settings: loss(settings, [NIGHTLY]))
+    fading = [replace(best, half_life_days=days) for days in HALF_LIVES_DAYS]
+    return min(fading, key=lambda settings: loss(settings, LATER))
+
+
+def play(
+    recipe: Recipe, dataset: Dataset, rule: ThresholdRule = Balanced()
+) -> Rolling | None:
+    """Play the last third of the flights in time, updating each night.
+
+    The model learns from those before; the settings are chosen on the last third of
+    these by a model of what came before that.
+
+    Returns: None if there are too few flights, or too few with a time.
+    """
+    split = forward_split(dataset)
+    earlier = None if split is None else forward_split(dataset, split.training)
+    if split is None or earlier is None:
+        return None
+    settings = choose_settings(judge(recipe, dataset, earlier), dataset)
+    if settings is None:
+        return None
+    judged = judge(recipe, dataset, split, rule)
+    with_form = Nights(judged, dataset).answers(settings)
+    threshold = judged.model.threshold
+    months = {}
+    of_flight = dataset.scheduled[split.held_out].astype("datetime64[M]")
+    for month in np.unique(of_flight):
+        chosen = of_flight == month
+        months[str(month)] = (
+            measure(judged.answers[chosen], threshold, MONTH_REPLICATES),
+            measure(with_form[chosen], threshold, MONTH_REPLICATES),
+        )
+    return Rolling(settings, judged.quality, measure(with_form, threshold), months)
+
+
+class Nights:
+    """A judged model that meets the held-out flights day by day.
+
+    Args:
+        judgement: of a forward split of the dataset.
+        dataset: the flights.
+
+    Attributes:
+        days: how many days the held-out flights are of.
+    """
+
+    def __init__(self, judgement: Judgement, dataset: Dataset) -> None:
+        held_out = judgement.split.held_out
+        day = _days(dataset, held_out)
+        before = max(WINDOWS_DAYS) + max(LATER)
+        earlier = judgement.split.training
+        earlier = earlier[_days(dataset, earlier) >= day.min() - before]
+        model = judgement.model
+        known = model.probabilities_of(dataset.codes[earlier])
+        flights = np.concatenate([earlier, held_out])
+        probability = np.concatenate([known, judgement.answers.probability])
+        self.days = int(day.max() - day.min()) + 1
+        self._answers = judgement.answers
+        self._codes = _told_apart(model, dataset.codes[held_out])
+        self._day = day - (day.min() - before)
+        # One entry more at the start: a sum over days is then a difference of two.
+        self._until = [
+            np.concatenate([np.zeros_like(sums[:1]), sums.cumsum(axis=0)])
+            for sums in _residuals(
+                model,
+                dataset.codes[flights],
+                _days(dataset, flights) - (day.min() - before),
+                dataset.delayed[flights],
+                probability,
+                dataset.every,
+            )
+        ]
+
+    def answers(self, settings: FormSettings, since: int = NIGHTLY) -> Answers:
+        """What the model says, each day with the form of so many days before."""
+        end = np.maximum(np.arange(len(self._until[0]) - 1) - since + 1, 0)
+        begin = np.maximum(end - settings.window_days, 0)
+        surplus, variance = (until[end] - until[begin] for until in self._until)
+        airlines, destinations = _offsets(surplus, variance, settings.prior)
+        offset = weight(since, settings.half_life_days) * (
+            airlines[self._day, self._codes[:, 0]]
+            + destinations[self._day, self._codes[:, 3] + 1]
+        )
+        odds = 1 / self._answers.probability.astype(np.float64) - 1
+        moved = 1 / (1 + odds * np.exp(-offset))
+        return Answers(moved, self._answers.delayed)
+
+
+def _form(
+    model: DelayModel, dataset: Dataset, settings: FormSettings
+) -> tuple[RecentForm, int]:
+    """The form of the last flights, and how many of them the model does not know."""
+    days = dataset.days
+    until = days[~np.isnat(days)].max()
+    in_window = days > until - settings.window_days
+    codes, known = translate(
+        dataset.codes[in_window], dataset.vocabulary, model.vocabulary
+    )
+    codes, delayed = codes[known], dataset.delayed[in_window][known]
+    surplus, variance = _residuals(
+        model,
+        codes,
+        np.zeros(len(codes), dtype=np.int64),
+        delayed,
+        model.probabilities_of(codes),
+        dataset.every,
+    )
+    airlines, destinations = _offsets(
+        surplus.sum(axis=0), variance.sum(axis=0), settings.prior
+    )
+    vocabulary = model.vocabulary
+    form = RecentForm(
+        until=str(until),
+        flights=len(codes),
+        airlines=_named(vocabulary.airlines, airlines),
+        destinations=_named(vocabulary.destinations, destinations[1:]),
+    )
+    return form, int((~known).sum())
+
+
+def _residuals(
+    model: DelayModel,
+    codes: NDArray[np.int16],
+    day: NDArray[np.int64],
+    delayed: NDArray[np.int8],
+    probability: NDArray[np.floating],
+    every: int,
+) -> _Sums:
+    """The sums of the residuals and of p (1 - p), by day, airline and destination.
+
+    Both have the shape (days, airlines, destinations + 1); the first destination is
+    that of flights without one. Each flight stands for so many.
+    """
+    sizes = model.vocabulary.sizes
+    shape = (int(day.max(initial=0)) + 1, sizes[0], sizes[3] + 1)
+    codes = _told_apart(model, codes)
+    place = np.ravel_multi_index((day, codes[:, 0], codes[:, 3] + 1), shape)
+    p = probability.astype(np.float64)
+    surplus, variance = (
+        np.bincount(place, every * values, int(np.prod(shape))).reshape(shape)
+        for values in (delayed - p, p * (1 - p))
+    )
+    return surplus.astype(np.float64), variance.astype(np.float64)
+
+
+def _told_apart(model: DelayModel, codes: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The flights as far as the numbers of the model's grid tell them apart."""
+    if model.grid.destination_stride:
+        return codes
+    seen = codes.copy()
+    seen[:, 3] = NOT_GIVEN
+    return seen
+
+
+def _offsets(
+    surplus: NDArray[np.float64], variance: NDArray[np.float64], prior: float
+) -> _Sums:
+    """The offsets of airlines and of destinations, from sums of the shape
+    (…, airlines, destinations + 1)."""
+    airlines = surplus.sum(axis=-1) / (variance.sum(axis=-1) + prior)
+    left = surplus - variance * airlines[..., np.newaxis]
+    destinations = left.sum(axis=-2) / (variance.sum(axis=-2) + prior)
+    destinations[..., 0] = 0
+    return airlines, destinations
+
+
+def _days(dataset: Dataset, flights: NDArray[np.intp]) -> NDArray[np.int64]:
+    return dataset.days[flights].astype(np.int64)
+
+
+def _named(names: tuple[str, ...], offsets: NDArray[np.float64]) -> dict[str, float]:
+    pairs = zip(names, offsets.tolist(), strict=True)
+    return {name: offset for name, offset in pairs if offset}
+
+
+def _log_loss(answers: Answers) -> float:
+    certain = np.clip(
+        answers.probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
+    )
+    late = answers.delayed == 1
+    return float(-np.log(np.where(late, certain, 1 - certain)).mean())
