@@ -127,11 +127,15 @@ def _documented(needs_key: bool) -> dict[str, Any]:
 async def _lifespan(service: FastAPI) -> AsyncIterator[None]:
     worker: Worker = service.state.worker
     event(logging.INFO, "serving", model=worker.source.name)
+    if worker.recorder is not None:
+        worker.recorder.start()
     follower = asyncio.create_task(worker.source.follow(worker.tally, worker.post))
     yield
     follower.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await follower
+    if worker.recorder is not None:
+        await asyncio.to_thread(worker.recorder.close)
     worker.tick()
     event(logging.INFO, "served", requests=worker.tally.requests())
 

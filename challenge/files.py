@@ -16,16 +16,29 @@ from dataclasses import dataclass, field
 from itertools import compress, islice
 from math import nan
 from pathlib import Path
-from typing import IO, Final, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from challenge.errors import FlightsFileError
+from challenge.flights import MONTH, REQUEST_FIELDS
 from challenge.model import DelayModel
 from challenge.refused import Refused
-from challenge.scan import SUFFIXES, UNCERTAIN, FlightsScan, engine, sql_text
+from challenge.scan import (
+    SUFFIXES,
+    UNCERTAIN,
+    FlightsScan,
+    engine,
+    reading,
+    source_sql,
+    sql_text,
+)
+
+if TYPE_CHECKING:
+    import duckdb
 
 ADDED_COLUMNS: Final = ("probability", "delay", "fault")
 
 _BUFFER: Final = 1 << 20
+_ROWS_AT_ONCE: Final = 500
 
 Progress = Callable[[int], None]
 
@@ -104,6 +117,33 @@ def score_file(
         with contextlib.suppress(OSError):
             temporary.unlink()
     return scored
+
+
+def answered_rows(
+    connection: duckdb.DuckDBPyConnection, answers: Path
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of a file that `score_file` wrote, but those with a fault, some at a time.
+
+    A row holds the fields of a request, in the order in which it may name them, the
+    probability, and the decision.
+    """
+    with reading(answers):
+        present = connection.sql(f"SELECT * FROM {source_sql(answers)}").columns
+        chosen = ", ".join(
+            (
+                f'"{name}"::{"DOUBLE::INTEGER" if name == MONTH else "VARCHAR"}'
+                if name in present
+                else "NULL"
+            )
+            for name in REQUEST_FIELDS
+        )
+        given = "probability IS NOT NULL AND probability::VARCHAR <> ''"
+        rows = connection.execute(
+            f"SELECT {chosen}, probability::DOUBLE, delay::INTEGER "
+            f"FROM {source_sql(answers)} WHERE {given}"
+        )
+        while some := rows.fetchmany(_ROWS_AT_ONCE):
+            yield some
 
 
 def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:

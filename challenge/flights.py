@@ -21,9 +21,12 @@ DESTINATION: Final = "SIGLADES"
 SCHEDULED: Final = "Fecha-I"
 DEPARTED: Final = "Fecha-O"
 DELAY: Final = "delay"
+FLIGHT_NUMBER: Final = "Vlo-I"
 
 REQUIRED_FIELDS: Final = (AIRLINE, FLIGHT_TYPE, MONTH)
 OPTIONAL_FIELDS: Final = (DESTINATION, SCHEDULED)
+# All that a flight asked about may have.
+REQUEST_FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, FLIGHT_NUMBER)
 
 DELAY_THRESHOLD_MINUTES: Final = 15
 FLIGHT_TYPES: Final = ("I", "N")
@@ -36,6 +39,7 @@ NOT_GIVEN: Final = -1
 TIME_PATTERN: Final = r"\d{4}-\d{2}-\d{2} (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
 
 INPUT_SHOWN: Final = 100
+FLIGHT_NUMBER_LENGTH: Final = 20
 _TIME: Final = re.compile(TIME_PATTERN, re.ASCII)
 
 
@@ -151,11 +155,23 @@ class FlightReader:
             return NOT_GIVEN
         return _known(DESTINATION, value, self._destinations, "a destination")
 
+    def flight_number(self, value: object) -> None | Fault:
+        """Nothing is looked up by it; it only has to be a text, and a short one."""
+        if is_not_given(value):
+            return None
+        if not isinstance(value, str):
+            return _not_a_text(FLIGHT_NUMBER, value)
+        if len(value) > FLIGHT_NUMBER_LENGTH:
+            message = f"{shown(value)} is over {FLIGHT_NUMBER_LENGTH} characters"
+            return Fault(FLIGHT_NUMBER, "too_long", message, value)
+        return None
+
     def read(self, flight: Mapping[str, object]) -> Flight | list[Fault]:
         """Code a whole flight, or list all its faults.
 
         A scheduled time must lie in the flight's month, or, when `Fecha-O` tells that
-        the flight has left, agree with it as `month_agrees` says.
+        the flight has left, agree with it as `month_agrees` says. A flight number is
+        looked at, but not part of what is coded.
         """
         scheduled = read_time(SCHEDULED, flight.get(SCHEDULED))
         departed = read_time(DEPARTED, flight.get(DEPARTED))
@@ -165,8 +181,8 @@ class FlightReader:
             self.month(flight.get(MONTH)),
             self.destination(flight.get(DESTINATION)),
         ]
-        faults = [code for code in codes if isinstance(code, Fault)]
-        faults += [time for time in (scheduled, departed) if isinstance(time, Fault)]
+        rest = (scheduled, departed, self.flight_number(flight.get(FLIGHT_NUMBER)))
+        faults = [value for value in (*codes, *rest) if isinstance(value, Fault)]
         if not faults and isinstance(scheduled, datetime):
             month_of = departed.month if isinstance(departed, datetime) else None
             month = flight[MONTH]
@@ -248,6 +264,10 @@ def _missing(field: str) -> Fault:
     return Fault(field, "missing", "is required")
 
 
+def _not_a_text(field: str, value: object) -> Fault:
+    return Fault(field, "string_type", f"{shown(value)} is not a text", value)
+
+
 def _codes(values: Sequence[str]) -> dict[str, int]:
     return {value: code for code, value in enumerate(values)}
 
@@ -258,7 +278,7 @@ def _known(
     if is_not_given(value):
         return _missing(field)
     if not isinstance(value, str):
-        return Fault(field, "string_type", f"{shown(value)} is not a text", value)
+        return _not_a_text(field, value)
     code = codes.get(value)
     if code is not None:
         return code

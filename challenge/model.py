@@ -209,6 +209,11 @@ class DelayModel:
         return self._model.predict_proba(features).astype(np.float32)
 
     @property
+    def name(self) -> str:
+        """The start of the fingerprint, as logs and records name the model."""
+        return (self.fingerprint or "")[:12]
+
+    @property
     def is_fitted(self) -> bool:
         return self._stored is not None or (
             self._classifier is not None and self._classifier.is_fitted

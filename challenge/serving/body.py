@@ -15,14 +15,21 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from starlette.types import Receive, Scope
 
 from challenge.flights import (
-    OPTIONAL_FIELDS,
+    AIRLINE,
+    DESTINATION,
+    FLIGHT_NUMBER,
+    FLIGHT_NUMBER_LENGTH,
+    FLIGHT_TYPE,
+    MONTH,
+    REQUEST_FIELDS,
     REQUIRED_FIELDS,
+    SCHEDULED,
     TIME_PATTERN,
     Fault,
     shown,
@@ -34,7 +41,6 @@ JSON: Final = b"application/json"
 FLIGHTS: Final = "flights"
 TOP: Final = "top"
 DEFAULT_TOP: Final = 20
-FLIGHT_FIELDS: Final = frozenset(REQUIRED_FIELDS + OPTIONAL_FIELDS)
 SLICE_BYTES: Final = 65_536
 TURN_SECONDS: Final = 0.002
 
@@ -42,6 +48,9 @@ _OPENING: Final = re.compile(rb'\s*\{\s*"flights"\s*:\s*\[')
 _BETWEEN_FLIGHTS: Final = re.compile(rb"\}\s*(,)\s*\{")
 
 
+_FlightNumber: TypeAlias = (
+    Annotated[str, msgspec.Meta(max_length=FLIGHT_NUMBER_LENGTH)] | None
+)
 _FLIGHT_SCHEMA: Final = {
     "type": "object",
     "additionalProperties": False,
@@ -66,6 +75,11 @@ _FLIGHT_SCHEMA: Final = {
             "type": ["string", "null"],
             "pattern": f"^({TIME_PATTERN})?$",
             "description": "Scheduled local time, in the month that MES says",
+        },
+        "Vlo-I": {
+            "type": ["string", "null"],
+            "maxLength": FLIGHT_NUMBER_LENGTH,
+            "description": "The flight's number: recorded and given back, no more",
         },
     },
 }
@@ -99,6 +113,7 @@ BODY: Final = _described(
                         "MES": 3,
                         "SIGLADES": "Lima",
                         "Fecha-I": "2017-03-06 08:15:00",
+                        "Vlo-I": "LA530",
                     }
                 ]
             }
@@ -124,26 +139,29 @@ RANKED_BODY: Final = _described(
 )
 
 
-class _Flight(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    airline: str = msgspec.field(name="OPERA")
-    flight_type: str = msgspec.field(name="TIPOVUELO")
-    month: int = msgspec.field(name="MES")
-    destination: str | None = msgspec.field(name="SIGLADES", default=None)
-    scheduled: str | None = msgspec.field(name="Fecha-I", default=None)
+class AskedFlight(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A flight as a request gives it."""
+
+    airline: str = msgspec.field(name=AIRLINE)
+    flight_type: str = msgspec.field(name=FLIGHT_TYPE)
+    month: int = msgspec.field(name=MONTH)
+    destination: str | None = msgspec.field(name=DESTINATION, default=None)
+    scheduled: str | None = msgspec.field(name=SCHEDULED, default=None)
+    flight_number: _FlightNumber = msgspec.field(name=FLIGHT_NUMBER, default=None)
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    flights: list[_Flight]
+    flights: list[AskedFlight]
 
 
 class _RankedBody(msgspec.Struct, forbid_unknown_fields=True):
-    flights: list[_Flight]
+    flights: list[AskedFlight]
     top: int = DEFAULT_TOP
 
 
 _decode_body: Final = msgspec.json.Decoder(_Body).decode
 _decode_ranked_body: Final = msgspec.json.Decoder(_RankedBody).decode
-_decode_flights: Final = msgspec.json.Decoder(list[_Flight]).decode
+_decode_flights: Final = msgspec.json.Decoder(list[AskedFlight]).decode
 
 
 class FlightsReader:
@@ -155,9 +173,13 @@ class FlightsReader:
         max_bytes: how large the body may be.
         begin: called before anything is read; what it raises ends the reading.
         has_top: whether the body may say how many flights are wanted.
+        keep: whether to keep the flights as they were asked about.
 
     Attributes:
         cells: the numbers of the flights in the model's grid.
+        asked: the flights themselves, if they are kept.
+        flight_numbers: those of the flights that have one, None for the others; empty
+            if none has.
         top: how many flights are wanted.
     """
 
@@ -168,8 +190,12 @@ class FlightsReader:
         max_bytes: int,
         begin: Callable[[], None] = lambda: None,
         has_top: bool = False,
+        keep: bool = False,
     ) -> None:
         self.cells: list[int] = []
+        self.asked: list[AskedFlight] = []
+        self._flight_numbers: list[str | None] = []
+        self._keep = keep
         self.top = DEFAULT_TOP
         self._has_top = has_top
         self._model = model
@@ -181,6 +207,10 @@ class FlightsReader:
         self._consumed = 0
         self._rest = bytearray()
         self._cuttable = True
+
+    @property
+    def flight_numbers(self) -> list[str | None]:
+        return self._flight_numbers if any(self._flight_numbers) else []
 
     async def read(self, receive: Receive) -> list[int]:
         """The cells of all flights of a request.
@@ -270,7 +300,7 @@ class FlightsReader:
             pass
         await self._read_whole(text)
 
-    def _add(self, flights: list[_Flight]) -> None:
+    def _add(self, flights: list[AskedFlight]) -> None:
         """Look the flights up, or raise KeyError or ValueError and add none of them."""
         lookup = self._model.lookup
         airlines, flight_types = lookup.airlines, lookup.flight_types
@@ -285,6 +315,9 @@ class FlightsReader:
         ]
         self._count(len(cells))
         self.cells += cells
+        self._flight_numbers += [flight.flight_number for flight in flights]
+        if self._keep:
+            self.asked += flights
 
     async def _read_whole(self, text: bytes) -> None:
         """Everything that is wrong with a body, or its flights if nothing is."""
@@ -343,7 +376,11 @@ class FlightsReader:
         for position, item in enumerate(items, start=first):
             outcome = self._read_value(item)
             if isinstance(outcome, int):
+                asked = msgspec.convert(item, AskedFlight)
                 self.cells.append(outcome)
+                self._flight_numbers.append(asked.flight_number)
+                if self._keep:
+                    self.asked.append(asked)
             else:
                 self._faults += [_located(position, fault) for fault in outcome]
             if time.perf_counter() > turn_ends:
@@ -356,11 +393,11 @@ class FlightsReader:
         extra = [
             Fault(name, "extra_forbidden", "is not a field of a flight", value)
             for name, value in item.items()
-            if name not in FLIGHT_FIELDS
+            if name not in REQUEST_FIELDS
         ]
         if not extra:
             return self._model.cell(item)
-        known = {name: value for name, value in item.items() if name in FLIGHT_FIELDS}
+        known = {name: value for name, value in item.items() if name in REQUEST_FIELDS}
         outcome = self._model.cell(known)
         return extra if isinstance(outcome, int) else outcome + extra
 

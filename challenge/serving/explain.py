@@ -9,8 +9,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from challenge.errors import UnknownPastError
+from challenge.flights import FLIGHT_NUMBER
 from challenge.serving.body import BODY, FlightsReader, check_media_type
 from challenge.serving.faults import RefusedRequest, refusals, request_fault
+from challenge.serving.predict import FlightNumbers
 from challenge.serving.worker import Worker
 from challenge.words import Language, describe
 
@@ -88,11 +90,13 @@ class ExplainedFlights(BaseModel):
     """The explanations, in the order of the flights."""
 
     explanations: list[ExplainedFlight]
+    flight_numbers: FlightNumbers = None
 
 
 @router.post(
     "/explain",
     openapi_extra={"requestBody": BODY},
+    response_model_exclude_none=True,
     responses=refusals(400, 413, 415, 501),
 )
 async def explain(
@@ -153,4 +157,6 @@ async def explain(
         )
         # Others have their turn.
         await asyncio.sleep(0)
-    return ExplainedFlights(explanations=explained)
+    return ExplainedFlights(
+        explanations=explained, **{FLIGHT_NUMBER: reader.flight_numbers or None}
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+import time
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,11 +17,15 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from challenge.errors import FlightsFileError, MissingColumnsError
-from challenge.files import score_file
+from challenge.files import answered_rows, score_file
 from challenge.flights import shown
+from challenge.model import DelayModel
+from challenge.scan import engine
+from challenge.serving.body import AskedFlight
 from challenge.serving.faults import RefusedRequest, refusals, request_fault
-from challenge.serving.front import FLIGHTS
+from challenge.serving.front import FLIGHTS, ID
 from challenge.serving.log import event
+from challenge.serving.recorder import WRITE_SECONDS, Recorder
 from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
@@ -87,9 +92,30 @@ async def predict_file(
     answered = scored.rows - scored.invalid
     request.scope[FLIGHTS] = answered
     worker.note(model, (), scored.delayed, answered)
+
+    def finish() -> None:
+        try:
+            if worker.recorder is not None:
+                record_file(worker.recorder, request.scope[ID].decode(), model, output)
+        finally:
+            folder.cleanup()
+
     return FileResponse(
-        output, media_type=media_type, background=BackgroundTask(folder.cleanup)
+        output, media_type=media_type, background=BackgroundTask(finish)
     )
+
+
+def record_file(
+    recorder: Recorder, request_id: str, model: DelayModel, answers: Path
+) -> None:
+    """Record the flights of an answered file, waiting for room in the queue."""
+    with engine(model) as connection:
+        for rows in answered_rows(connection, answers):
+            while not recorder.has_room(len(rows)):
+                time.sleep(WRITE_SECONDS)
+            asked = [AskedFlight(*row[:-2]) for row in rows]
+            probabilities, decisions = zip(*(row[-2:] for row in rows), strict=True)
+            recorder.add(request_id, model.name, asked, probabilities, decisions)
 
 
 def _no_room(error: OSError) -> RefusedRequest:

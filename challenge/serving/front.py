@@ -22,6 +22,8 @@ REQUEST_ID: Final = b"x-request-id"
 ARRIVED: Final = "flight_prophet.arrived"
 # The connection, which knows when its client was last heard of.
 CONNECTION: Final = "flight_prophet.connection"
+# Set for who records answers.
+ID: Final = "flight_prophet.id"
 # Set by who answers flights.
 FLIGHTS: Final = "flight_prophet.flights"
 SAFE_HEADERS: Final = (
@@ -59,7 +61,7 @@ class Front:
         worker, tally = self.worker, self.worker.tally
         now = time.perf_counter()
         arrived = scope.get(ARRIVED, now)
-        request_id = self._request_id(scope)
+        request_id = scope[ID] = self._request_id(scope)
         status = 0
 
         def record(message: Message) -> object:

@@ -54,7 +54,7 @@ class _Handler(logging.Handler):
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": _iso(int(1_000 * record.created)),
+            "time": iso(int(1_000 * record.created)),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             "pid": record.process,
@@ -126,7 +126,7 @@ def _json_lines(lines: list[_Line]) -> bytes:
     return _encode_lines(
         [
             _RequestLine(
-                _iso(int(1_000 * end)),
+                iso(int(1_000 * end)),
                 "info" if status < 500 else "error",
                 "request",
                 pid,
@@ -157,6 +157,7 @@ def _text_lines(lines: list[_Line]) -> bytes:
 
 # Where speed matters, many requests end in the same millisecond.
 @functools.lru_cache(maxsize=2)
-def _iso(milliseconds: int) -> str:
+def iso(milliseconds: int) -> str:
+    """A time in milliseconds since 1970 as a text, UTC."""
     time = datetime.fromtimestamp(milliseconds / 1_000, UTC)
     return time.isoformat(timespec="milliseconds")

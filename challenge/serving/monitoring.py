@@ -153,6 +153,14 @@ def _metrics(worker: Worker, total: Tally, drifted: dict[str, Any]) -> Iterator[
     yield CounterMetricFamily(
         PREFIX + "log_lines_lost", "Lines that could not be written", total.lines_lost
     )
+    yield CounterMetricFamily(
+        PREFIX + "flights_recorded", "Answers written to the record", total.recorded
+    )
+    yield CounterMetricFamily(
+        PREFIX + "flights_unrecorded",
+        "Answers that the record lacks: the disk was full or too slow",
+        total.unrecorded,
+    )
     yield GaugeMetricFamily(
         PREFIX + "http_requests_in_flight", "Requests being worked on", total.in_flight
     )

@@ -20,6 +20,7 @@ from challenge import __version__
 from challenge.flights import (
     AIRLINE,
     DESTINATION,
+    FLIGHT_NUMBER,
     FLIGHT_TYPE,
     MONTH,
     REQUIRED_FIELDS,
@@ -28,9 +29,8 @@ from challenge.flights import (
 )
 from challenge.serving.body import FlightsReader
 from challenge.serving.faults import RefusedRequest, RequestFault, request_fault
-from challenge.serving.front import FLIGHTS
 from challenge.serving.health import STOPPING
-from challenge.serving.predict import probabilities_of
+from challenge.serving.predict import note_answered, probabilities_of
 from challenge.serving.worker import Worker
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
@@ -44,8 +44,9 @@ INPUTS: Final = {
     MONTH: "INT64",
     DESTINATION: "BYTES",
     SCHEDULED: "BYTES",
+    FLIGHT_NUMBER: "BYTES",
 }
-OUTPUTS: Final = {"delay": "INT64", "probability": "FP64"}
+OUTPUTS: Final = {"delay": "INT64", "probability": "FP64", FLIGHT_NUMBER: "BYTES"}
 # Where the tensors begin that follow the JSON.
 JSON_LENGTH: Final = "inference-header-content-length"
 FAULTS_TOLD: Final = 20
@@ -101,7 +102,7 @@ class OutputTensor(BaseModel):
     name: str
     datatype: str
     shape: list[int]
-    data: list[float] | None = None
+    data: list[float] | list[str] | None = None
     parameters: dict[str, Any] | None = None
 
 
@@ -206,7 +207,8 @@ async def server_metadata() -> ServerMetadata:
 
 @router.get(f"/models/{MODEL}")
 async def model_metadata(request: Request) -> ModelMetadata:
-    """What the model takes and gives; SIGLADES and Fecha-I may be left out."""
+    """What the model takes and gives; SIGLADES, Fecha-I and Vlo-I may be left out, and
+    Vlo-I is given back only if it was given."""
     return ModelMetadata(
         name=MODEL,
         versions=[_worker(request).source.name],
@@ -266,7 +268,10 @@ async def _answer(worker: Worker, request: Request) -> Response:
     outputs = _requested(asked)
     columns = _columns(asked, tensors)
     reader = FlightsReader(
-        model, worker.settings.max_flights, worker.settings.max_body_bytes
+        model,
+        worker.settings.max_flights,
+        worker.settings.max_body_bytes,
+        keep=worker.recorder is not None,
     )
     flights: list[object] = [
         dict(zip(columns, values, strict=True))
@@ -275,22 +280,25 @@ async def _answer(worker: Worker, request: Request) -> Response:
     cells = await reader.read_values(flights)
     probabilities = await probabilities_of(model, cells)
     decisions = model.decide(probabilities)
-    request.scope[FLIGHTS] = len(cells)
-    worker.note(model, cells, sum(decisions), len(cells))
-    values: dict[str, Sequence[float]] = {
+    note_answered(worker, request.scope, model, reader, probabilities, decisions)
+    values: dict[str, Sequence[Any]] = {
         "delay": decisions,
         "probability": probabilities,
     }
+    if FLIGHT_NUMBER in columns:
+        values[FLIGHT_NUMBER] = columns[FLIGHT_NUMBER]
     described: list[dict[str, Any]] = []
     binary = b""
     for name, is_binary in outputs.items():
+        if name not in values:
+            continue
         output: dict[str, Any] = {
             "name": name,
             "datatype": OUTPUTS[name],
             "shape": [len(cells)],
         }
         if is_binary:
-            packed = struct.pack(f"<{len(cells)}{_CODES[OUTPUTS[name]]}", *values[name])
+            packed = _packed(OUTPUTS[name], values[name])
             output["parameters"] = {"binary_data_size": len(packed)}
             binary += packed
         else:
@@ -412,6 +420,13 @@ def _values(tensor: _Tensor, tensors: bytes, begin: int) -> tuple[list[Any], int
     if len(values) != shape[0]:
         raise _refused([name], f"{len(values)} values do not fill the shape {shape}")
     return values, begin
+
+
+def _packed(datatype: str, values: Sequence[Any]) -> bytes:
+    if datatype == "BYTES":
+        texts = [(value or "").encode() for value in values]
+        return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    return struct.pack(f"<{len(values)}{_CODES[datatype]}", *values)
 
 
 def _texts(data: bytes) -> Iterator[str]:

@@ -10,15 +10,15 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
-from challenge.flights import shown
+from challenge.flights import FLIGHT_NUMBER, shown
 from challenge.model import DelayModel
 from challenge.past import Past
 from challenge.serving.admission import Overloaded
@@ -26,6 +26,7 @@ from challenge.serving.body import BODY, JSON, FlightsReader, check_media_type
 from challenge.serving.faults import RefusedRequest, refusals, request_fault
 from challenge.serving.front import CONNECTION
 from challenge.serving.front import FLIGHTS as FLIGHTS_ANSWERED
+from challenge.serving.front import ID
 from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
@@ -34,6 +35,15 @@ PROBABILITY_DECIMALS: Final = 6
 AT_ONCE: Final = 5_000
 SLOW_AT_ONCE: Final = 500
 ANSWERS: Final = (b'{"predict":[0]}', b'{"predict":[1]}')
+
+
+FlightNumbers = Annotated[
+    list[str | None] | None,
+    Field(
+        alias=FLIGHT_NUMBER,
+        description="The flights' numbers, in the same order, if any was given",
+    ),
+]
 
 
 class PredictedFlights(BaseModel):
@@ -46,6 +56,7 @@ class PredictedFlights(BaseModel):
     predict: list[int]
     probability: list[float] | None = None
     flights: list[int] | None = None
+    flight_numbers: FlightNumbers = None
 
     model_config = {"json_schema_extra": {"examples": [{"predict": [0]}]}}
 
@@ -83,15 +94,17 @@ class PredictEndpoint:
                 worker.settings.max_flights,
                 worker.settings.max_body_bytes,
                 functools.partial(self._begin, scope.get(CONNECTION)),
+                keep=worker.recorder is not None,
             )
             cells = await reader.read(receive)
         except RefusedRequest as refused:
             worker.note_refused(refused.faults)
             return refused.status, b'{"detail":%b}' % await _encode(refused.faults)
-        scope[FLIGHTS_ANSWERED] = len(cells)
-        if len(cells) == 1 and not details and model.table is not None:
-            late = model.probability_in_table(cells[0]) > model.threshold
-            worker.note(model, cells, late, 1)
+        numbers = reader.flight_numbers
+        if len(cells) == 1 and not (details or numbers) and model.table is not None:
+            probability = model.probability_in_table(cells[0])
+            late = probability > model.threshold
+            note_answered(worker, scope, model, reader, [probability], [int(late)])
             return 200, ANSWERS[late]
         probabilities: list[float] = []
         for start in range(0, len(cells), AT_ONCE):
@@ -103,7 +116,7 @@ class PredictEndpoint:
         decisions: list[int] = []
         for start in range(0, len(cells), AT_ONCE):
             decisions += model.decide(probabilities[start : start + AT_ONCE])
-        worker.note(model, cells, sum(decisions), len(cells))
+        note_answered(worker, scope, model, reader, probabilities, decisions)
         answer = b'{"predict":%b' % await _encode(decisions)
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
@@ -111,12 +124,33 @@ class PredictEndpoint:
             if past is not None:
                 support = functools.partial(_support, model, past)
                 answer += b',"flights":%b' % await _encode(cells, support, SLOW_AT_ONCE)
+        if numbers:
+            answer += b',"%b":%b' % (FLIGHT_NUMBER.encode(), await _encode(numbers))
         return 200, answer + b"}"
 
     def _begin(self, connection: Any) -> None:
         """Raise Overloaded if what has arrived waited too long for its turn."""
         if connection and time.perf_counter() - connection.heard > self.max_wait:
             raise Overloaded
+
+
+def note_answered(
+    worker: Worker,
+    scope: Scope,
+    model: DelayModel,
+    reader: FlightsReader,
+    probabilities: Sequence[float],
+    decisions: Sequence[int],
+) -> None:
+    """Count flights that were answered, and record them if that is wanted."""
+    cells = reader.cells
+    scope[FLIGHTS_ANSWERED] = len(cells)
+    worker.note(model, cells, sum(decisions), len(cells))
+    if worker.recorder is not None:
+        request_id = scope[ID].decode()
+        worker.recorder.add(
+            request_id, model.name, reader.asked, probabilities, decisions
+        )
 
 
 async def probabilities_of(model: DelayModel, cells: list[int]) -> list[float]:

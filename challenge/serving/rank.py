@@ -7,11 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from challenge.flights import FLIGHT_NUMBER
 from challenge.ranking import expected_late, highest
 from challenge.serving.body import RANKED_BODY, FlightsReader, check_media_type
 from challenge.serving.faults import refusals
-from challenge.serving.front import FLIGHTS
-from challenge.serving.predict import PROBABILITY_DECIMALS, probabilities_of
+from challenge.serving.predict import (
+    PROBABILITY_DECIMALS,
+    FlightNumbers,
+    note_answered,
+    probabilities_of,
+)
 from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
@@ -28,11 +33,13 @@ class RankedFlights(BaseModel):
     expected_late: Annotated[
         float, Field(description="How many of these are late on average")
     ]
+    flight_numbers: FlightNumbers = None
 
 
 @router.post(
     "/rank",
     openapi_extra={"requestBody": RANKED_BODY},
+    response_model_exclude_none=True,
     responses=refusals(400, 413, 415),
 )
 async def rank(request: Request) -> RankedFlights:
@@ -41,16 +48,22 @@ async def rank(request: Request) -> RankedFlights:
     settings, model = worker.settings, worker.source.model
     check_media_type(request.scope)
     reader = FlightsReader(
-        model, settings.max_flights, settings.max_body_bytes, has_top=True
+        model,
+        settings.max_flights,
+        settings.max_body_bytes,
+        has_top=True,
+        keep=worker.recorder is not None,
     )
     cells = await reader.read(request.receive)
     probabilities = await probabilities_of(model, cells)
-    request.scope[FLIGHTS] = len(cells)
-    worker.note(model, cells, sum(model.decide(probabilities)), len(cells))
+    decisions = model.decide(probabilities)
+    note_answered(worker, request.scope, model, reader, probabilities, decisions)
     ranked = highest(probabilities, reader.top)
     found = [probability for probability, _ in ranked]
+    numbers = reader.flight_numbers
     return RankedFlights(
         position=[position for _, position in ranked],
         probability=[round(p, PROBABILITY_DECIMALS) for p in found],
         expected_late=round(expected_late(found), PROBABILITY_DECIMALS),
+        **{FLIGHT_NUMBER: [numbers[place] for _, place in ranked] if numbers else None},
     )

@@ -69,6 +69,8 @@ class Settings(BaseSettings):
         log_format: `json`, `text`, or `auto` for text on a terminal.
         log_requests: whether each request has a line in the log.
         drift_hours: how far back GET /drift looks.
+        prediction_log: the folder of the record of answered flights; None for none.
+        prediction_log_days: how long its files are kept; 0 for ever.
     """
 
     # The name is the environment's, not pydantic's own namespace.
@@ -95,6 +97,8 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_requests: bool = True
     drift_hours: float = Field(default=24, gt=0)
+    prediction_log: Path | None = None
+    prediction_log_days: float = Field(default=90, ge=0)
 
     @property
     def max_wait(self) -> float:

@@ -31,7 +31,6 @@ class ModelSource:
 
     Attributes:
         model: the model to answer with.
-        name: the start of the model's fingerprint, as logs name it.
         loaded_at: when it was loaded, in seconds since 1970.
 
     Raises:
@@ -45,6 +44,10 @@ class ModelSource:
         # Before the file is read: a change meanwhile must be seen.
         self._signature = _signature(path)
         self._serve(self._read())
+
+    @property
+    def name(self) -> str:
+        return self.model.name
 
     async def follow(self, tally: Tally, reloaded: Callable[[], None]) -> None:
         """Reload the model whenever its file changes, or on SIGHUP, until cancelled.
@@ -82,7 +85,6 @@ class ModelSource:
 
     def _serve(self, model: DelayModel) -> None:
         self.model = model
-        self.name = (model.fingerprint or "")[:12]
         self.loaded_at = time.time()
 
     async def _until_next_look(self, asked: asyncio.Event) -> None:

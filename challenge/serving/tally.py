@@ -32,6 +32,8 @@ class Tally(msgspec.Struct):
         reloads: reloads of the model by what came of them, `swapped` and `refused`.
         models: how many workers serve each model, by the start of its fingerprint.
         lines_lost: lines that could not be written to the log.
+        recorded, unrecorded: answered flights that were written to the record, and
+            those that should have been and could not.
         window: what drift is told from.
     """
 
@@ -47,6 +49,8 @@ class Tally(msgspec.Struct):
     )
     models: dict[str, int] = {}
     lines_lost: int = 0
+    recorded: int = 0
+    unrecorded: int = 0
     window: Window = msgspec.field(default_factory=Window)
 
     def add_request(self, route: str, status: int, seconds: float) -> None:
@@ -72,9 +76,14 @@ class Tally(msgspec.Struct):
 
     def add(self, other: Tally) -> None:
         """Add all that another has counted."""
-        self.starts += other.starts
-        self.in_flight += other.in_flight
-        self.lines_lost += other.lines_lost
+        for name in (
+            "starts",
+            "in_flight",
+            "lines_lost",
+            "recorded",
+            "unrecorded",
+        ):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("flights", "refused", "reloads", "models"):
             own = getattr(self, name)
             for key, count in getattr(other, name).items():

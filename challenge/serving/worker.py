@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from challenge.errors import SettingsError
 from challenge.model import DelayModel
 from challenge.serving import tally
 from challenge.serving.board import Board
 from challenge.serving.drift import Sampler
 from challenge.serving.faults import RequestFault
 from challenge.serving.log import RequestLog, as_text
+from challenge.serving.recorder import Recorder
 from challenge.serving.settings import Settings
 from challenge.serving.source import ModelSource
 from challenge.serving.tally import Tally
@@ -30,9 +32,11 @@ class Worker:
 
     Attributes:
         draining: whether it finishes what it has begun, and wants no more.
+        recorder: keeps what was answered; None if that is not wanted.
 
     Raises:
         ModelFileError: the model cannot be read.
+        SettingsError: nothing can be recorded where it should be.
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -42,6 +46,7 @@ class Worker:
         )
         self.sampler = Sampler(settings.drift_hours)
         self.log = RequestLog(as_text(settings))
+        self.recorder = _recorder(settings)
         self.draining = False
         self.board = Board()
         self.number = 0
@@ -91,6 +96,7 @@ class Worker:
         """Count, write and post what was noted: together it costs next to nothing."""
         self._will_tick = False
         self.tally.lines_lost += self.log.flush()
+        self._count_recorded()
         self.sampler.count(self.tally.window, self.source.model)
         self.post()
 
@@ -101,6 +107,24 @@ class Worker:
 
     def total(self) -> Tally:
         """The tally over all workers."""
+        self._count_recorded()
         self.sampler.count(self.tally.window, self.source.model)
         self.tally.models = {self.source.name: 1}
         return tally.total(self.board, self.number, self.tally)
+
+    def _count_recorded(self) -> None:
+        if self.recorder is not None:
+            recorded, lost = self.recorder.take_counts()
+            self.tally.recorded += recorded
+            self.tally.unrecorded += lost
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    folder = settings.prediction_log
+    if folder is None:
+        return None
+    try:
+        return Recorder(folder, settings.prediction_log_days)
+    except OSError as error:
+        message = f"{str(folder)!r} cannot be written to: {error.strerror}"
+        raise SettingsError([{"loc": ["prediction_log"], "msg": message}]) from error

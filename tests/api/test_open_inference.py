@@ -88,10 +88,23 @@ def test_a_client_finds_the_server_and_its_model(client, server):
     assert client.get_server_metadata()["name"] == "flight-prophet"
     metadata = client.get_model_metadata("delay")
     assert {tensor["name"]: tensor["datatype"] for tensor in metadata["inputs"]} == (
-        KINDS
+        KINDS | {"Vlo-I": "BYTES"}
     )
     fingerprint = httpx.get(f"{server.url}/model").json()["fingerprint"]
     assert metadata["versions"] == [fingerprint[:12]]
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["JSON", "binary"])
+def test_flight_numbers_are_given_back(binary, client):
+    numbers = np.array(["LA530", "", "CM112 ✈"], dtype=np.object_)
+    tensor = triton.InferInput("Vlo-I", numbers.shape, "BYTES")
+    tensor.set_data_from_numpy(numbers, binary_data=binary)
+    output = triton.InferRequestedOutput("Vlo-I", binary_data=binary)
+    answer = client.infer("delay", [*tensors(binary), tensor], outputs=[output])
+    given_back = answer.as_numpy("Vlo-I").tolist()
+    # In JSON they are texts, in binary form bytes.
+    texts = [one.decode() if isinstance(one, bytes) else one for one in given_back]
+    assert texts == numbers.tolist()
 
 
 @pytest.mark.parametrize("column", [False, True], ids=["[n]", "[n, 1]"])

@@ -1,0 +1,333 @@
+"""The record: every answered flight, in whole files, and never in the way."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import re
+import signal
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import httpx
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from challenge.api import create_app
+from challenge.errors import SettingsError
+from challenge.model import DelayModel
+from challenge.record import read_record
+from challenge.serving import recorder as recording
+from challenge.serving.body import AskedFlight
+from challenge.serving.recorder import MAX_WAITING, Recorder
+from tests.api.conftest import wait_for
+from tests.conftest import TEST_MODEL
+
+LATE = {
+    "OPERA": "Sky Airline",
+    "TIPOVUELO": "N",
+    "MES": 7,
+    "SIGLADES": "Calama",
+    "Fecha-I": "2017-07-14 18:30:00",
+    "Vlo-I": "H2 123",
+}
+PLAIN = {"OPERA": "Grupo LATAM", "TIPOVUELO": "I", "MES": 3}
+ASKED = AskedFlight("Grupo LATAM", "I", 3)
+NAME = r"\d{4}-\d\d-\d\dT\d\d-[0-9a-f]{12}\.jsonl\.gz"
+
+
+def recorded(folder):
+    return [flight for some in read_record(folder) for flight in some]
+
+
+def as_asked(flight):
+    """The fields of a recorded flight as a request names them."""
+    values = {
+        "OPERA": flight.airline,
+        "TIPOVUELO": flight.flight_type,
+        "MES": flight.month,
+        "SIGLADES": flight.destination,
+        "Fecha-I": flight.scheduled,
+        "Vlo-I": flight.flight_number,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREDICTION_LOG", str(tmp_path / "log"))
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def client(schedule_model, folder):
+    with TestClient(create_app(schedule_model)) as client:
+        yield client
+
+
+def ask(client, path, flights, **more):
+    headers = {"X-Request-ID": "the-request"}
+    return client.post(path, json={"flights": flights, **more}, headers=headers)
+
+
+@pytest.mark.parametrize("flights", [[PLAIN], [LATE], [LATE, PLAIN], [PLAIN] * 1_500])
+@pytest.mark.parametrize("path", ["/predict", "/predict?details=true", "/rank"])
+def test_what_was_asked_and_answered_is_recorded(path, flights, client, folder):
+    started = datetime.now(UTC)
+    assert ask(client, path, flights).status_code == 200
+    answer = ask(client, "/predict?details=true", flights).json()
+    client.__exit__(None, None, None)
+    written = recorded(folder)[: len(flights)]
+    assert [as_asked(flight) for flight in written] == flights
+    assert [flight.probability for flight in written] == answer["probability"]
+    assert [flight.delay for flight in written] == answer["predict"]
+    model = DelayModel.load(client.app.state.worker.source.path)
+    assert {(one.id, one.model) for one in written} == {("the-request", model.name)}
+    at = datetime.fromisoformat(written[0].time)
+    assert started - timedelta(seconds=1) < at < datetime.now(UTC)
+
+
+def test_flights_asked_about_as_tensors_are_recorded(client, folder):
+    inputs = [
+        {
+            "name": name,
+            "shape": [2],
+            "datatype": "INT64" if name == "MES" else "BYTES",
+            "data": [flight.get(name, "") for flight in (LATE, PLAIN)],
+        }
+        for name in LATE
+    ]
+    assert client.post("/v2/models/delay/infer", json={"inputs": inputs}).is_success
+    client.__exit__(None, None, None)
+    assert [as_asked(flight) for flight in recorded(folder)] == [LATE, PLAIN]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "kind"),
+    [
+        ("text/csv", "csv"),
+        ("application/gzip", "csv.gz"),
+        ("application/vnd.apache.parquet", "parquet"),
+    ],
+)
+def test_files_are_recorded_but_for_their_faults(
+    media_type, kind, client, folder, tmp_path
+):
+    rows = pd.DataFrame([LATE, PLAIN, PLAIN | {"OPERA": "Nope"}])
+    path = tmp_path / f"flights.{kind}"
+    if kind == "parquet":
+        duckdb.sql("SELECT * FROM rows").write_parquet(str(path))
+    else:
+        rows.to_csv(path, index=False)
+    answer = client.post(
+        "/predict/file?invalid=keep",
+        content=path.read_bytes(),
+        headers={"Content-Type": media_type, "X-Request-ID": "file-1"},
+    )
+    assert answer.status_code == 200
+    client.__exit__(None, None, None)
+    written = recorded(folder)
+    assert [as_asked(flight) for flight in written] == [LATE, PLAIN]
+    assert {flight.id for flight in written} == {"file-1"}
+    model = DelayModel.load(client.app.state.worker.source.path)
+    cells = [model.cell(flight) for flight in (LATE, PLAIN)]
+    expected = model.probabilities_of_cells(cells)
+    assert [one.probability for one in written] == pytest.approx(expected, abs=1e-6)
+    assert [one.delay for one in written] == model.decide(expected)
+
+
+def test_a_file_with_more_rows_than_may_wait_is_recorded_whole(
+    client, folder, monkeypatch
+):
+    monkeypatch.setattr(recording, "MAX_WAITING", 1_000)
+    lines = ["OPERA,TIPOVUELO,MES", *["Grupo LATAM,I,3"] * 5_000]
+    client.post(
+        "/predict/file",
+        content="\n".join(lines).encode(),
+        headers={"Content-Type": "text/csv"},
+    )
+    client.__exit__(None, None, None)
+    assert len(recorded(folder)) == 5_000
+
+
+def test_what_is_refused_explained_or_only_looked_at_is_not_recorded(client, folder):
+    assert ask(client, "/predict", [PLAIN, PLAIN | {"MES": 13}]).status_code == 400
+    assert ask(client, "/explain", [PLAIN]).status_code == 200
+    assert client.get("/heatmap?TIPOVUELO=N").status_code == 200
+    client.__exit__(None, None, None)
+    assert list(folder.iterdir()) == []
+
+
+def test_nothing_is_recorded_unless_it_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with TestClient(create_app(TEST_MODEL)) as client:
+        assert ask(client, "/predict", [PLAIN]).status_code == 200
+        assert (
+            "flight_prophet_flights_recorded_total 0.0" in client.get("/metrics").text
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flight_numbers_are_given_back(client):
+    numbers = ["H2 123", None]
+    for path in ("/predict", "/predict?details=true", "/explain"):
+        assert ask(client, path, [LATE, PLAIN]).json()["Vlo-I"] == numbers
+        assert "Vlo-I" not in ask(client, path, [PLAIN]).json()
+    ranked = ask(client, "/rank", [PLAIN, LATE]).json()
+    assert ranked["Vlo-I"] == [(None, "H2 123")[place] for place in ranked["position"]]
+    assert "Vlo-I" not in ask(client, "/rank", [PLAIN]).json()
+
+
+def test_flight_numbers_change_no_answer(client):
+    without = {name: value for name, value in LATE.items() if name != "Vlo-I"}
+    answers = [
+        ask(client, "/predict?details=true", [flight]).json()["probability"]
+        for flight in (LATE, without)
+    ]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (123, "string_type", "123 is not a text"),
+        (["LA1"], "string_type", "['LA1'] is not a text"),
+        ("x" * 21, "too_long", f"'{'x' * 21}' is over 20 characters"),
+    ],
+)
+def test_a_flight_number_is_a_short_text(number, kind, message, client):
+    answer = ask(client, "/predict", [PLAIN | {"Vlo-I": number}])
+    assert answer.status_code == 400
+    (fault,) = answer.json()["detail"]
+    assert fault["loc"] == ["flights", 0, "Vlo-I"]
+    assert (fault["type"], fault["msg"]) == (kind, message)
+    assert ask(client, "/predict", [PLAIN | {"Vlo-I": "x" * 20}]).status_code == 200
+
+
+def test_workers_record_to_files_of_their_own_and_are_counted_together(serve, tmp_path):
+    server = serve(workers=2, PREDICTION_LOG=tmp_path / "log")
+    for _ in range(200):
+        server.predict(LATE)
+    wait_for(lambda: server.metric("flight_prophet_flights_recorded_total") == 200)
+    files = os.listdir(tmp_path / "log")
+    assert all(re.fullmatch(NAME + r"\.open", name) for name in files)
+    assert server.stop() == 0
+    names = os.listdir(tmp_path / "log")
+    assert names and all(re.fullmatch(NAME, name) for name in names)
+    assert len(recorded(tmp_path / "log")) == 200
+
+
+def test_closed_files_are_read_by_other_tools(client, folder):
+    ask(client, "/predict", [LATE, PLAIN])
+    client.__exit__(None, None, None)
+    (path,) = folder.iterdir()
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    assert json.loads(lines[1])["OPERA"] == "Grupo LATAM"
+    found = duckdb.sql(f"SELECT \"Vlo-I\" FROM '{path}'").fetchall()
+    assert found == [("H2 123",), (None,)]
+
+
+def test_a_killed_server_loses_the_last_second_at_most(serve, tmp_path):
+    log = tmp_path / "log"
+    server = serve(workers=2, PREDICTION_LOG=log)
+    answered: list[tuple[float, str]] = []
+    stopping = threading.Event()
+
+    def load():
+        with httpx.Client() as client:
+            for number in range(100_000):
+                asked = {"flights": [LATE | {"Vlo-I": str(number)}]}
+                if stopping.is_set():
+                    return
+                try:
+                    client.post(f"{server.url}/predict", json=asked).raise_for_status()
+                except httpx.HTTPError:
+                    return
+                answered.append((time.monotonic(), str(number)))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    wait_for(lambda: answered and answered[-1][0] - answered[0][0] > 2.5)
+    for pid in [*server.workers(), server.process.pid]:
+        os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    stopping.set()
+    thread.join()
+    written = {flight.flight_number for flight in recorded(log)}
+    owed = {number for at, number in answered if at < killed - 1}
+    assert len(owed) > 200
+    assert owed <= written
+    # The next server mends what was left open.
+    again = serve(workers=1, PREDICTION_LOG=log)
+    wait_for(lambda: all(re.fullmatch(NAME, name) for name in os.listdir(log)))
+    assert again.stop() == 0
+    whole = b"".join(gzip.decompress(path.read_bytes()) for path in log.iterdir())
+    assert len(whole.splitlines()) == len(recorded(log)) >= len(owed)
+
+
+def test_a_file_that_somebody_writes_to_is_not_mended(tmp_path):
+    first, second = (Recorder(tmp_path, 0) for _ in range(2))
+    first.start()
+    first.add("a-1", "model", [ASKED], [0.5], [1])
+    wait_for(lambda: os.listdir(tmp_path))
+    second.start()
+    second.add("b-1", "model", [ASKED], [0.5], [1])
+    wait_for(lambda: len(os.listdir(tmp_path)) == 2)
+    assert all(name.endswith(".open") for name in os.listdir(tmp_path))
+    first.add("a-2", "model", [ASKED], [0.5], [1])
+    first.close()
+    second.close()
+    assert sorted(one.id for one in recorded(tmp_path)) == ["a-1", "a-2", "b-1"]
+
+
+def test_each_hour_has_a_file_of_its_own(tmp_path, monkeypatch):
+    hours = ["2026-11-25T14"]
+    monkeypatch.setattr(recording, "_hour", lambda: hours[-1])
+    recorder = Recorder(tmp_path, 0)
+    recorder.start()
+    recorder.add("a-1", "model", [ASKED], [0.5], [1])
+    wait_for(lambda: recorder.take_counts() == (1, 0))
+    hours.append("2026-11-25T15")
+    # Closed whole although nothing more comes.
+    wait_for(lambda: not any(n.endswith(".open") for n in os.listdir(tmp_path)))
+    recorder.add("a-2", "model", [ASKED], [0.5], [1])
+    recorder.close()
+    names = sorted(os.listdir(tmp_path))
+    assert [name[:13] for name in names] == hours
+    assert [one.id for one in recorded(tmp_path)] == ["a-1", "a-2"]
+
+
+def test_what_is_too_much_to_wait_is_counted_as_lost(tmp_path):
+    recorder = Recorder(tmp_path, 0)
+    for size in (MAX_WAITING - 1, 2, 1):
+        recorder.add("a", "model", [ASKED] * size, [0.5] * size, [1] * size)
+    assert recorder.take_counts() == (0, 2)
+    recorder.start()
+    recorder.close()
+    assert recorder.take_counts() == (MAX_WAITING, 0)
+    assert len(recorded(tmp_path)) == MAX_WAITING
+
+
+@pytest.mark.parametrize(("days", "left"), [(2, 3), (0, 4)])
+def test_old_files_are_removed_and_no_others(days, left, tmp_path):
+    now = datetime.now(UTC)
+    for hours in (1, 47, 50):
+        hour = (now - timedelta(hours=hours)).strftime("%Y-%m-%dT%H")
+        (tmp_path / f"{hour}-0123456789ab.jsonl.gz").write_bytes(gzip.compress(b""))
+    (tmp_path / "1999-01-01T00-mine.jsonl.gz").write_bytes(b"")
+    recorder = Recorder(tmp_path, days)
+    recorder.start()
+    recorder.close()
+    assert len(os.listdir(tmp_path)) == left
+
+
+def test_a_folder_that_cannot_be_written_to_stops_the_start(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PREDICTION_LOG", str(tmp_path / "file"))
+    with pytest.raises(SettingsError, match="PREDICTION_LOG: .*cannot be written to"):
+        create_app(TEST_MODEL)
