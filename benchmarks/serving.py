@@ -58,14 +58,14 @@ def command(name: str, model: str, port: int) -> list[str]:
 
 
 @contextmanager
-def server(name: str, model: str, data: str):
+def server(name: str, model: str, data: str, **settings: str):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     start = time.perf_counter()
     process = subprocess.Popen(
         ["taskset", "-c", "0", *command(name, model, port)],
-        env=os.environ | {"PLAIN_DATA": data},
+        env=os.environ | {"PLAIN_DATA": data} | settings,
         stderr=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}/predict"

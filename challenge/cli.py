@@ -1,8 +1,8 @@
 """The `flight-prophet` command.
 
 Exit codes: 0 when all went well, 1 when the data or a model's file is no good, 2 when
-the command is called wrongly, 3 when a new model is worse than its baseline, or live
-predictions are worse than promised, or servers serve different models.
+the command is called wrongly, 3 when a new model is worse than its baseline or changes
+too much, or live predictions are worse than promised, or servers serve different models.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ app = typer.Typer(
     help="Will a flight leaving Santiago de Chile be more than 15 minutes late?",
     epilog="Exit codes: 0 when all went well, 1 when the data or a model's file is no "
     "good, 2 when the command is called wrongly, 3 when a new model is worse than its "
-    "baseline, live predictions are worse than promised, or servers serve different "
-    "models.",
+    "baseline or changes too much, live predictions are worse than promised, or servers "
+    "serve different models.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -571,7 +571,11 @@ def tune(
 @app.command()
 def monitor(
     predictions: Annotated[
-        Path, typer.Argument(help="What was predicted, as `predict` wrote it.")
+        Path,
+        typer.Argument(
+            help="What was predicted: a file that `predict` wrote, or the record that a "
+            "server keeps in PREDICTION_LOG."
+        ),
     ],
     flights: Annotated[
         Path, typer.Argument(help="The flights as they left, with Fecha-O.")
@@ -586,9 +590,11 @@ def monitor(
     Exits with 3 if they are worse than the model card promises: if the 95 % interval of
     the ROC AUC or of the calibration error lies wholly on the bad side of the card's.
 
-    Example:
+    Examples:
 
         flight-prophet monitor answers.parquet departed.csv --model model.pkl
+
+        flight-prophet monitor /var/log/flight-prophet departed.csv
     """
     from challenge.model import DelayModel
     from challenge.training.monitor import monitor as run
@@ -602,6 +608,61 @@ def monitor(
     else:
         print(monitoring_summary(found))
     if found.is_worse:
+        raise typer.Exit(WORSE)
+
+
+@app.command()
+def replay(
+    record: Annotated[
+        Path,
+        typer.Argument(help="What a server recorded: a file or the folder."),
+    ],
+    candidate: Annotated[Path, typer.Argument(help="The new model's file.")],
+    departures: Annotated[
+        Path | None,
+        typer.Option(help="The flights as they left, with Fecha-O: which was right?"),
+    ] = None,
+    max_flips: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Exit with 3 if a larger share of the decisions flips."
+        ),
+    ] = None,
+    no_worse: Annotated[
+        bool,
+        typer.Option(
+            "--no-worse",
+            help="Exit with 3 if the candidate was worse than what was answered; with "
+            "--departures.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Answer recorded flights with another model: what would change, and for the better?
+
+    Worse means that the 95 % interval of the paired difference in average precision or
+    in the Brier score lies wholly on the bad side of zero.
+
+    Examples:
+
+        flight-prophet replay /var/log/flight-prophet new.pkl --max-flips 0.05
+
+        flight-prophet replay record new.pkl --departures departed.csv --no-worse
+    """
+    if no_worse and departures is None:
+        raise typer.BadParameter("--no-worse needs --departures to judge by")
+    from challenge.model import DelayModel
+    from challenge.training.replay import replay as run
+    from challenge.training.summary import replay_summary
+
+    with _busy("Replaying"):
+        found = run(record, DelayModel.load(candidate), departures)
+    if as_json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        print(replay_summary(found))
+    flips_too_much = max_flips is not None and found.flip_share > max_flips
+    if flips_too_much or (no_worse and found.is_worse):
         raise typer.Exit(WORSE)
 
 

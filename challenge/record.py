@@ -27,6 +27,7 @@ from challenge.flights import (
 
 SUFFIX: Final = ".jsonl.gz"
 OPEN: Final = ".open"
+PROBABILITY_DECIMALS: Final = 6
 # zlib's number for gzip's format.
 GZIP: Final = 31
 _READ_AT_ONCE: Final = 1 << 20

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from challenge.flights import FLIGHT_NUMBER, shown
 from challenge.model import DelayModel
 from challenge.past import Past
+from challenge.record import PROBABILITY_DECIMALS
 from challenge.serving.admission import Overloaded
 from challenge.serving.body import BODY, JSON, FlightsReader, check_media_type
 from challenge.serving.faults import RefusedRequest, refusals, request_fault
@@ -31,7 +32,6 @@ from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
 
-PROBABILITY_DECIMALS: Final = 6
 AT_ONCE: Final = 5_000
 SLOW_AT_ONCE: Final = 500
 ANSWERS: Final = (b'{"predict":[0]}', b'{"predict":[1]}')

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 
 from challenge.flights import FLIGHT_NUMBER
 from challenge.ranking import expected_late, highest
+from challenge.record import PROBABILITY_DECIMALS
 from challenge.serving.body import RANKED_BODY, FlightsReader, check_media_type
 from challenge.serving.faults import refusals
 from challenge.serving.predict import (
-    PROBABILITY_DECIMALS,
     FlightNumbers,
     note_answered,
     probabilities_of,

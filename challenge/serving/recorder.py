@@ -23,7 +23,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from challenge.record import GZIP, OPEN, SUFFIX, RecordedFlight, whole_members
+from challenge.record import (
+    GZIP,
+    OPEN,
+    PROBABILITY_DECIMALS,
+    SUFFIX,
+    RecordedFlight,
+    whole_members,
+)
 from challenge.serving.body import AskedFlight
 from challenge.serving.log import event, iso
 
@@ -36,8 +43,9 @@ MEMBER_BYTES: Final = 1 << 20
 TURN_SECONDS: Final = 0.0005
 # The fastest.
 LEVEL: Final = 1
+# A disk that does not answer must not keep a server from ending.
+CLOSE_SECONDS: Final = 10
 
-PROBABILITY_DECIMALS: Final = 6
 _HOUR: Final = "%Y-%m-%dT%H"
 _NAME: Final = re.compile(
     rf"(\d{{4}}-\d\d-\d\dT\d\d)-[0-9a-f]{{12}}{re.escape(SUFFIX)}(?:{re.escape(OPEN)})?"
@@ -90,10 +98,12 @@ class Recorder:
         """Write what waits and end; all that was recorded is in whole files."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(CLOSE_SECONDS)
 
     def has_room(self, flights: int) -> bool:
-        return self._flights_waiting + flights <= MAX_WAITING
+        """Whether so many more may wait; any number may where nothing waits."""
+        waiting = self._flights_waiting
+        return not waiting or waiting + flights <= MAX_WAITING
 
     def add(
         self,
@@ -121,8 +131,7 @@ class Recorder:
             return counts
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            self._tidy_up()
+        self._tidy_up()
         while not self._stopping.wait(WRITE_SECONDS):
             self._write_all()
         self._write_all()
@@ -138,16 +147,16 @@ class Recorder:
                     self._file = _File(self._folder)
                 self._file.append(member)
             except OSError as error:
-                self._count(0, flights)
                 if not self._is_failing:
                     message = f"answers cannot be recorded: {error.strerror}"
                     event(logging.ERROR, message)
                 self._is_failing = True
+                self._count(0, flights)
             else:
-                self._count(flights, 0)
                 if self._is_failing:
                     event(logging.INFO, "answers are recorded again")
                 self._is_failing = False
+                self._count(flights, 0)
 
     def _members(self) -> Iterator[tuple[bytes, int]]:
         """What waits, as members of gzip's format with their numbers of flights."""
@@ -201,13 +210,14 @@ class Recorder:
     def _tidy_up(self) -> None:
         """Mend what killed servers left, and remove what is too old."""
         oldest = datetime.now(UTC) - timedelta(days=self._days)
-        for path in self._folder.iterdir():
-            if (match := _NAME.fullmatch(path.name)) is None:
-                continue
-            if path.name.endswith(OPEN):
-                _mend(path)
-            elif self._days and match[1] < oldest.strftime(_HOUR):
-                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for path in self._folder.iterdir():
+                if (match := _NAME.fullmatch(path.name)) is None:
+                    continue
+                if path.name.endswith(OPEN):
+                    _mend(path)
+                elif self._days and match[1] < oldest.strftime(_HOUR):
+                    path.unlink(missing_ok=True)
 
 
 class _File:

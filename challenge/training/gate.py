@@ -10,7 +10,7 @@ from challenge.counts import Counts, translate
 from challenge.model import DelayModel
 from challenge.training.dataset import Dataset
 from challenge.training.evaluation import Judgement, may_have_seen
-from challenge.training.quality import Answers, Estimate, compare_average_precision
+from challenge.training.quality import Answers, Estimate, compare_answers
 from challenge.training.recipe import Recipe
 
 
@@ -63,7 +63,7 @@ def compare(
         seen = Counts.of_rows(codes, delayed, baseline.vocabulary)
         baseline = _without(baseline, seen)
     theirs = Answers(baseline.probabilities_of(codes), delayed)
-    return Comparison(len(ours), *compare_average_precision(ours, theirs))
+    return _compared(ours, theirs)
 
 
 def compare_as_they_are(
@@ -88,7 +88,12 @@ def compare_as_they_are(
     )
     if not ours.has_both_classes:
         return None
-    return Comparison(len(ours), *compare_average_precision(ours, theirs))
+    return _compared(ours, theirs)
+
+
+def _compared(ours: Answers, theirs: Answers) -> Comparison:
+    measure = "average_precision"
+    return Comparison(len(ours), *compare_answers(ours, theirs, [measure])[measure])
 
 
 def _without(baseline: DelayModel, seen: Counts) -> DelayModel:

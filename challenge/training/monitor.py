@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 
 from challenge.artifact import ModelCard
-from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
-from challenge.flights import (
-    AIRLINE,
-    DELAY_THRESHOLD_MINUTES,
-    DEPARTED,
-    DESTINATION,
-    FLIGHT_TYPE,
-    SCHEDULED,
-)
-from challenge.scan import reading, source_sql
+from challenge.record import is_record
+from challenge.training.departures import join_departures, read_recorded
 from challenge.training.quality import Answers, Estimate, Quality, measure
 
-PROBABILITY: Final = "probability"
-FLIGHT_NUMBER: Final = "Vlo-I"
-# What names a flight, as far as both files tell it.
-NEEDED_KEYS: Final = (SCHEDULED, AIRLINE)
-OPTIONAL_KEYS: Final = (FLIGHT_TYPE, DESTINATION, FLIGHT_NUMBER)
 # What is compared with the model card, and whether more of it is better.
 PROMISED: Final = {"roc_auc": True, "ece": False}
 WEEK_REPLICATES: Final = 200
@@ -96,12 +81,9 @@ def monitor(
 ) -> Monitoring:
     """Join what was predicted with what happened, and measure it.
 
-    A flight is found by Fecha-I and OPERA, and by TIPOVUELO, SIGLADES and Vlo-I where
-    both files have them. A flight predicted several times has its last prediction.
-
     Args:
         predictions: what `challenge.files.score_file` wrote, or any .csv, .csv.gz or
-            .parquet file with a column `probability`.
+            .parquet file with a column `probability`; or the record of a server.
         flights: the flights as they left, with Fecha-I and Fecha-O.
         card: of the model that answered; the threshold and the promises are its own.
 
@@ -109,96 +91,24 @@ def monitor(
         MissingColumnsError: a file lacks a column.
         TrainingDataError: a file cannot be read, or no flight is in both.
     """
-    with duckdb.connect() as connection:
-        try:
-            predicted = _relation(connection, predictions, (*NEEDED_KEYS, PROBABILITY))
-            left = _relation(connection, flights, (*NEEDED_KEYS, DEPARTED))
-            keys = [
-                *NEEDED_KEYS,
-                *(name for name in OPTIONAL_KEYS if name in predicted and name in left),
-            ]
-            return _joined(connection, keys, Path(flights), card)
-        except FlightsFileError as error:
-            raise TrainingDataError(str(error)) from error
-
-
-def _relation(
-    connection: duckdb.DuckDBPyConnection, source: str | Path, needed: Sequence[str]
-) -> list[str]:
-    """Make a table of the file's rows, `predicted` or `departed`; its columns."""
-    path = Path(source)
-    table = "predicted" if PROBABILITY in needed else "departed"
-    with reading(path):
-        relation = connection.sql(f"SELECT * FROM {source_sql(path)}")
-        columns = relation.columns
-        missing = [name for name in needed if name not in columns]
-        if missing:
-            raise MissingColumnsError(missing, columns)
-        wanted = dict.fromkeys((*needed, *OPTIONAL_KEYS))
-        chosen = ", ".join(_typed(name) for name in wanted if name in columns)
-        # The order of the rows tells which prediction is the last.
-        connection.execute(
-            f"CREATE TABLE {table} AS SELECT {chosen}, row_number() OVER () AS row "
-            f"FROM {source_sql(path)}"
-        )
-    return columns
-
-
-def _typed(name: str) -> str:
-    kinds = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
-    kind = kinds.get(name, "VARCHAR")
-    return f'TRY_CAST("{name}" AS {kind}) AS "{name}"'
-
-
-def _joined(
-    connection: duckdb.DuckDBPyConnection,
-    keys: Sequence[str],
-    flights: Path,
-    card: ModelCard,
-) -> Monitoring:
-    # Values that are not given are equal to each other; NULL is to nothing.
-    key = ", ".join(f"coalesce(\"{name}\"::VARCHAR, '')" for name in keys)
-    usable_prediction = f'"{SCHEDULED}" IS NOT NULL AND {PROBABILITY} BETWEEN 0 AND 1'
-    usable_departure = f'"{SCHEDULED}" IS NOT NULL AND "{DEPARTED}" IS NOT NULL'
-    late = f'"{DEPARTED}" - "{SCHEDULED}" > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE'
-    found = connection.execute(f"""
-        SELECT probability, ({late})::TINYINT AS delayed,
-            date_trunc('week', "{SCHEDULED}")::TIMESTAMP AS week
-        FROM (SELECT *, [{key}] AS key FROM departed WHERE {usable_departure})
-        JOIN (SELECT [{key}] AS key, arg_max({PROBABILITY}, row) AS probability
-            FROM predicted WHERE {usable_prediction} GROUP BY 1) USING (key)
-        ORDER BY row
-        """).fetchnumpy()
-
-    def count(table: str, where: str) -> tuple[int, int]:
-        query = f"SELECT count(*), count(*) FILTER ({where}) FROM {table}"
-        [(rows, usable)] = connection.execute(query).fetchall()
-        return rows, usable
-
-    predicted, usable_predictions = count("predicted", usable_prediction)
-    departed, usable_departures = count("departed", usable_departure)
-    if not len(found["delayed"]):
-        problem = f"has no flight that was predicted; compared: {', '.join(keys)}"
-        raise FlightsFileError(flights, problem)
-    answers = Answers(
-        np.asarray(found[PROBABILITY], np.float64),
-        np.asarray(found["delayed"], np.int8),
+    joined = join_departures(
+        read_recorded(predictions) if is_record(predictions) else predictions, flights
     )
-    weeks = np.asarray(found["week"], "datetime64[D]")
+    answers = Answers(joined.probability, joined.delayed)
     quality = measure(answers, card.threshold)
     return Monitoring(
-        predictions=usable_predictions,
-        departures=usable_departures,
+        predictions=joined.predictions,
+        departures=joined.departures,
         quality=quality,
         weeks={
             week.item(): measure(
-                answers[weeks == week], card.threshold, WEEK_REPLICATES
+                answers[joined.week == week], card.threshold, WEEK_REPLICATES
             )
-            for week in np.unique(weeks)
+            for week in np.unique(joined.week)
         },
         promises=_promises(quality, card),
-        unanswered=usable_departures - len(answers),
-        unusable=predicted - usable_predictions + departed - usable_departures,
+        unanswered=joined.departures - len(answers),
+        unusable=joined.unusable,
     )
 
 

@@ -7,9 +7,9 @@ for the answers themselves and, along a leading axis, for all bootstrap replicat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ CURVE_REPLICATES: Final = 200
 # Keeps the log loss finite where a model is certain and wrong.
 SMALLEST_PROBABILITY: Final = 1e-7
 _ENTRIES_AT_ONCE: Final = 2_000_000
+NO_THRESHOLD: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,15 @@ class Estimate:
     value: float | None
     low: float | None
     high: float | None
+
+
+class Difference(NamedTuple):
+    """A measure of two models on the same flights: `one` less `other`, with the 95 %
+    interval of that."""
+
+    one: float
+    other: float
+    difference: Estimate
 
 
 @dataclass(frozen=True)
@@ -141,23 +151,42 @@ def measure(
     )
 
 
-def compare_average_precision(
-    answers: Answers, others: Answers
-) -> tuple[float, float, Estimate]:
-    """The average precision of two models on the same flights, and the difference.
+def compare_answers(
+    answers: Answers, others: Answers, measures: Sequence[str]
+) -> dict[str, Difference]:
+    """Two models on the same flights, of which both classes must be among them.
 
     Each replicate draws the same flights for both, so that what is hard about a
-    flight cancels out. Both classes must be among the flights.
+    flight cancels out.
+
+    Args:
+        answers, others: of the two, about the same flights in the same order.
+        measures: names of estimates in `Quality` that need no threshold.
     """
     one, other = _Counted.of(answers), _Counted.of(others)
     pairs = zip(one.replicates(REPLICATES), other.replicates(REPLICATES), strict=True)
-    differences = [
-        average_precision(of_one) - average_precision(of_other)
+    replicates = [
+        (
+            _measures(one.probability, of_one, NO_THRESHOLD),
+            _measures(other.probability, of_other, NO_THRESHOLD),
+        )
         for of_one, of_other in pairs
     ]
-    of_one, of_other = average_precision_of(answers), average_precision_of(others)
-    difference = _estimate(of_one - of_other, np.concatenate(differences))
-    return of_one, of_other, difference
+    ours, theirs = (
+        _measures(counted.probability, counted.whole(), NO_THRESHOLD)
+        for counted in (one, other)
+    )
+    return {
+        name: Difference(
+            float(ours[name]),
+            float(theirs[name]),
+            _estimate(
+                float(ours[name] - theirs[name]),
+                np.concatenate([mine[name] - its[name] for mine, its in replicates]),
+            ),
+        )
+        for name in measures
+    }
 
 
 def average_precision_of(answers: Answers) -> float:

@@ -11,6 +11,7 @@ from challenge.training.evaluation import Evaluation
 from challenge.training.form import Rolling, Update
 from challenge.training.monitor import Monitoring
 from challenge.training.quality import Estimate, Quality
+from challenge.training.replay import Moved, Replay
 from challenge.training.train import Training
 
 MEASURES: Final = {
@@ -36,6 +37,7 @@ OUTCOMES: Final = {
 }
 ROLLING: Final = ("roc_auc", "average_precision", "brier", "ece")
 MOVED_SHOWN: Final = 5
+GROUPS_SHOWN: Final = 12
 SPLITS: Final = {"random": "random third", "forward": "last third by date"}
 
 
@@ -186,6 +188,58 @@ def monitoring_summary(monitoring: Monitoring) -> str:
     return "\n\n".join(parts)
 
 
+def replay_summary(replay: Replay) -> str:
+    """What flips and where, how far answers move, and which were better."""
+    moved = replay.all
+    low, middle, high = replay.change
+    first, last = (time[:16].replace("T", " ") for time in replay.period)
+    lines = [
+        f"replayed   {moved.answers:,} answers, {first} to {last} UTC, of "
+        + ", ".join(f"{model} ({n:,})" for model, n in replay.models.items()),
+        f"flips      {moved.flips:,} ({replay.flip_share:.2%}): {moved.to_late:,} to "
+        f"late, {moved.to_on_time:,} to on time",
+        f"moved      from {moved.recorded:.3f} to {moved.candidate:.3f} on average, by "
+        f"{replay.mean_change:.3f} up or down; half of them by {middle:+.3f} or more, "
+        f"9 in 10 by {low:+.3f} to {high:+.3f}",
+    ]
+    if replay.unanswered:
+        told = ", ".join(
+            f"{name} {kind}: {n:,}" for (name, kind), n in replay.unanswered.items()
+        )
+        lines.append(f"unanswered {told}")
+    parts = ["\n".join(lines)]
+    parts += [_moved_table(field, groups) for field, groups in replay.groups.items()]
+    if replay.departed and not replay.quality:
+        parts.append("The flights that left were all late, or all on time.")
+    if replay.quality:
+        rows = [[f"{replay.departed:,} flights that left", "recorded", "candidate", ""]]
+        for name, compared in replay.quality.items():
+            one, other, difference = compared
+            rows.append(
+                [MEASURES[name], f"{other:.4f}", f"{one:.4f}", _signed(difference)]
+            )
+        parts.append(_table(rows))
+        parts.append(f"The candidate is {'WORSE' if replay.is_worse else 'no worse'}.")
+    return "\n\n".join(parts)
+
+
+def _moved_table(field: str, groups: Mapping[str, Moved]) -> str:
+    rows = [[field, "answers", "flips", "to late", "to on time", "recorded", "now"]]
+    for value, moved in list(groups.items())[:GROUPS_SHOWN]:
+        rows.append(
+            [
+                value,
+                f"{moved.answers:,}",
+                f"{moved.flips:,}",
+                f"{moved.to_late:,}",
+                f"{moved.to_on_time:,}",
+                f"{moved.recorded:.1%}",
+                f"{moved.candidate:.1%}",
+            ]
+        )
+    return _table(rows)
+
+
 def _dataset_lines(dataset: Dataset) -> Iterable[str]:
     yield f"read       {dataset.rows:,} rows of {dataset.name}"
     refused = "none"
@@ -254,6 +308,12 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 def _number(estimate: Estimate, decimals: int = 3) -> str:
     return "-" if estimate.value is None else f"{estimate.value:.{decimals}f}"
+
+
+def _signed(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "-"
+    return f"{estimate.value:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
 
 
 def _interval(estimate: Estimate, decimals: int = 3) -> str:

@@ -304,6 +304,7 @@ def test_each_hour_has_a_file_of_its_own(tmp_path, monkeypatch):
 
 def test_what_is_too_much_to_wait_is_counted_as_lost(tmp_path):
     recorder = Recorder(tmp_path, 0)
+    assert recorder.has_room(10 * MAX_WAITING)
     for size in (MAX_WAITING - 1, 2, 1):
         recorder.add("a", "model", [ASKED] * size, [0.5] * size, [1] * size)
     assert recorder.take_counts() == (0, 2)

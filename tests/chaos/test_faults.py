@@ -6,6 +6,7 @@ that a killed worker was working on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,14 +15,18 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.api.conftest import FLIGHT, Server, wait_for
+from challenge.record import read_record
+from tests.api.conftest import FLIGHT, PROGRAM, Server, wait_for
+from tests.conftest import TEST_MODEL
 
 IN_FLIGHT = "flight_prophet_http_requests_in_flight"
 HEAD = (
@@ -204,15 +209,22 @@ def upload(server: Server) -> httpx.Response:
     )
 
 
-def test_a_full_disk_refuses_files_and_nothing_else(serve, tmp_path):
-    full = tmp_path / "full"
-    full.mkdir()
+@contextlib.contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", full], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", options, "none", folder], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount a small disk")
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_refuses_files_and_nothing_else(serve, tmp_path):
+    with small_disk(tmp_path / "full", "size=1m") as full:
         server = serve(workers=1, TMPDIR=full)
         refused = upload(server)
         assert refused.status_code == 507
@@ -220,27 +232,56 @@ def test_a_full_disk_refuses_files_and_nothing_else(serve, tmp_path):
         assert server.predict() == [1]
         # What was written of the file is gone.
         assert list(full.iterdir()) == []
-    finally:
-        subprocess.run(["umount", "-l", full], check=True)
 
 
 def test_a_disk_that_cannot_be_written_to_refuses_files_and_nothing_else(
     serve, tmp_path
 ):
-    read_only = tmp_path / "read-only"
-    read_only.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "ro", "none", read_only], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a read-only disk")
-    try:
+    with small_disk(tmp_path / "read-only", "ro") as read_only:
         server = serve(workers=1, TMPDIR=read_only)
         # Python finds another folder for it, or there is none.
         assert upload(server).status_code in (200, 507)
         assert server.predict() == [1]
-    finally:
-        subprocess.run(["umount", "-l", read_only], check=True)
+
+
+def test_a_full_disk_costs_records_and_no_answer(serve, tmp_path):
+    lost = "flight_prophet_flights_unrecorded_total"
+    written = "flight_prophet_flights_recorded_total"
+    with small_disk(tmp_path / "full", "size=64k") as full:
+        server = serve(workers=1, PREDICTION_LOG=full)
+        server.predict()
+        wait_for(lambda: server.metric(written) == 1)
+        ballast = full / "ballast"
+        ballast.write_bytes(bytes(60 * 1024 - 4096))
+        # Texts that hardly compress.
+        numbers = [{**FLIGHT, "Vlo-I": os.urandom(10).hex()} for _ in range(5_000)]
+        assert server.predict(*numbers) == [1] * 5_000
+        wait_for(lambda: server.metric(lost) == 5_000)
+        assert server.predict(*numbers) == [1] * 5_000
+        wait_for(lambda: server.metric(lost) == 10_000)
+        assert server.log.count("answers cannot be recorded: No space left") == 1
+        ballast.unlink()
+        server.predict()
+        wait_for(lambda: server.metric(written) == 2)
+        assert server.log.count("answers are recorded again") == 1
+        assert server.stop() == 0
+        # What did not fit left nothing behind.
+        assert sum(map(len, read_record(full))) == 2
+        assert "Traceback" not in server.log
+
+
+def test_a_record_that_cannot_be_kept_stops_the_start(tmp_path):
+    with small_disk(tmp_path / "read-only", "ro") as read_only:
+        started = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "serve", str(TEST_MODEL)],
+            env=os.environ | {"PREDICTION_LOG": str(read_only / "log")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert started.returncode == 1
+    assert "the setting PREDICTION_LOG" in started.stderr
+    assert "Read-only file system" in started.stderr
 
 
 def test_a_log_that_cannot_be_written_costs_no_answer(serve):

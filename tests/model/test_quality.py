@@ -19,11 +19,12 @@ from challenge.training.quality import (
     Answers,
     Confusion,
     caught_curve,
-    compare_average_precision,
+    compare_answers,
     measure,
 )
 
 THRESHOLD = 0.3
+AP = "average_precision"
 
 
 def answers(probability, delayed) -> Answers:
@@ -142,7 +143,7 @@ def test_intervals_are_the_same_each_time():
 
 def test_a_model_does_not_differ_from_itself():
     sample = answers([0.1, 0.2, 0.6, 0.7], [0, 1, 0, 1])
-    one, other, difference = compare_average_precision(sample, sample)
+    one, other, difference = compare_answers(sample, sample, [AP])[AP]
     assert one == other
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
 
@@ -152,7 +153,7 @@ def test_the_difference_of_two_models_is_judged_by_pairs():
     delayed = rng.random(2_000) < 0.3
     right = answers(0.2 + 0.5 * delayed, delayed)
     blind = answers(np.full(2_000, 0.3), delayed)
-    one, other, difference = compare_average_precision(right, blind)
+    one, other, difference = compare_answers(right, blind, [AP])[AP]
     assert one == 1
     assert other == pytest.approx(delayed.mean())
     assert difference.low > 0.6

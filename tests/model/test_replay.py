@@ -1,0 +1,236 @@
+"""A record asked again, and judged by what happened."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+
+from challenge.cli import main
+from challenge.errors import TrainingDataError
+from challenge.model import DelayModel
+from challenge.record import RecordedFlight
+from challenge.training.monitor import monitor
+from challenge.training.recipe import Recipe
+from challenge.training.replay import replay
+from challenge.training.train import train
+
+FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"]
+
+
+def write_record(folder, model, flights, **changed):
+    """The record that a server keeps that was asked about flights with a model."""
+    asked = flights[FIELDS].to_dict("records")
+    probabilities = model.probabilities_of_cells(list(map(model.cell, asked)))
+    numbers = changed.get("numbers", [None] * len(asked))
+    lines = [
+        RecordedFlight(
+            f"2017-12-{1 + place % 28:02}T00:00:00.000+00:00",
+            f"a-{place:x}",
+            model.name,
+            *(flight["OPERA"], flight["TIPOVUELO"], flight["MES"]),
+            round(probability, 6),
+            int(probability > model.threshold),
+            flight["SIGLADES"],
+            flight["Fecha-I"],
+            number,
+        )
+        for place, (flight, probability, number) in enumerate(
+            zip(asked, probabilities, numbers, strict=True)
+        )
+    ]
+    folder.mkdir(exist_ok=True)
+    content = msgspec.json.Encoder().encode_lines(lines)
+    path = folder / "2017-12-01T00-0123456789ab.jsonl.gz"
+    path.write_bytes(gzip.compress(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flights(sample_flights):
+    return sample_flights.iloc[::10].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def departures(flights, tmp_path_factory):
+    path = tmp_path_factory.mktemp("departures") / "departed.csv"
+    flights.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def served(schedule_model):
+    return DelayModel.load(schedule_model)
+
+
+@pytest.fixture(scope="module")
+def record(served, flights, tmp_path_factory):
+    return write_record(tmp_path_factory.mktemp("served") / "log", served, flights)
+
+
+@pytest.fixture(scope="module")
+def worse_model(flights, tmp_path_factory):
+    """Trained on the same flights with the delays of others, and without an airline."""
+    folder = tmp_path_factory.mktemp("worse")
+    scheduled = pd.to_datetime(flights["Fecha-I"])
+    delays = pd.to_datetime(flights["Fecha-O"]) - scheduled
+    shuffled = np.random.default_rng(0).permutation(delays.to_numpy())
+    departed = (scheduled + shuffled).astype("str")
+    known = flights["OPERA"] != "Copa Air"
+    flights.assign(**{"Fecha-O": departed})[known].to_csv(
+        folder / "flights.csv", index=False
+    )
+    train(
+        folder / "flights.csv",
+        folder / "model.pkl",
+        Recipe("logistic-regression", "schedule"),
+        skip_invalid=True,
+    )
+    return folder / "model.pkl"
+
+
+def test_the_model_that_answered_would_answer_the_same(record, served, departures):
+    found = replay(record, served, departures)
+    assert found.all.flips == 0 and found.all.answers == 6_821
+    assert found.mean_change < 1e-6
+    assert found.models == {served.name: 6_821}
+    assert found.departed == 6_821
+    for compared in found.quality.values():
+        assert compared.one == pytest.approx(compared.other, abs=1e-3)
+    assert not found.is_worse and not found.unanswered
+
+
+def test_flips_are_counted_where_they_are(record, served, updated_model, flights):
+    """The updated model knows that Sky Airline was late in December."""
+    updated = DelayModel.load(updated_model)
+    asked = flights[FIELDS].to_dict("records")
+    before, after = (
+        np.array(model.probabilities_of_cells(list(map(model.cell, asked))))
+        for model in (served, updated)
+    )
+    late = (model.threshold < p for model, p in ((served, before), (updated, after)))
+    was, is_now = late
+    found = replay(record, updated)
+    assert (found.all.to_late, found.all.to_on_time) == (
+        (is_now & ~was).sum(),
+        (was & ~is_now).sum(),
+    )
+    is_sky = (flights["OPERA"] == "Sky Airline").to_numpy()
+    of_sky = found.groups["OPERA"]["Sky Airline"]
+    assert next(iter(found.groups["OPERA"])) == "Sky Airline"
+    assert of_sky.answers == is_sky.sum()
+    assert of_sky.flips == (was != is_now)[is_sky].sum() > 10
+    assert of_sky.candidate == pytest.approx(after[is_sky].mean(), abs=1e-5)
+    assert set(found.groups["MES"]) == set(map(str, range(1, 13)))
+    assert sum(moved.flips for moved in found.groups["MES"].values()) == found.all.flips
+    low, _, high = np.quantile(after - before, [0.05, 0.5, 0.95])
+    assert (found.change[0], found.change[2]) == pytest.approx((low, high), abs=1e-5)
+    assert found.departed == 0 and found.quality == {}
+
+
+def test_a_candidate_is_judged_by_what_happened(
+    record, worse_model, departures, flights
+):
+    found = replay(record, DelayModel.load(worse_model), departures)
+    of_copa = int((flights["OPERA"] == "Copa Air").sum())
+    assert found.unanswered["OPERA", "unknown_value"] == of_copa > 100
+    assert found.departed == found.all.answers <= len(flights) - of_copa
+    assert found.is_worse
+    assert found.quality["roc_auc"].difference.high < -0.1
+    assert found.quality["brier"].difference.low > 0
+
+
+def test_only_the_last_prediction_about_a_flight_counts(
+    served, flights, departures, tmp_path
+):
+    twice = pd.concat([flights, flights], ignore_index=True)
+    folder = write_record(tmp_path / "log", served, twice)
+    found = replay(folder, served, departures)
+    assert found.all.answers == 2 * len(flights)
+    assert found.departed == len(flights)
+
+
+def test_flights_without_a_number_are_found_among_departures_that_have_one(
+    served, flights, departures, tmp_path
+):
+    """Of some flights the number was asked about, of others not."""
+    numbered = flights.assign(**{"Vlo-I": [f"H2 {n}" for n in range(len(flights))]})
+    numbered.to_csv(tmp_path / "departed.csv", index=False)
+    numbers = [
+        None if place % 2 else number for place, number in enumerate(numbered["Vlo-I"])
+    ]
+    folder = write_record(tmp_path / "log", served, flights, numbers=numbers)
+    joined = replay(folder, served, tmp_path / "departed.csv").departed
+    assert joined >= 0.99 * len(flights)
+
+
+def test_a_record_is_monitored_as_a_file_of_predictions_is(
+    record, served, departures, flights, capsys, schedule_model
+):
+    found = monitor(record, departures, served.card)
+    assert found.predictions == found.quality.flights == len(flights)
+    assert found.quality.roc_auc.value > 0.65
+    (path,) = record.iterdir()
+    arguments = ["monitor", str(path), str(departures), "--model", str(schedule_model)]
+    assert main(arguments) == 0
+    assert "as promised" in capsys.readouterr().out
+
+
+def test_a_record_with_no_flight_that_left_is_an_error(
+    record, served, tmp_path, flights
+):
+    later = pd.to_datetime(flights["Fecha-I"]) + pd.Timedelta(days=3650)
+    flights.assign(**{"Fecha-I": later}).to_csv(tmp_path / "later.csv", index=False)
+    with pytest.raises(TrainingDataError, match="no flight that was predicted"):
+        replay(record, served, tmp_path / "later.csv")
+    with pytest.raises(TrainingDataError, match="no flight that was predicted"):
+        monitor(record, tmp_path / "later.csv", served.card)
+
+
+def test_what_is_no_record_is_refused(served, tmp_path):
+    with pytest.raises(TrainingDataError, match="has no .jsonl.gz file"):
+        replay(tmp_path, served)
+    (tmp_path / "empty.jsonl.gz").write_bytes(gzip.compress(b""))
+    with pytest.raises(TrainingDataError, match="holds no answer"):
+        replay(tmp_path, served)
+
+
+def test_flights_that_the_candidate_knows_nothing_of_are_an_error(
+    served, flights, worse_model, tmp_path
+):
+    copa = flights[flights["OPERA"] == "Copa Air"].reset_index(drop=True)
+    folder = write_record(tmp_path / "log", served, copa)
+    with pytest.raises(TrainingDataError, match="OPERA unknown_value: [0-9]+"):
+        replay(folder, DelayModel.load(worse_model))
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ([], 0),
+        (["--max-flips", "0.9"], 0),
+        (["--max-flips", "0.01"], 3),
+        (["--departures", "DEPARTURES"], 0),
+        (["--departures", "DEPARTURES", "--no-worse"], 3),
+        (["--no-worse"], 2),
+    ],
+)
+def test_the_command_is_a_gate(options, code, record, worse_model, departures, capsys):
+    given = [str(departures) if one == "DEPARTURES" else one for one in options]
+    assert main(["replay", str(record), str(worse_model), *given]) == code
+    if code != 2:
+        told = capsys.readouterr().out
+        assert "to late, " in told and "OPERA unknown_value: " in told
+        assert ("The candidate is WORSE." in told) == ("--departures" in options)
+
+
+def test_the_command_prints_json(record, schedule_model, departures, capsys):
+    arguments = ["--departures", str(departures), "--no-worse", "--json"]
+    assert main(["replay", str(record), str(schedule_model), *arguments]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["flips"] == 0 and told["answers"] == told["departed"]
+    assert told["quality"]["brier"]["difference"]["value"] == pytest.approx(0, abs=1e-6)
