@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from challenge.cli import app
+from challenge.serving.settings import Settings
 from tests.conftest import ROOT
 
 
@@ -45,6 +48,38 @@ def test_locks_hold_hashes_and_name_no_host():
 def test_serving_installs_no_training_library():
     heavy = {"numpy", "pandas", "scikit-learn", "scipy", "xgboost", "xgboost-cpu"}
     assert heavy.isdisjoint(versions("requirements.txt"))
+
+
+def leaf_commands(command, *names):
+    for name, one in getattr(command, "commands", {}).items():
+        yield from leaf_commands(one, *names, name)
+    if not hasattr(command, "commands"):
+        yield " ".join(names)
+
+
+def test_every_command_is_in_the_documents():
+    commands = list(leaf_commands(typer.main.get_command(app)))
+    assert {"update", "replay", "model promote"} <= set(commands)
+    documented = text("docs/using.md")
+    assert [name for name in commands if f"`{name}`" not in documented] == []
+
+
+def test_every_setting_is_in_the_documents():
+    documented = text("docs/operations.md")
+    names = [name.upper() for name in Settings.model_fields]
+    assert "PREDICTION_LOG_DAYS" in names
+    assert [name for name in names if f"`{name}`" not in documented] == []
+
+
+def test_every_alert_is_in_the_runbook_and_has_a_test():
+    alerts = re.findall(r"alert: (\w+)", text("deploy/monitoring/alerts.yml"))
+    assert "FlightProphetRecordLost" in alerts
+    runbook, tests = (
+        text(name)
+        for name in ("docs/operations.md", "deploy/monitoring/alerts.test.yml")
+    )
+    assert [name for name in alerts if f"| {name} |" not in runbook] == []
+    assert [name for name in alerts if f"alertname: {name}" not in tests] == []
 
 
 def test_make_prints_every_target_with_one_line():
