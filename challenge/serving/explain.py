@@ -96,7 +96,7 @@ class ExplainedFlights(BaseModel):
 @router.post(
     "/explain",
     openapi_extra={"requestBody": BODY},
-    response_model_exclude_none=True,
+    response_model_exclude_unset=True,
     responses=refusals(400, 413, 415, 501),
 )
 async def explain(
@@ -157,6 +157,6 @@ async def explain(
         )
         # Others have their turn.
         await asyncio.sleep(0)
-    return ExplainedFlights(
-        explanations=explained, **{FLIGHT_NUMBER: reader.flight_numbers or None}
-    )
+    numbers = reader.flight_numbers
+    given_back = {FLIGHT_NUMBER: numbers} if numbers else {}
+    return ExplainedFlights(explanations=explained, **given_back)

@@ -39,7 +39,7 @@ class RankedFlights(BaseModel):
 @router.post(
     "/rank",
     openapi_extra={"requestBody": RANKED_BODY},
-    response_model_exclude_none=True,
+    response_model_exclude_unset=True,
     responses=refusals(400, 413, 415),
 )
 async def rank(request: Request) -> RankedFlights:
@@ -61,9 +61,12 @@ async def rank(request: Request) -> RankedFlights:
     ranked = highest(probabilities, reader.top)
     found = [probability for probability, _ in ranked]
     numbers = reader.flight_numbers
+    given_back = {}
+    if numbers:
+        given_back[FLIGHT_NUMBER] = [numbers[position] for _, position in ranked]
     return RankedFlights(
         position=[position for _, position in ranked],
         probability=[round(p, PROBABILITY_DECIMALS) for p in found],
         expected_late=round(expected_late(found), PROBABILITY_DECIMALS),
-        **{FLIGHT_NUMBER: [numbers[place] for _, place in ranked] if numbers else None},
+        **given_back,
     )

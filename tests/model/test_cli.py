@@ -30,6 +30,8 @@ COMMANDS = (
     ["evaluate"],
     ["tune"],
     ["monitor"],
+    ["update"],
+    ["replay"],
     ["api-key"],
 )
 
