@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Never, TypeAlias
+from typing import Annotated, Any, Final, Literal, Never, TypeAlias
 
 import msgspec
 
@@ -51,14 +51,17 @@ class FormSettings(msgspec.Struct, frozen=True):
 
     Attributes:
         window_days: it is made of the flights of so many days.
-        prior: the weight of having no form, in units of p (1 - p): a group of few
-            flights gets little.
+        prior: as if so many more flights of each group had left as the model says, so
+            that few flights move little.
         half_life_days: so many days after the last flight seen half of it is left.
     """
 
-    window_days: int
-    prior: float
-    half_life_days: float
+    window_days: Annotated[int, msgspec.Meta(ge=1, le=366)]
+    prior: Annotated[float, msgspec.Meta(gt=0)]
+    half_life_days: Annotated[float, msgspec.Meta(gt=0, le=366)]
+
+
+Offset: TypeAlias = Annotated[float, msgspec.Meta(ge=-50, le=50)]
 
 
 class RecentForm(msgspec.Struct, frozen=True):
@@ -71,10 +74,10 @@ class RecentForm(msgspec.Struct, frozen=True):
             named.
     """
 
-    until: str
+    until: Annotated[str, msgspec.Meta(pattern=r"^[1-9]\d{3}-\d\d-\d\d$")]
     flights: int
-    airlines: dict[str, float]
-    destinations: dict[str, float]
+    airlines: dict[str, Offset]
+    destinations: dict[str, Offset]
 
 
 class ModelCard(msgspec.Struct, kw_only=True, frozen=True):

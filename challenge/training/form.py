@@ -1,8 +1,10 @@
 """Recent form from flights as they left: its making, its settings, and what it is worth.
 
-An offset is one step of Newton's method towards the most probable one under a normal
-prior around 0: the sum of the residuals (1 or 0 less p) over the sum of p (1 - p) and
-the prior. Airlines are taken first, then destinations of what airlines leave.
+An offset moves the log-odds of a group's mean probability to those of the share that was
+late, as if `prior` more flights had left just as the model says. For small moves that is
+the sum of the residuals over the sum of p (1 - p) with a prior, one step of Newton's
+method; that step by itself overshoots where many flights of a punctual airline are late.
+Airlines are taken first, then destinations of what airlines leave.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
@@ -36,14 +38,24 @@ from challenge.training.splits import forward_split
 from challenge.training.threshold import Balanced, ThresholdRule
 
 WINDOWS_DAYS: Final = (3, 5, 7, 14, 28)
-PRIORS: Final = (5.0, 10.0, 20.0, 40.0, 80.0)
+PRIORS: Final = (10.0, 25.0, 50.0, 100.0, 200.0)
 HALF_LIVES_DAYS: Final = (7.0, 14.0, 28.0, 56.0)
 # So many days since the last flight seen: updated each night, or not for so long.
 NIGHTLY: Final = 1
 LATER: Final = (1, 2, 4, 7, 14, 28)
 MONTH_REPLICATES: Final = 200
 
-_Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+class _Sums(NamedTuple):
+    """Of flights: how many there are, how many were late, and how many should have been.
+
+    All have the shape (…, airlines, destinations + 1); the first destination is that of
+    flights without one.
+    """
+
+    flights: NDArray[np.float64]
+    late: NDArray[np.float64]
+    expected: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -218,7 +230,7 @@ class Nights:
         # One entry more at the start: a sum over days is then a difference of two.
         self._until = [
             np.concatenate([np.zeros_like(sums[:1]), sums.cumsum(axis=0)])
-            for sums in _residuals(
+            for sums in _by_day(
                 model,
                 dataset.codes[flights],
                 _days(dataset, flights) - (day.min() - before),
@@ -232,8 +244,8 @@ class Nights:
         """What the model says, each day with the form of so many days before."""
         end = np.maximum(np.arange(len(self._until[0]) - 1) - since + 1, 0)
         begin = np.maximum(end - settings.window_days, 0)
-        surplus, variance = (until[end] - until[begin] for until in self._until)
-        airlines, destinations = _offsets(surplus, variance, settings.prior)
+        in_window = _Sums(*(until[end] - until[begin] for until in self._until))
+        airlines, destinations = _offsets(in_window, settings.prior)
         offset = weight(since, settings.half_life_days) * (
             airlines[self._day, self._codes[:, 0]]
             + destinations[self._day, self._codes[:, 3] + 1]
@@ -254,7 +266,7 @@ def _form(
         dataset.codes[in_window], dataset.vocabulary, model.vocabulary
     )
     codes, delayed = codes[known], dataset.delayed[in_window][known]
-    surplus, variance = _residuals(
+    by_day = _by_day(
         model,
         codes,
         np.zeros(len(codes), dtype=np.int64),
@@ -262,9 +274,8 @@ def _form(
         model.probabilities_of(codes),
         dataset.every,
     )
-    airlines, destinations = _offsets(
-        surplus.sum(axis=0), variance.sum(axis=0), settings.prior
-    )
+    in_window = _Sums(*(sums.sum(axis=0) for sums in by_day))
+    airlines, destinations = _offsets(in_window, settings.prior)
     vocabulary = model.vocabulary
     form = RecentForm(
         until=str(until),
@@ -275,7 +286,7 @@ def _form(
     return form, int((~known).sum())
 
 
-def _residuals(
+def _by_day(
     model: DelayModel,
     codes: NDArray[np.int16],
     day: NDArray[np.int64],
@@ -283,21 +294,17 @@ def _residuals(
     probability: NDArray[np.floating],
     every: int,
 ) -> _Sums:
-    """The sums of the residuals and of p (1 - p), by day, airline and destination.
-
-    Both have the shape (days, airlines, destinations + 1); the first destination is
-    that of flights without one. Each flight stands for so many.
-    """
+    """The sums of each day, along a leading axis; each flight stands for so many."""
     sizes = model.vocabulary.sizes
     shape = (int(day.max(initial=0)) + 1, sizes[0], sizes[3] + 1)
     codes = _told_apart(model, codes)
     place = np.ravel_multi_index((day, codes[:, 0], codes[:, 3] + 1), shape)
-    p = probability.astype(np.float64)
-    surplus, variance = (
-        np.bincount(place, every * values, int(np.prod(shape))).reshape(shape)
-        for values in (delayed - p, p * (1 - p))
-    )
-    return surplus.astype(np.float64), variance.astype(np.float64)
+
+    def summed(values: NDArray[Any]) -> NDArray[np.float64]:
+        sums = np.bincount(place, every * values, int(np.prod(shape)))
+        return sums.reshape(shape).astype(np.float64)
+
+    return _Sums(summed(np.ones(len(codes))), summed(delayed), summed(probability))
 
 
 def _told_apart(model: DelayModel, codes: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -310,15 +317,40 @@ def _told_apart(model: DelayModel, codes: NDArray[np.int16]) -> NDArray[np.int16
 
 
 def _offsets(
-    surplus: NDArray[np.float64], variance: NDArray[np.float64], prior: float
-) -> _Sums:
-    """The offsets of airlines and of destinations, from sums of the shape
-    (…, airlines, destinations + 1)."""
-    airlines = surplus.sum(axis=-1) / (variance.sum(axis=-1) + prior)
-    left = surplus - variance * airlines[..., np.newaxis]
-    destinations = left.sum(axis=-2) / (variance.sum(axis=-2) + prior)
+    sums: _Sums, prior: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The offsets of airlines and of destinations, the first of these 0."""
+    flights, late, expected = sums
+    airlines = _offset(flights.sum(-1), late.sum(-1), expected.sum(-1), prior)
+    # As if all flights of a cell had its mean probability.
+    moved = _log_odds(_mean(flights, expected)) + airlines[..., np.newaxis]
+    expected = flights / (1 + np.exp(-moved))
+    destinations = _offset(flights.sum(-2), late.sum(-2), expected.sum(-2), prior)
     destinations[..., 0] = 0
     return airlines, destinations
+
+
+def _offset(
+    flights: NDArray[np.float64],
+    late: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    prior: float,
+) -> NDArray[np.float64]:
+    mean = _mean(flights, expected)
+    share = (late + prior * mean) / (flights + prior)
+    return _log_odds(share) - _log_odds(mean)
+
+
+def _mean(
+    flights: NDArray[np.float64], expected: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The mean probability; of no flights any will do, as nothing moves it."""
+    mean = np.divide(expected, flights, np.full_like(expected, 0.5), where=flights > 0)
+    return np.clip(mean, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+
+
+def _log_odds(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(share / (1 - share))
 
 
 def _days(dataset: Dataset, flights: NDArray[np.intp]) -> NDArray[np.int64]:

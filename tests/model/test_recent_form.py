@@ -88,10 +88,10 @@ def test_the_table_stays_as_it_is(model, before):
     assert model.threshold == before.threshold
 
 
-def test_an_offset_is_the_residuals_over_their_variance_and_a_prior(
+def test_an_offset_moves_what_was_expected_to_what_happened_but_for_the_prior(
     model, before, last_weeks
 ):
-    """Of airlines; by hand, from the rows."""
+    """Of an airline; by hand, from the rows."""
     form, how = model.card.recent_form, model.card.form_settings
     rows = pd.read_csv(last_weeks)
     scheduled = pd.to_datetime(rows["Fecha-I"])
@@ -102,8 +102,27 @@ def test_an_offset_is_the_residuals_over_their_variance_and_a_prior(
     p = np.array([asked(before, row) for row in rows[fields].to_dict("records")])
     minutes = pd.to_datetime(rows["Fecha-O"]) - pd.to_datetime(rows["Fecha-I"])
     late = (minutes > pd.Timedelta(minutes=15)).to_numpy()
-    expected = (late - p).sum() / ((p * (1 - p)).sum() + how.prior)
+    share = (late.sum() + how.prior * p.mean()) / (len(p) + how.prior)
+    expected = log_odds(share) - log_odds(p.mean())
     assert form.airlines["Copa Air"] == pytest.approx(expected, abs=1e-5)
+    # To first order: the residuals over the sum of p (1 - p) with a prior.
+    variance = p.mean() * (1 - p.mean()) * (len(p) + how.prior)
+    assert expected == pytest.approx((late - p).sum() / variance, rel=0.35)
+
+
+def test_many_late_flights_of_a_punctual_airline_are_not_overshot(
+    before, last_weeks, tmp_path, schedule_model
+):
+    """Half of what one airline flew was late: its flights are expected to be, half."""
+    rows = pd.read_csv(last_weeks)
+    rows = pd.concat([rows[rows["OPERA"] == "Iberia"]] * 400, ignore_index=True)
+    scheduled = pd.to_datetime(rows["Fecha-I"])
+    departed = scheduled + pd.to_timedelta(np.where(rows.index % 2, 60, 1), "min")
+    rows.assign(**{"Fecha-O": departed}).to_csv(tmp_path / "weeks.csv", index=False)
+    update(schedule_model, tmp_path / "weeks.csv", tmp_path / "new.pkl")
+    model = DelayModel.load(tmp_path / "new.pkl")
+    assert asked(before, IBERIA, UNTIL) < 0.25
+    assert asked(model, IBERIA, UNTIL) == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_card_tells_what_the_form_was_made_of(model, last_weeks, updated_model):
@@ -209,6 +228,33 @@ def test_a_form_without_settings_is_no_model(updated_model, tmp_path):
     card = replace(stored.card, form_settings=None)
     artifact.write(tmp_path / "other.pkl", replace(stored, card=card))
     with pytest.raises(ModelFileError, match="a recent form without settings"):
+        DelayModel.load(tmp_path / "other.pkl")
+
+
+@pytest.mark.parametrize(
+    ("form", "settings"),
+    [
+        ({"airlines": {"Iberia": 51.0}}, {}),
+        ({"airlines": {"Iberia": math.nan}}, {}),
+        ({"until": "2017-12"}, {}),
+        ({"until": "2017-02-31"}, {}),
+        ({"until": "0017-12-31"}, {}),
+        ({}, {"half_life_days": 0.0}),
+        ({}, {"half_life_days": 1e9}),
+        ({}, {"window_days": 0}),
+    ],
+)
+def test_a_form_that_makes_no_sense_is_no_model(
+    form, settings, updated_model, tmp_path
+):
+    stored, _ = artifact.read(updated_model)
+    card = replace(
+        stored.card,
+        recent_form=replace(stored.card.recent_form, **form),
+        form_settings=replace(stored.card.form_settings, **settings),
+    )
+    artifact.write(tmp_path / "other.pkl", replace(stored, card=card))
+    with pytest.raises(ModelFileError, match="is not a whole model"):
         DelayModel.load(tmp_path / "other.pkl")
 
 
