@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,4 +125,13 @@ def _appearing(output: Path) -> Iterator[Path]:
         reason = error.strerror or error
         raise FlightsFileError(output, f"cannot be written: {reason}") from error
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    # Workers that were just told to stop may add a file while the folder is emptied.
+    for _ in range(20):
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)

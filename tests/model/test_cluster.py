@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -211,3 +212,28 @@ def test_files_of_one_name_are_refused(parts, tmp_path):
         (tmp_path / name / "x.csv").write_text("OPERA,TIPOVUELO,MES\n")
     with pytest.raises(FlightsFileError, match="'x.csv' is the name of 2 of the files"):
         score_parts(TEST_MODEL, tmp_path, tmp_path / "answers")
+def test_a_late_answer_does_not_keep_the_folder_of_a_run_that_failed(
+    parts, tmp_path, monkeypatch
+):
+    emptied = []
+
+    def overtaken(folder: Path, **options: object) -> None:
+        rmtree(folder, **options)
+        if Path(folder).parent == tmp_path:
+            emptied.append(folder)
+            if len(emptied) == 1:
+                folder.mkdir()
+                (folder / "late.parquet").touch()
+
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", overtaken)
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"no parquet")
+    source = f"{tmp_path}/*.parquet"
+    (tmp_path / "good.parquet").write_bytes((parts / "part-5.parquet").read_bytes())
+    with pytest.raises(FlightsFileError, match="bad.parquet"):
+        score_parts(TEST_MODEL, source, tmp_path / "answers")
+    assert len(emptied) == 2
+    assert {path.suffix for path in tmp_path.iterdir()} == {".parquet"}
+
+
