@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 from challenge.errors import ClusterError
 
 LOCAL: Final = "local"
+# How long a scheduler is waited for.
+CONNECT_SECONDS = 10
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -53,7 +55,7 @@ def mapping(
                 # One thread each: DuckDB has threads of its own.
                 local = LocalCluster(threads_per_worker=1, dashboard_address=None)
                 scheduler = stack.enter_context(local).scheduler_address
-            client = stack.enter_context(Client(scheduler, timeout="10s"))
+            client = stack.enter_context(Client(scheduler, timeout=CONNECT_SECONDS))
             client.wait_for_workers(1, timeout=30)
         except (OSError, TimeoutError, ValueError) as error:
             reason = f"the scheduler {scheduler!r} cannot be used: {error}"

@@ -15,14 +15,19 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from challenge import cluster as cluster_module
 from challenge.batch import score_parts
 from challenge.cli import main
 from challenge.cluster import mapping
 from challenge.errors import ClusterError, FlightsFileError, TrainingDataError
+from challenge.training.recipe import Recipe
 from challenge.training.train import train
 from tests.conftest import TEST_MODEL
 
 PARTS = 8
+# The quickest to train: the file of any holds all counts and both splits' figures.
+RECIPE = Recipe("logistic-regression", "all")
+OPTIONS = ["--classifier", RECIPE.classifier, "--features", RECIPE.features]
 
 
 class Cluster:
@@ -94,7 +99,7 @@ def local_model(parts, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1500000000")
         output = tmp_path_factory.mktemp("models") / "local.pkl"
-        train(parts, output)
+        train(parts, output, RECIPE)
         return output.read_bytes()
 
 
@@ -102,8 +107,8 @@ def test_the_model_is_that_of_one_process_byte_for_byte(
     cluster, parts, local_model, same_date, tmp_path
 ):
     output = tmp_path / "model.pkl"
-    asked = ["train", str(parts), str(output), "--scheduler", cluster.address]
-    assert main(asked) == 0
+    asked = ["train", str(parts), str(output), *OPTIONS]
+    assert main([*asked, "--scheduler", cluster.address]) == 0
     assert output.read_bytes() == local_model
 
 
@@ -138,7 +143,7 @@ def test_a_worker_that_is_killed_changes_nothing(
 
     try:
         output = tmp_path / "model.pkl"
-        train(parts, output, scheduler=cluster.address, progress=kill_after_two)
+        train(parts, output, RECIPE, scheduler=cluster.address, progress=kill_after_two)
         assert cluster.workers[0].wait(10) == -signal.SIGKILL
     finally:
         cluster.stop()
@@ -180,7 +185,8 @@ def test_a_bad_row_is_told_with_its_file(cluster, parts, tmp_path):
         )
 
 
-def test_a_scheduler_that_is_not_there_is_told(parts, tmp_path, capsys):
+def test_a_scheduler_that_is_not_there_is_told(parts, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cluster_module, "CONNECT_SECONDS", 1)
     asked = ["train", str(parts), str(tmp_path / "model.pkl")]
     assert main([*asked, "--scheduler", "tcp://127.0.0.1:9"]) == 1
     told = capsys.readouterr().err
@@ -206,12 +212,6 @@ def test_answers_go_into_a_new_folder(parts, tmp_path):
     assert [path.name for path in output.iterdir()] == ["mine.txt"]
 
 
-def test_files_of_one_name_are_refused(parts, tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "x.csv").write_text("OPERA,TIPOVUELO,MES\n")
-    with pytest.raises(FlightsFileError, match="'x.csv' is the name of 2 of the files"):
-        score_parts(TEST_MODEL, tmp_path, tmp_path / "answers")
 def test_a_late_answer_does_not_keep_the_folder_of_a_run_that_failed(
     parts, tmp_path, monkeypatch
 ):
@@ -237,3 +237,9 @@ def test_a_late_answer_does_not_keep_the_folder_of_a_run_that_failed(
     assert {path.suffix for path in tmp_path.iterdir()} == {".parquet"}
 
 
+def test_files_of_one_name_are_refused(parts, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.csv").write_text("OPERA,TIPOVUELO,MES\n")
+    with pytest.raises(FlightsFileError, match="'x.csv' is the name of 2 of the files"):
+        score_parts(TEST_MODEL, tmp_path, tmp_path / "answers")
