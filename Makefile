@@ -25,6 +25,9 @@ DOCKER_BUILD = docker build --file Dockerfile.prod $(IMAGE_NAMES:%=--tag %) \
 	--build-arg CREATED=$(shell git log -1 --format=%cI 2>/dev/null) \
 	--build-arg SOURCE_DATE_EPOCH=$(shell git log -1 --format=%ct 2>/dev/null)
 STRESS_URL ?= http://127.0.0.1:8000
+# pytest in a process for each core, up to four, for memory; each computes in one thread.
+PYTEST_ALL_CORES = OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
+	--numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -75,13 +78,13 @@ compose-test: ## Let docker-compose run make targets, by docker-compose.test.yml
 	ln -sf docker-compose.test.yml docker-compose.override.yml
 
 test: $(VENV)/.test data/data.csv ## Run all tests and measure their coverage
-	$(BIN)/pytest --cov --cov-report=term
+	$(PYTEST_ALL_CORES) --cov --cov-report=term
 
 model-test: $(VENV)/.test data/data.csv ## Run the tests of the model and its training
-	$(BIN)/pytest tests/model
+	$(PYTEST_ALL_CORES) tests/model
 
 api-test: $(VENV)/.test ## Run the tests of the HTTP API
-	$(BIN)/pytest tests/api
+	$(PYTEST_ALL_CORES) tests/api
 
 chaos-test: $(VENV)/.test ## Break running servers in every way known, and see what holds
 	$(BIN)/pytest tests/chaos

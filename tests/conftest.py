@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from array import array
 from pathlib import Path
@@ -37,8 +38,14 @@ def sample_flights(sample_csv: Path) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of the model that train.py makes by default."""
-    path = tmp_path_factory.mktemp("model") / "schedule.pkl"
-    train(str(sample_csv), str(path))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # The one of all processes: the first trains for them.
+    path = folder / "schedule.pkl"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            train(str(sample_csv), str(path))
     return path
 
 
