@@ -213,10 +213,14 @@ data/data.csv: challenge/training/sample_data.py $(wildcard data/figures/*.csv) 
 $(BIN)/python:
 	$(PYTHON) -m venv "$(VENV)"
 
-# A stamp for each lock file: newer than it once its packages are installed.
+# A stamp for each lock file: newer than it once its packages are installed. The packages
+# of `train` are in `test`, and those of both in `dev`.
+STAMPS_train = .train
+STAMPS_test = .train .test
+STAMPS_dev = .train .test .dev
 $(VENV)/.train $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements-%.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--require-hashes -r requirements-$*.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --editable .
-	@touch $@
+	@touch $(STAMPS_$*:%=$(VENV)/%)
