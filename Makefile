@@ -103,8 +103,10 @@ FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.dev ## Feed random bytes to the readers of models and of bodies; Linux, Python below 3.14
 	for target in artifact body; do \
 		$(BIN)/python tests/fuzz/fuzz.py $$target tmp/fuzz-$$target \
-			-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=tmp/fuzz-$$target- || exit 1; \
-	done
+			-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=tmp/fuzz-$$target- & \
+		running="$$running $$!"; \
+	done; \
+	for one in $$running; do wait $$one || failed=1; done; test -z "$$failed"
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities in what is installed to serve; SBOM in reports/
 	mkdir -p reports
