@@ -2,9 +2,10 @@
 
     python run_workflow.py WORKFLOW [--job NAME]... [NAME=VALUE]...
 
-The steps run in a clone of the last commit. NAME=VALUE takes the place of a variable of
-the workflow's `env:`, and must where the file takes it from GitHub. Steps that use an
-action are named and left out. The first step that fails ends the run.
+Jobs run side by side, as on GitHub, but whatever they `needs:`; each in a clone of the
+last commit. NAME=VALUE takes the place of a variable of the workflow's `env:`, and must
+where the file takes it from GitHub. Steps that use an action are named and left out. The
+first step that fails ends its job.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +58,11 @@ def run_job(name: str, job: dict[str, Any], given: dict[str, str]) -> bool:
             )
             seconds = time.monotonic() - start
             word = "ok   " if outcome.returncode == 0 else "FAIL "
-            print(f"{word} {title} ({seconds:.0f} s)", flush=True)
+            told = f"{word} {title} ({seconds:.0f} s)"
             if outcome.returncode:
-                print(outcome.stdout[-8_000:], flush=True)
+                told += f"\n{outcome.stdout[-8_000:]}"
                 failed = True
+            print(told, flush=True)
     return not failed
 
 
@@ -75,9 +78,11 @@ def main() -> None:
             sys.exit("neither 'docker compose' nor 'docker-compose' is here")
         given.setdefault("COMPOSE", "docker-compose")
     jobs = yaml.safe_load(options.workflow.read_text())["jobs"]
-    for name in options.job or jobs:
-        if not run_job(name, jobs[name], given):
-            sys.exit(1)
+    names = options.job or list(jobs)
+    with ThreadPoolExecutor(len(names)) as pool:
+        passed = list(pool.map(lambda name: run_job(name, jobs[name], given), names))
+    if not all(passed):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
