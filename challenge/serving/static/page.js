@@ -17,7 +17,6 @@ async function start() {
     byId("key-form").hidden = true;
     showCard(model);
     question.setUp(model, () => map.draw(model));
-    file.setUp();
     map.draw(model);
     showDrift(await ask("drift"));
   } catch (error) {
@@ -50,4 +49,6 @@ byId("key-form").addEventListener("submit", (event) => {
   useKey(byId("key").value);
   start();
 });
+// Before anything is waited for: a file may be chosen at once.
+file.setUp();
 start();
