@@ -91,7 +91,7 @@ chaos-test: $(VENV)/.test ## Break running servers in every way known, and see w
 
 browser-test: $(VENV)/.dev ## Use the page as people do, in Chromium; pictures go to reports
 	@mkdir -p reports
-	$(BIN)/pytest tests/e2e
+	$(PYTEST_ALL_CORES) tests/e2e
 
 kubernetes-test: $(VENV)/.dev ## Test the manifests of deploy/kubernetes
 	$(BIN)/pytest tests/kubernetes
