@@ -127,6 +127,7 @@ stress-test: $(VENV)/.test ## Load STRESS_URL with 100 users for 60 s; report in
 benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardsticks, ten minutes; needs wrk, nginx
 	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
 	$(BIN)/python benchmarks/serving.py "$(MODEL_OUTPUT)" data/data.csv
+	$(BIN)/python benchmarks/deciding.py "$(MODEL_OUTPUT)" data/data.csv
 	$(BIN)/python benchmarks/files.py "$(MODEL_OUTPUT)" data/data.csv
 	MAX_WAIT_MS=5 $(BIN)/python benchmarks/overload.py "$(MODEL_OUTPUT)"
 	$(BIN)/python benchmarks/replicas.py "$(MODEL_OUTPUT)"

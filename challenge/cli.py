@@ -462,8 +462,9 @@ def evaluate(
         bool,
         typer.Option(
             "--rolling",
-            help="Also play the last third in time day by day, with a form that is "
-            "updated each night, and without.",
+            help="Also play the months after training day by day, with a form that is "
+            "updated each night, and without: those after the model's own flights, if "
+            "there are some, else the last third in time.",
         ),
     ] = False,
 ) -> None:
@@ -484,15 +485,17 @@ def evaluate(
     from challenge.model import DelayModel
     from challenge.training.dataset import read_dataset
     from challenge.training.evaluation import evaluate as run
-    from challenge.training.form import play
+    from challenge.training.form import play, play_as_it_is
     from challenge.training.summary import evaluation_summary, rolling_summary
 
     with _busy("Evaluating"):
         dataset = read_dataset(source, skip_invalid)
-        evaluation = run(DelayModel.load(model), dataset)
+        loaded = DelayModel.load(model)
+        evaluation = run(loaded, dataset)
         played = None
         if rolling:
-            played = play(evaluation.recipe, dataset, evaluation.rule)
+            played = play_as_it_is(loaded, dataset)
+            played = played or play(evaluation.recipe, dataset, evaluation.rule)
     if report is not None:
         from challenge.training.report import write_report
 

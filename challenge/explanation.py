@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 from challenge.flights import (
     DESTINATION,
+    FLIGHT_FIELDS,
     HOURS,
     MONTHS,
     NOT_GIVEN,
-    OPTIONAL_FIELDS,
-    REQUIRED_FIELDS,
     SCHEDULED,
     Flight,
 )
@@ -31,7 +30,7 @@ from challenge.flights import (
 if TYPE_CHECKING:
     from challenge.model import DelayModel
 
-FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
+FIELDS: Final = FLIGHT_FIELDS
 # Keeps the log-odds of 0 and 1 finite.
 _CERTAIN: Final = 1e-9
 

@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from challenge.errors import FlightsFileError
-from challenge.flights import MONTH, REQUEST_FIELDS
+from challenge.flights import (
+    FLIGHT_NUMBER,
+    FLIGHT_NUMBER_LENGTH,
+    MONTH,
+    REQUEST_FIELDS,
+)
 from challenge.model import DelayModel
 from challenge.refused import Refused
 from challenge.scan import (
@@ -27,9 +32,10 @@ from challenge.scan import (
     UNCERTAIN,
     FlightsScan,
     engine,
+    positional_sql,
     reading,
-    source_sql,
     sql_text,
+    text_sql,
 )
 
 if TYPE_CHECKING:
@@ -120,27 +126,40 @@ def score_file(
 
 
 def answered_rows(
-    connection: duckdb.DuckDBPyConnection, answers: Path
+    connection: duckdb.DuckDBPyConnection,
+    answers: Path,
+    invalid: Literal["stop", "keep"],
 ) -> Iterator[list[tuple[Any, ...]]]:
     """The rows of a file that `score_file` wrote, but those with a fault, some at a time.
 
-    A row holds the fields of a request, in the order in which it may name them, the
-    probability, and the decision.
+    A row holds the fields of a request, in the order in which it may name them and as
+    it would write them, the probability, and the decision. A flight number is cut to
+    the length that a request may give it.
     """
     with reading(answers):
-        present = connection.sql(f"SELECT * FROM {source_sql(answers)}").columns
-        chosen = ", ".join(
-            (
-                f'"{name}"::{"DOUBLE::INTEGER" if name == MONTH else "VARCHAR"}'
-                if name in present
-                else "NULL"
-            )
-            for name in REQUEST_FIELDS
-        )
-        given = "probability IS NOT NULL AND probability::VARCHAR <> ''"
+        source, names = positional_sql(connection, answers)
+        kinds = list(map(str, connection.sql(f"SELECT * FROM {source}").types))
+        chosen = []
+        for name in REQUEST_FIELDS:
+            if name not in names:
+                chosen.append("NULL")
+                continue
+            place = names.index(name)
+            if name == MONTH:
+                chosen.append(f"c{place}::DOUBLE::INTEGER")
+            else:
+                text = text_sql(f"c{place}", kinds[place])
+                chosen.append(
+                    f"left({text}, {FLIGHT_NUMBER_LENGTH})"
+                    if name == FLIGHT_NUMBER
+                    else text
+                )
+        # Behind the columns of the file.
+        probability = len(names) - (3 if invalid == "keep" else 2)
+        given = f"c{probability} IS NOT NULL AND c{probability}::VARCHAR <> ''"
         rows = connection.execute(
-            f"SELECT {chosen}, probability::DOUBLE, delay::INTEGER "
-            f"FROM {source_sql(answers)} WHERE {given}"
+            f"SELECT {', '.join(chosen)}, c{probability}::DOUBLE, "
+            f"c{probability + 1}::INTEGER FROM {source} WHERE {given}"
         )
         while some := rows.fetchmany(_ROWS_AT_ONCE):
             yield some
@@ -248,17 +267,17 @@ def _score_parquet(
     scored = ScoredFile()
     told: list[tuple[str, int]] = []
     model, answers = flights.model, flights.connection.cursor()
-    answers.execute("CREATE TEMP TABLE answers (probability FLOAT, fault VARCHAR)")
-    single = nanoarrow.float32()
+    answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
+    double = nanoarrow.float64()
     for cells, faults in judged_cells(flights, scored):
-        values = array("f", model.probabilities_of_cells(cells))
+        values = array("d", model.probabilities_of_cells(cells))
         for place, fault in faults.items():
             values[place] = nan
             if keep:
                 told.append((fault, scored.rows + place))
-        column = nanoarrow.c_array_from_buffers(single, len(values), [None, values])
+        column = nanoarrow.c_array_from_buffers(double, len(values), [None, values])
         batch = nanoarrow.c_array_from_buffers(
-            nanoarrow.struct({"probability": single}),
+            nanoarrow.struct({"probability": double}),
             len(values),
             [None],
             children=[column],
@@ -272,9 +291,9 @@ def _score_parquet(
         return scored
     if told:
         answers.executemany("UPDATE answers SET fault = ? WHERE rowid = ?", told)
-    late = f"(probability::DOUBLE > {model.threshold!r})::TINYINT"
+    late = f"(probability > {model.threshold!r})::TINYINT"
     chosen = (
-        "CASE WHEN NOT isnan(probability) THEN probability END AS probability, "
+        "CASE WHEN NOT isnan(probability) THEN probability::FLOAT END AS probability, "
         f"CASE WHEN NOT isnan(probability) THEN {late} END AS delay"
     )
     # By position, which keeps the order of the rows; a join by number does not.

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from challenge import artifact
-from challenge.errors import HistoryError
+from challenge.errors import HistoryError, ModelFileError
 from challenge.model import DelayModel
 
 KEPT: Final = 5
@@ -58,7 +60,8 @@ def promote(candidate: str | Path, path: str | Path) -> str:
     """Put a model in the place of the one in use, and return its fingerprint.
 
     It is read as a server would, and must answer the known flights of its card. The
-    model that was in use is kept, if it was not yet.
+    model that was in use is kept, if it was not yet; but not where the new one is the
+    same with another recent form.
 
     Raises:
         ModelFileError: the candidate is no good; nothing has changed.
@@ -76,7 +79,11 @@ def promote(candidate: str | Path, path: str | Path) -> str:
         if not kept or kept[-1].fingerprint != new:
             kept.append(_keep(source, path, kept))
         artifact.replace(path, source.read_bytes())
-        for old in kept[:-KEPT]:
+        dropped = kept[:-KEPT]
+        if len(kept) > 1 and _is_update(kept[-1].path, kept[-2].path):
+            # Going back from a model is not going back to its form of last night.
+            dropped = [*kept[: -KEPT - 1], kept[-2]]
+        for old in dropped:
             old.path.unlink()
     return new
 
@@ -109,6 +116,19 @@ def _forget_after_used(past: list[Promotion]) -> None:
     for one in past:
         if used and one.number > used[0]:
             one.path.unlink()
+
+
+def _is_update(new: Path, old: Path) -> bool:
+    """Whether two models are one but for their recent form."""
+    try:
+        cards = [DelayModel.load(path).card for path in (new, old)]
+    except ModelFileError:
+        return False
+    bare = [
+        card and msgspec.structs.replace(card, recent_form=None, known=[])
+        for card in cards
+    ]
+    return bare[0] == bare[1] and cards[0] != cards[1]
 
 
 def _keep(source: Path, path: Path, past: list[Promotion]) -> Promotion:

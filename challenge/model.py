@@ -37,7 +37,7 @@ from challenge.flights import (
 )
 from challenge.lookup import CellLookup
 from challenge.past import Past
-from challenge.recent import Recent
+from challenge.recent import Recent, shifted
 from challenge.table import MAX_CELLS, Grid, ProbabilityTable
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class DelayModel:
         card: what the model's file says of it; None if it was not loaded from one,
             or was fitted since.
         fingerprint: the SHA-256 of that file; None likewise.
+        name: its start, as logs and records name the model; empty likewise.
         table: the probabilities of all flights; None before `compile` or `load`, or
             if there are more than `challenge.table.MAX_CELLS` of them.
         recent: what the last weeks add to them; None if the file tells nothing of it.
@@ -96,6 +97,7 @@ class DelayModel:
         self.recent: Recent | None = None
         self.card: artifact.ModelCard | None = None
         self.fingerprint: str | None = None
+        self.name = ""
         self._path = Path()
         self._threshold = threshold
         self._classifier = classifier
@@ -207,11 +209,6 @@ class DelayModel:
         import numpy as np
 
         return self._model.predict_proba(features).astype(np.float32)
-
-    @property
-    def name(self) -> str:
-        """The start of the fingerprint, as logs and records name the model."""
-        return (self.fingerprint or "")[:12]
 
     @property
     def is_fitted(self) -> bool:
@@ -418,9 +415,9 @@ class DelayModel:
         )
         return artifact.write(path, contents)
 
-    def save_with_form(self, form: artifact.RecentForm | None, path: str | Path) -> str:
-        """Write a model that was loaded from a file, with another recent form or
-        without one; nothing else of it changes. Returns the new file's fingerprint.
+    def save_with_form(self, form: artifact.RecentForm, path: str | Path) -> str:
+        """Write a model that was loaded from a file with another recent form; nothing
+        else of it changes. Returns the new file's fingerprint.
 
         Raises:
             NotFittedError: the model was not loaded from a file.
@@ -451,7 +448,7 @@ class DelayModel:
             model = cls._of_stored(stored)
         except ValueError as error:
             raise ModelFileError(path, f"is not a whole model: {error}") from error
-        model.fingerprint = fingerprint
+        model.fingerprint, model.name = fingerprint, fingerprint[:12]
         model._path = Path(path)
         return model
 
@@ -570,6 +567,7 @@ class DelayModel:
         )
         self._rows = int(flights.sum())
         self._stored = self.card = self.fingerprint = self.recent = None
+        self.name = ""
         self._counts = self._past = self._explainer = self.table = None
         self.lookup = CellLookup(self.grid, self.vocabulary)
         self._month_shares = {}
@@ -601,8 +599,7 @@ class DelayModel:
                 moved[:, 2] = month - 1
                 answers[unseen] += share * self._model.predict_proba(matrix(moved))
         if self.recent is not None and days is not None:
-            offsets = self.recent.offsets(codes, days)
-            answers = 1 / (1 + (1 / answers - 1) * np.exp(-offsets))
+            answers = shifted(answers, np.exp(self.recent.offsets(codes, days)))
         return answers.astype(np.float32)
 
     def _probabilities_of_grid(self) -> NDArray[np.float32]:

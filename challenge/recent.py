@@ -3,7 +3,7 @@
 Weeks are late together, and the table does not know which one it is. Recent form is an
 offset in log-odds for each airline and each destination, made of how the flights of the
 last days left. It counts less with every day between the last flight seen and the flight
-asked about, so that a model that is not updated falls back to its table by itself; a
+asked about, before it or after, so that a model that is not updated falls back to its table by itself; a
 flight whose day is not known is answered by the table.
 
 The day of a flight travels beside its cell in one number: the cell, and for each day
@@ -16,10 +16,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from challenge.artifact import FormSettings, RecentForm
-from challenge.explanation import log_odds
 from challenge.flights import Vocabulary
 from challenge.table import Grid
 
@@ -55,7 +54,10 @@ class Recent:
         self.until = date.fromisoformat(form.until)
         self.first = self.until - timedelta(days=reach)
         self.days = 2 * reach + 1
-        self._grid = grid
+        self._has_destinations = bool(grid.destination_stride)
+        self._cells, self._times = grid.cells, grid.sizes[-1]
+        self._airline_stride = grid.airline_stride
+        self._month_stride = grid.month_stride
         # Entry 0 is for a flight without a day, or without a destination.
         self._weights = [0.0]
         self._weights += [
@@ -70,24 +72,21 @@ class Recent:
     def step(self, day: date) -> int:
         """What the day of a flight adds to the number of its cell."""
         place = (day - self.first).days
-        return (place + 1) * self._grid.cells if 0 <= place < self.days else 0
+        return (place + 1) * self._cells if 0 <= place < self.days else 0
 
     def offset(self, number: int) -> float:
         """What is added to the log-odds of the flight with a number."""
-        grid = self._grid
-        day, cell = divmod(number, grid.cells)
-        destination = cell % grid.month_stride // grid.sizes[-1]
+        day, cell = divmod(number, self._cells)
+        destination = cell % self._month_stride // self._times
         return self._weights[day] * (
-            self._airlines[cell // grid.airline_stride]
+            self._airlines[cell // self._airline_stride]
             + self._destinations[destination]
         )
 
     def moved(self, number: int, probability: float) -> float:
         """The answer of the table to the flight with a number, moved by its offset."""
-        offset = self.offset(number)
-        if not offset:
-            return probability
-        return 1 / (1 + math.exp(-(log_odds(probability) + offset)))
+        moved: float = shifted(probability, math.exp(self.offset(number)))
+        return moved
 
     def moved_all(
         self, numbers: Iterable[int], probabilities: Iterable[float]
@@ -107,7 +106,7 @@ class Recent:
 
         place = (days - np.datetime64(self.first)).astype(np.int64) + 1
         is_near = ~np.isnat(days) & (0 < place) & (place <= self.days)
-        destination = codes[:, 3] + 1 if self._grid.destination_stride else 0
+        destination = codes[:, 3] + 1 if self._has_destinations else 0
         offsets: NDArray[np.float64] = np.take(
             self._weights, np.where(is_near, place, 0)
         ) * (
@@ -115,6 +114,11 @@ class Recent:
             + np.take(self._destinations, destination)
         )
         return offsets
+
+
+def shifted(probability: Any, odds_ratio: Any) -> Any:
+    """A probability whose odds were multiplied, or an array of them; unchanged by 1."""
+    return probability * odds_ratio / (1 + probability * (odds_ratio - 1))
 
 
 def weight(days: int, half_life_days: float) -> float:

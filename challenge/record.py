@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
@@ -111,21 +111,26 @@ def whole_members(path: Path) -> int:
 def _read_file(path: Path) -> Iterator[list[RecordedFlight]]:
     rest = b""
     try:
-        for text in _unpacked(path):
-            lines, end, rest = (rest + text).rpartition(b"\n")
-            if flights := _decode_lines(lines + end):
-                yield flights
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            # Its writer may have closed it meanwhile.
+            file = path.with_name(path.name.removesuffix(OPEN)).open("rb")
+        with file:
+            for text in _unpacked(file):
+                lines, end, rest = (rest + text).rpartition(b"\n")
+                if flights := _decode_lines(lines + end):
+                    yield flights
     except (OSError, zlib.error, msgspec.DecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FlightsFileError(path, f"cannot be read: {reason}") from error
 
 
-def _unpacked(path: Path) -> Iterator[bytes]:
+def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
     stream = zlib.decompressobj(GZIP)
-    with path.open("rb") as file:
-        while data := file.read(_READ_AT_ONCE):
-            while data:
-                yield stream.decompress(data)
-                data = stream.unused_data
-                if stream.eof:
-                    stream = zlib.decompressobj(GZIP)
+    while data := file.read(_READ_AT_ONCE):
+        while data:
+            yield stream.decompress(data)
+            data = stream.unused_data
+            if stream.eof:
+                stream = zlib.decompressobj(GZIP)

@@ -20,10 +20,10 @@ from challenge.flights import (
     AIRLINE,
     DEPARTED,
     DESTINATION,
+    FLIGHT_FIELDS,
     FLIGHT_TYPE,
     MONTH,
     MONTHS,
-    OPTIONAL_FIELDS,
     REQUIRED_FIELDS,
     SCHEDULED,
     TIME_PATTERN,
@@ -38,7 +38,7 @@ SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
 ENGINE_MEMORY: Final = "256MB"
 UNCERTAIN: Final = -1
 
-_FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED)
+_FIELDS: Final = (*FLIGHT_FIELDS, DEPARTED)
 _WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
@@ -243,6 +243,16 @@ def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
 
 
+def text_sql(column: str, kind: str) -> str:
+    """SQL for a value of a column of a kind as a text; 226.0 is '226'."""
+    if kind in ("FLOAT", "DOUBLE"):
+        whole = f"TRY_CAST({column} AS BIGINT)"
+        return f"CASE WHEN {column} = {whole} THEN {whole}::VARCHAR ELSE {column}::VARCHAR END"
+    if kind.startswith("TIMESTAMP"):
+        return f"strftime({column}, '%Y-%m-%d %H:%M:%S')"
+    return f"{column}::VARCHAR"
+
+
 def source_sql(path: Path) -> str:
     """SQL for the rows of a file, after FROM; in a CSV all columns are texts.
 
@@ -253,6 +263,23 @@ def source_sql(path: Path) -> str:
         return f"read_parquet({sql_text(str(path))})"
     # A column without a name, as an exported index has, gets its number.
     names = [name or f"column {place}" for place, name in enumerate(csv_header(path))]
+    return _csv_sql(path, names)
+
+
+def positional_sql(
+    connection: duckdb.DuckDBPyConnection, path: Path
+) -> tuple[str, list[str]]:
+    """SQL for the rows of a file under the names c0, c1 … and the names in the file:
+    to DuckDB, names that differ in nothing but capitals are the same."""
+    if path.suffix == ".parquet":
+        names = connection.sql(f"SELECT * FROM {source_sql(path)}").columns
+        places = ", ".join(f"c{place}" for place in range(len(names)))
+        return f"(FROM {source_sql(path)}) AS rows({places})", names
+    names = csv_header(path)
+    return _csv_sql(path, [f"c{place}" for place in range(len(names))]), names
+
+
+def _csv_sql(path: Path, names: list[str]) -> str:
     for name in names:
         if names.count(name) > 1:
             raise FlightsFileError(path, f"has the column {name!r} twice")

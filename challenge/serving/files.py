@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-import time
 from pathlib import Path
 from typing import Final, Literal
 
@@ -25,7 +24,7 @@ from challenge.serving.body import AskedFlight
 from challenge.serving.faults import RefusedRequest, refusals, request_fault
 from challenge.serving.front import FLIGHTS, ID
 from challenge.serving.log import event
-from challenge.serving.recorder import WRITE_SECONDS, Recorder
+from challenge.serving.recorder import Recorder
 from challenge.serving.worker import Worker
 
 router = APIRouter(tags=["predict"])
@@ -94,11 +93,12 @@ async def predict_file(
     worker.note(model, (), scored.delayed, answered)
 
     def finish() -> None:
-        try:
+        with folder:
             if worker.recorder is not None:
-                record_file(worker.recorder, request.scope[ID].decode(), model, output)
-        finally:
-            folder.cleanup()
+                request_id = request.scope[ID]
+                record_file(
+                    worker.recorder, request_id, model, output, invalid, answered
+                )
 
     return FileResponse(
         output, media_type=media_type, background=BackgroundTask(finish)
@@ -106,16 +106,30 @@ async def predict_file(
 
 
 def record_file(
-    recorder: Recorder, request_id: str, model: DelayModel, answers: Path
+    recorder: Recorder,
+    request_id: bytes,
+    model: DelayModel,
+    answers: Path,
+    invalid: Literal["stop", "keep"],
+    flights: int,
 ) -> None:
-    """Record the flights of an answered file, waiting for room in the queue."""
-    with engine(model) as connection:
-        for rows in answered_rows(connection, answers):
-            while not recorder.has_room(len(rows)):
-                time.sleep(WRITE_SECONDS)
-            asked = [AskedFlight(*row[:-2]) for row in rows]
-            probabilities, decisions = zip(*(row[-2:] for row in rows), strict=True)
-            recorder.add(request_id, model.name, asked, probabilities, decisions)
+    """Record the flights of an answered file, of which there are so many, as fast as
+    they can be written."""
+    left = flights
+    problem = "the disk is too slow"
+    try:
+        with engine(model) as connection:
+            for rows in answered_rows(connection, answers, invalid):
+                if not recorder.wait_for_room():
+                    break
+                for *asked, probability, decision in rows:
+                    flight = AskedFlight(*asked)
+                    recorder.add(request_id, model.name, flight, probability, decision)
+                left -= len(rows)
+    except FlightsFileError as error:
+        problem = str(error)
+    if left:
+        recorder.lose(left, problem)
 
 
 def _no_room(error: OSError) -> RefusedRequest:

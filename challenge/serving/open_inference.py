@@ -280,7 +280,7 @@ async def _answer(worker: Worker, request: Request) -> Response:
     cells = await reader.read_values(flights)
     probabilities = await probabilities_of(model, cells)
     decisions = model.decide(probabilities)
-    note_answered(worker, request.scope, model, reader, probabilities, decisions)
+    await note_answered(worker, request.scope, model, reader, probabilities, decisions)
     values: dict[str, Sequence[Any]] = {
         "delay": decisions,
         "probability": probabilities,

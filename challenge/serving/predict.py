@@ -103,8 +103,12 @@ class PredictEndpoint:
         numbers = reader.flight_numbers
         if len(cells) == 1 and not (details or numbers) and model.table is not None:
             probability = model.probability_in_table(cells[0])
-            late = probability > model.threshold
-            note_answered(worker, scope, model, reader, [probability], [int(late)])
+            late = int(probability > model.threshold)
+            scope[FLIGHTS_ANSWERED] = 1
+            worker.note(model, cells, late, 1)
+            if worker.recorder is not None:
+                flight = reader.asked[0]
+                worker.recorder.add(scope[ID], model.name, flight, probability, late)
             return 200, ANSWERS[late]
         probabilities: list[float] = []
         for start in range(0, len(cells), AT_ONCE):
@@ -116,7 +120,7 @@ class PredictEndpoint:
         decisions: list[int] = []
         for start in range(0, len(cells), AT_ONCE):
             decisions += model.decide(probabilities[start : start + AT_ONCE])
-        note_answered(worker, scope, model, reader, probabilities, decisions)
+        await note_answered(worker, scope, model, reader, probabilities, decisions)
         answer = b'{"predict":%b' % await _encode(decisions)
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
@@ -134,7 +138,7 @@ class PredictEndpoint:
             raise Overloaded
 
 
-def note_answered(
+async def note_answered(
     worker: Worker,
     scope: Scope,
     model: DelayModel,
@@ -143,14 +147,15 @@ def note_answered(
     decisions: Sequence[int],
 ) -> None:
     """Count flights that were answered, and record them if that is wanted."""
-    cells = reader.cells
-    scope[FLIGHTS_ANSWERED] = len(cells)
-    worker.note(model, cells, sum(decisions), len(cells))
-    if worker.recorder is not None:
-        request_id = scope[ID].decode()
-        worker.recorder.add(
-            request_id, model.name, reader.asked, probabilities, decisions
-        )
+    scope[FLIGHTS_ANSWERED] = len(reader.cells)
+    worker.note(model, reader.cells, sum(decisions), len(reader.cells))
+    if worker.recorder is None:
+        return
+    answered = zip(reader.asked, probabilities, decisions, strict=True)
+    for place, (flight, probability, decision) in enumerate(answered, start=1):
+        worker.recorder.add(scope[ID], model.name, flight, probability, decision)
+        if place % AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 async def probabilities_of(model: DelayModel, cells: list[int]) -> list[float]:
@@ -181,9 +186,10 @@ def _rounded(probabilities: Sequence[float]) -> list[float]:
 
 
 def _support(model: DelayModel, past: Past, cells: Sequence[int]) -> Sequence[int]:
-    # Schedules repeat: each kind of flight is looked for once.
-    found = {cell: past.support(model.grid.flight(cell)) for cell in set(cells)}
-    return [found[cell] for cell in cells]
+    # Schedules repeat: each kind of flight is looked for once, on whatever days.
+    kinds = [cell % model.grid.cells for cell in cells]
+    found = {kind: past.support(model.grid.flight(kind)) for kind in set(kinds)}
+    return [found[kind] for kind in kinds]
 
 
 def _details(query: bytes) -> bool:

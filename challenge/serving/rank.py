@@ -57,7 +57,7 @@ async def rank(request: Request) -> RankedFlights:
     cells = await reader.read(request.receive)
     probabilities = await probabilities_of(model, cells)
     decisions = model.decide(probabilities)
-    note_answered(worker, request.scope, model, reader, probabilities, decisions)
+    await note_answered(worker, request.scope, model, reader, probabilities, decisions)
     ranked = highest(probabilities, reader.top)
     found = [probability for probability, _ in ranked]
     numbers = reader.flight_numbers

@@ -1,7 +1,8 @@
 """Keeps a record of every flight that was answered, beside the answering.
 
-A thread writes twice a second what was answered since; nothing of it waits for the disk.
-What does not fit into the queue, or onto the disk, is counted as lost.
+Answering costs no more than a tuple put aside for each flight; a thread encodes and writes
+them twice a second, so that no answer waits for the disk. What finds no room in memory,
+or on the disk, is counted as lost.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -35,17 +34,17 @@ from challenge.serving.body import AskedFlight
 from challenge.serving.log import event, iso
 
 WRITE_SECONDS: Final = 0.5
-# Some tens of megabytes; a second of what one process can answer is a tenth of it.
+# Up to a hundred megabytes of flights, which one process answers in ten seconds or less.
 MAX_WAITING: Final = 200_000
-# Encoding them holds the interpreter for about a millisecond.
+# Encoding them keeps answers waiting for about a millisecond.
 ENCODED_AT_ONCE: Final = 500
-MEMBER_BYTES: Final = 1 << 20
 TURN_SECONDS: Final = 0.0005
+# How long a file's flights wait for room, and a server's end for the disk.
+PATIENCE_SECONDS: Final = 10
 # The fastest.
 LEVEL: Final = 1
-# A disk that does not answer must not keep a server from ending.
-CLOSE_SECONDS: Final = 10
 
+_MILLION: Final = 10**PROBABILITY_DECIMALS
 _HOUR: Final = "%Y-%m-%dT%H"
 _NAME: Final = re.compile(
     rf"(\d{{4}}-\d\d-\d\dT\d\d)-[0-9a-f]{{12}}{re.escape(SUFFIX)}(?:{re.escape(OPEN)})?"
@@ -53,15 +52,8 @@ _NAME: Final = re.compile(
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
 
-class _Answer(NamedTuple):
-    """Flights that were answered together."""
-
-    time: float
-    request_id: str
-    model: str
-    flights: Sequence[AskedFlight]
-    probabilities: Sequence[float]
-    decisions: Sequence[int]
+# The time, the request's id, the model, the flight, its probability, the decision.
+_Answer = tuple[float, bytes, str, AskedFlight, float, int]
 
 
 class Recorder:
@@ -82,12 +74,13 @@ class Recorder:
         self._folder = folder
         self._days = days
         self._waiting: deque[_Answer] = deque()
+        self._recorded = self._lost = 0
         self._lock = threading.Lock()
-        self._flights_waiting = self._recorded = self._lost = 0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._file: _File | None = None
-        self._is_failing = False
+        self._is_writing = False
+        self._problem = ""
 
     def start(self) -> None:
         """Begin to write, in the process that answers."""
@@ -98,30 +91,49 @@ class Recorder:
         """Write what waits and end; all that was recorded is in whole files."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(CLOSE_SECONDS)
+            self._thread.join(PATIENCE_SECONDS)
 
-    def has_room(self, flights: int) -> bool:
-        """Whether so many more may wait; any number may where nothing waits."""
-        waiting = self._flights_waiting
-        return not waiting or waiting + flights <= MAX_WAITING
+    @property
+    def is_behind(self) -> bool:
+        """Whether flights wait that will be counted once they were written."""
+        return bool(self._waiting) or self._is_writing
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._waiting) < MAX_WAITING
+
+    def wait_for_room(self) -> bool:
+        """Wait for room, but not long; false if there is none, or writing has ended."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not (self.has_room or self._stopping.is_set()):
+            if time.monotonic() > until:
+                break
+            time.sleep(WRITE_SECONDS / 10)
+        return self.has_room and not self._stopping.is_set()
 
     def add(
         self,
-        request_id: str,
+        request_id: bytes,
         model: str,
-        flights: Sequence[AskedFlight],
-        probabilities: Sequence[float],
-        decisions: Sequence[int],
+        flight: AskedFlight,
+        probability: float,
+        decision: int,
     ) -> None:
-        """Record flights that were answered; the lists are as long as each other."""
+        """Record a flight that was answered."""
+        waiting = self._waiting
+        if len(waiting) < MAX_WAITING:
+            at = time.time()
+            waiting.append((at, request_id, model, flight, probability, decision))
+        else:
+            self.lose(1, "the disk is too slow")
+
+    def lose(self, flights: int, problem: str) -> None:
+        """Count flights that cannot be recorded; what keeps them out is logged once."""
         with self._lock:
-            if not self.has_room(len(flights)):
-                self._lost += len(flights)
-                return
-            self._flights_waiting += len(flights)
-        self._waiting.append(
-            _Answer(time.time(), request_id, model, flights, probabilities, decisions)
-        )
+            self._lost += flights
+            is_new, self._problem = not self._problem, problem
+        if is_new:
+            event(logging.ERROR, f"answers cannot be recorded: {problem}")
 
     def take_counts(self) -> tuple[int, int]:
         """How many flights were written, and how many lost, since it was last asked."""
@@ -133,73 +145,43 @@ class Recorder:
     def _run(self) -> None:
         self._tidy_up()
         while not self._stopping.wait(WRITE_SECONDS):
-            self._write_all()
-        self._write_all()
+            self._is_writing = True
+            self._write()
+            self._is_writing = False
+        self._write()
         self._close_file()
 
-    def _write_all(self) -> None:
+    def _write(self) -> None:
         if self._file is not None and self._file.hour != _hour():
             self._close_file()
-        for member, flights in self._members():
-            try:
-                if self._file is None:
-                    self._tidy_up()
-                    self._file = _File(self._folder)
-                self._file.append(member)
-            except OSError as error:
-                if not self._is_failing:
-                    message = f"answers cannot be recorded: {error.strerror}"
-                    event(logging.ERROR, message)
-                self._is_failing = True
-                self._count(0, flights)
-            else:
-                if self._is_failing:
-                    event(logging.INFO, "answers are recorded again")
-                self._is_failing = False
-                self._count(flights, 0)
-
-    def _members(self) -> Iterator[tuple[bytes, int]]:
-        """What waits, as members of gzip's format with their numbers of flights."""
-        lines = self._lines()
-        while first := next(lines, None):
-            compressor, member, flights = zlib.compressobj(LEVEL, wbits=GZIP), b"", 0
-            lines = chain([first], lines)
-            while len(member) < MEMBER_BYTES:
-                encoded = list(islice(lines, ENCODED_AT_ONCE))
-                if not encoded:
-                    break
-                member += compressor.compress(_encode_lines(encoded))
-                flights += len(encoded)
-                # Answers have their turn.
-                time.sleep(TURN_SECONDS)
-            yield member + compressor.flush(), flights
-
-    def _lines(self) -> Iterator[RecordedFlight]:
-        while self._waiting:
-            answer = self._waiting.popleft()
-            at = iso(int(1_000 * answer.time))
-            for flight, probability, decision in zip(
-                answer.flights, answer.probabilities, answer.decisions, strict=True
-            ):
-                yield RecordedFlight(
-                    at,
-                    answer.request_id,
-                    answer.model,
-                    flight.airline,
-                    flight.flight_type,
-                    flight.month,
-                    round(probability, PROBABILITY_DECIMALS),
-                    decision,
-                    flight.destination or None,
-                    flight.scheduled or None,
-                    flight.flight_number or None,
-                )
-
-    def _count(self, recorded: int, lost: int) -> None:
+        lines, flights = self._encode()
+        if not flights:
+            return
+        try:
+            if self._file is None:
+                self._tidy_up()
+                self._file = _File(self._folder)
+            self._file.append(zlib.compress(lines, LEVEL, GZIP))
+        except OSError as error:
+            self.lose(flights, error.strerror or str(error))
+            return
         with self._lock:
-            self._recorded += recorded
-            self._lost += lost
-            self._flights_waiting -= recorded + lost
+            self._recorded += flights
+            had_problem, self._problem = bool(self._problem), ""
+        if had_problem:
+            event(logging.INFO, "answers are recorded again")
+
+    def _encode(self) -> tuple[bytes, int]:
+        """All that waits as lines, and how many they are."""
+        lines, flights = bytearray(), 0
+        while self._waiting:
+            some = min(ENCODED_AT_ONCE, len(self._waiting))
+            lines += _encode_lines(
+                [_recorded(*self._waiting.popleft()) for _ in range(some)]
+            )
+            flights += some
+            time.sleep(TURN_SECONDS)
+        return bytes(lines), flights
 
     def _close_file(self) -> None:
         if self._file is not None:
@@ -210,14 +192,14 @@ class Recorder:
     def _tidy_up(self) -> None:
         """Mend what killed servers left, and remove what is too old."""
         oldest = datetime.now(UTC) - timedelta(days=self._days)
-        with contextlib.suppress(OSError):
-            for path in self._folder.iterdir():
-                if (match := _NAME.fullmatch(path.name)) is None:
-                    continue
-                if path.name.endswith(OPEN):
-                    _mend(path)
+        for name in os.listdir(self._folder):
+            if (match := _NAME.fullmatch(name)) is None:
+                continue
+            with contextlib.suppress(OSError):
+                if name.endswith(OPEN):
+                    _mend(self._folder / name)
                 elif self._days and match[1] < oldest.strftime(_HOUR):
-                    path.unlink(missing_ok=True)
+                    (self._folder / name).unlink()
 
 
 class _File:
@@ -228,10 +210,17 @@ class _File:
         name = f"{self.hour}-{os.urandom(6).hex()}{SUFFIX}"
         self._path = folder / name
         self._open_path = folder / (name + OPEN)
-        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
-        self._fd = os.open(self._open_path, flags, 0o640)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
         self._size = 0
+        # Under a name that nobody looks for until it is locked.
+        unlocked = folder / f".{name}"
+        self._fd = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            unlocked.rename(self._open_path)
+        except OSError:
+            os.close(self._fd)
+            unlocked.unlink()
+            raise
 
     def append(self, member: bytes) -> None:
         """Write a member whole, or leave the file as it was and raise OSError."""
@@ -246,18 +235,16 @@ class _File:
 
     def close(self) -> None:
         try:
-            if self._size:
-                os.fsync(self._fd)
-                self._open_path.rename(self._path)
-            else:
-                self._open_path.unlink()
+            os.ftruncate(self._fd, self._size)
+            os.fsync(self._fd)
+            self._open_path.rename(self._path)
         finally:
             os.close(self._fd)
 
 
 def _mend(path: Path) -> None:
     """Cut a file that nobody writes to any more behind its last whole member."""
-    with contextlib.suppress(OSError), path.open("r+b") as file:
+    with path.open("r+b") as file:
         # Fails where a server still writes to it.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         whole = whole_members(path)
@@ -270,3 +257,26 @@ def _mend(path: Path) -> None:
 
 def _hour() -> str:
     return datetime.now(UTC).strftime(_HOUR)
+
+
+def _recorded(
+    at: float,
+    request_id: bytes,
+    model: str,
+    flight: AskedFlight,
+    probability: float,
+    decision: int,
+) -> RecordedFlight:
+    return RecordedFlight(
+        iso(int(1_000 * at)),
+        request_id.decode(),
+        model,
+        flight.airline,
+        flight.flight_type,
+        flight.month,
+        int(probability * _MILLION + 0.5) / _MILLION,
+        decision,
+        flight.destination or None,
+        flight.scheduled or None,
+        flight.flight_number or None,
+    )

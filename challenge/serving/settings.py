@@ -18,6 +18,10 @@ def _listed(value: Any) -> Any:
     return value
 
 
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
 def _distinct_names(keys: tuple[str, ...]) -> tuple[str, ...]:
     names = [key.partition(":")[0] for key in keys]
     if len(set(names)) < len(names):
@@ -97,8 +101,8 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_requests: bool = True
     drift_hours: float = Field(default=24, gt=0)
-    prediction_log: Path | None = None
-    prediction_log_days: float = Field(default=90, ge=0)
+    prediction_log: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    prediction_log_days: float = Field(default=90, ge=0, le=36_500)
 
     @property
     def max_wait(self) -> float:

@@ -95,8 +95,11 @@ class Worker:
     def tick(self) -> None:
         """Count, write and post what was noted: together it costs next to nothing."""
         self._will_tick = False
+        is_behind = self.recorder is not None and self.recorder.is_behind
         self.tally.lines_lost += self.log.flush()
         self._count_recorded()
+        if is_behind:
+            self.wake()
         self.sampler.count(self.tally.window, self.source.model)
         self.post()
 

@@ -24,7 +24,7 @@ from challenge.flights import (
     SCHEDULED,
 )
 from challenge.record import RecordedFlight, read_record
-from challenge.scan import reading, source_sql
+from challenge.scan import reading, source_sql, text_sql
 
 PROBABILITY: Final = "probability"
 # What names a flight, as far as both sides tell it.
@@ -83,7 +83,8 @@ def join_departures(
     """Find what was predicted of the flights that left.
 
     A flight is found by Fecha-I and OPERA, and by TIPOVUELO, SIGLADES and Vlo-I where
-    both rows have them. A flight predicted several times has its last prediction.
+    both rows have them. A flight predicted several times has the last prediction of
+    those that tell most of these.
 
     Args:
         predictions: a .csv, .csv.gz or .parquet file, or a table, with a `probability`.
@@ -126,45 +127,49 @@ def _table(
     needed: Sequence[str],
 ) -> list[str]:
     """Make a table of the rows of a source; returns its columns."""
-    columns = connection.sql(f"SELECT * FROM {source}").columns
+    relation = connection.sql(f"SELECT * FROM {source}")
+    columns, kinds = relation.columns, list(map(str, relation.types))
     missing = [name for name in needed if name not in columns]
     if missing:
         raise MissingColumnsError(missing, columns)
     wanted = [n for n in dict.fromkeys((*needed, *OPTIONAL_KEYS)) if n in columns]
+    typed = [_typed(name, kinds[columns.index(name)]) for name in wanted]
     # The order of the rows tells which prediction is the last.
     connection.execute(
-        f"CREATE TABLE {table} AS SELECT {', '.join(map(_typed, wanted))}, "
+        f"CREATE TABLE {table} AS SELECT {', '.join(typed)}, "
         f"row_number() OVER () - 1 AS row FROM {source}"
     )
     return wanted
 
 
-def _typed(name: str) -> str:
-    kinds = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
-    kind = kinds.get(name, "VARCHAR")
-    return f'TRY_CAST("{name}" AS {kind}) AS "{name}"'
+def _typed(name: str, kind: str) -> str:
+    types = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
+    if name in types:
+        return f'TRY_CAST("{name}" AS {types[name]}) AS "{name}"'
+    text = text_sql(f'"{name}"', kind)
+    return f"nullif({text}, '') AS \"{name}\""
 
 
 def _joined(
     connection: duckdb.DuckDBPyConnection, keys: Sequence[str], flights: Path
 ) -> Joined:
-    needed = " AND ".join(f'left_."{name}" = asked."{name}"' for name in NEEDED_KEYS)
-    optional = " AND ".join(
-        f"coalesce(nullif(left_.\"{name}\", '') = nullif(asked.\"{name}\", ''), true)"
-        for name in keys
-    )
+    same = [f'left_."{name}" = asked."{name}"' for name in (*NEEDED_KEYS, *keys)]
+    needed, optional = same[: len(NEEDED_KEYS)], same[len(NEEDED_KEYS) :]
+    # What one of them does not tell is no difference; but who tells more is meant.
+    matches = " AND ".join([*needed, *(f"coalesce({one}, true)" for one in optional)])
+    told = " + ".join(f"coalesce({one}, false)::INTEGER" for one in optional) or "0"
     usable_prediction = f'"{SCHEDULED}" IS NOT NULL AND {PROBABILITY} BETWEEN 0 AND 1'
     usable_departure = f'"{SCHEDULED}" IS NOT NULL AND "{DEPARTED}" IS NOT NULL'
     late = f'"{DEPARTED}" - left_."{SCHEDULED}" > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE'
     found = connection.execute(f"""
-        SELECT max(asked.row) AS last_row,
-            arg_max(asked.{PROBABILITY}, asked.row) AS {PROBABILITY},
-            any_value(({late})::TINYINT) AS delayed,
-            any_value(date_trunc('week', left_."{SCHEDULED}")::TIMESTAMP) AS week
+        SELECT asked.row AS last_row, asked.{PROBABILITY},
+            ({late})::TINYINT AS delayed,
+            date_trunc('week', left_."{SCHEDULED}")::TIMESTAMP AS week
         FROM (FROM departed WHERE {usable_departure}) AS left_
-        JOIN (FROM predicted WHERE {usable_prediction}) AS asked
-            ON {needed} AND {optional or 'true'}
-        GROUP BY left_.row ORDER BY left_.row
+        JOIN (FROM predicted WHERE {usable_prediction}) AS asked ON {matches}
+        QUALIFY row_number() OVER (
+            PARTITION BY left_.row ORDER BY {told} DESC, asked.row DESC) = 1
+        ORDER BY left_.row
         """).fetchnumpy()
 
     def count(table: str, where: str) -> tuple[int, int]:

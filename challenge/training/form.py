@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,7 +25,7 @@ from challenge.counts import translate
 from challenge.errors import TrainingDataError
 from challenge.flights import NOT_GIVEN
 from challenge.model import DelayModel
-from challenge.recent import weight
+from challenge.recent import shifted, weight
 from challenge.training.dataset import Dataset, read_dataset
 from challenge.training.evaluation import Judgement, judge
 from challenge.training.quality import (
@@ -44,6 +45,8 @@ HALF_LIVES_DAYS: Final = (7.0, 14.0, 28.0, 56.0)
 NIGHTLY: Final = 1
 LATER: Final = (1, 2, 4, 7, 14, 28)
 MONTH_REPLICATES: Final = 200
+# Before it nobody flew.
+FIRST_DAY: Final = "1900-01-01"
 
 
 class _Sums(NamedTuple):
@@ -79,7 +82,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Rolling:
-    """The months after training played day by day, the form updated each night.
+    """Months after training played day by day, the form updated each night.
 
     Attributes:
         settings: those of the form, chosen before these months.
@@ -126,7 +129,8 @@ def update(
     Raises:
         ModelFileError: the model cannot be read or written.
         TrainingDataError: the model's card tells no settings, the file cannot be
-            read, or no flight of it has a time.
+            read, none of its last flights has a time and is known to the model, or one
+            has not left yet.
     """
     loaded = DelayModel.load(model)
     assert loaded.card is not None
@@ -140,6 +144,16 @@ def update(
     if np.isnat(dataset.scheduled).all():
         raise TrainingDataError(f"{str(source)!r} has no flight with a time")
     form, unknown = _form(loaded, dataset, settings)
+    # One wrong year would make a form of that flight alone.
+    if not FIRST_DAY < form.until <= str(date.today() + timedelta(days=1)):
+        raise TrainingDataError(
+            f"{str(source)!r} has a flight on {form.until}, which cannot have left"
+        )
+    if not form.flights:
+        raise TrainingDataError(
+            f"{str(source)!r} has no flight of the last {settings.window_days} days "
+            f"until {form.until} that the model knows"
+        )
     fingerprint = loaded.save_with_form(form, output)
     return Update(form, settings, len(dataset.codes), unknown, fingerprint)
 
@@ -155,7 +169,7 @@ def choose_settings(judgement: Judgement, dataset: Dataset) -> FormSettings | No
 
     Returns: None if the held-out flights are of less than four weeks.
     """
-    nights = Nights(judgement, dataset)
+    nights = _nights(judgement, dataset)
     if nights.days < max(LATER):
         return None
 
@@ -189,55 +203,76 @@ def play(
     if settings is None:
         return None
     judged = judge(recipe, dataset, split, rule)
-    with_form = Nights(judged, dataset).answers(settings)
-    threshold = judged.model.threshold
-    months = {}
-    of_flight = dataset.scheduled[split.held_out].astype("datetime64[M]")
-    for month in np.unique(of_flight):
-        chosen = of_flight == month
-        months[str(month)] = (
-            measure(judged.answers[chosen], threshold, MONTH_REPLICATES),
-            measure(with_form[chosen], threshold, MONTH_REPLICATES),
-        )
-    return Rolling(settings, judged.quality, measure(with_form, threshold), months)
+    return _played(_nights(judged, dataset), settings, judged.model.threshold)
+
+
+def play_as_it_is(model: DelayModel, dataset: Dataset) -> Rolling | None:
+    """Play the flights after those that a model was trained on, by its own settings.
+
+    Returns: None if the model's card tells no settings or no period, or there are too
+        few later flights that it knows.
+    """
+    card = model.card
+    if card is None or card.period is None or card.form_settings is None:
+        return None
+    codes, known = translate(dataset.codes, dataset.vocabulary, model.vocabulary)
+    timed = np.flatnonzero(known & ~np.isnat(dataset.scheduled))
+    is_later = dataset.days[timed] > np.datetime64(card.period[1][:10])
+    later, earlier = timed[is_later], timed[~is_later]
+    delayed = dataset.delayed[later]
+    if not 0 < delayed.sum() < len(later):
+        return None
+    answers = Answers(model.probabilities_of(codes[later]), delayed)
+    nights = Nights(model, dataset, codes, earlier, later, answers)
+    return _played(nights, card.form_settings, model.threshold)
 
 
 class Nights:
-    """A judged model that meets the held-out flights day by day.
+    """A model that meets flights day by day.
 
     Args:
-        judgement: of a forward split of the dataset.
+        model: the model.
         dataset: the flights.
+        codes: all of them by the model's vocabulary.
+        earlier: the positions of those that were there before, all with a time.
+        asked: of those that are asked about, likewise.
+        answers: of the model's table to these.
 
     Attributes:
-        days: how many days the held-out flights are of.
+        days: how many days the flights asked about are of.
     """
 
-    def __init__(self, judgement: Judgement, dataset: Dataset) -> None:
-        held_out = judgement.split.held_out
-        day = _days(dataset, held_out)
-        before = max(WINDOWS_DAYS) + max(LATER)
-        earlier = judgement.split.training
-        earlier = earlier[_days(dataset, earlier) >= day.min() - before]
-        model = judgement.model
-        known = model.probabilities_of(dataset.codes[earlier])
-        flights = np.concatenate([earlier, held_out])
-        probability = np.concatenate([known, judgement.answers.probability])
+    def __init__(
+        self,
+        model: DelayModel,
+        dataset: Dataset,
+        codes: NDArray[np.int16],
+        earlier: NDArray[np.intp],
+        asked: NDArray[np.intp],
+        answers: Answers,
+    ) -> None:
+        day = _days(dataset, asked)
+        first = day.min() - max(WINDOWS_DAYS) - max(LATER)
+        earlier = earlier[_days(dataset, earlier) >= first]
+        flights = np.concatenate([earlier, asked])
+        in_table = model.probabilities_of(codes[earlier])
+        by_day = _by_day(
+            model,
+            codes[flights],
+            _days(dataset, flights) - first,
+            dataset.delayed[flights],
+            np.concatenate([in_table, answers.probability]),
+            dataset.every,
+        )
+        self.table = answers
+        self.months = dataset.scheduled[asked].astype("datetime64[M]")
         self.days = int(day.max() - day.min()) + 1
-        self._answers = judgement.answers
-        self._codes = _told_apart(model, dataset.codes[held_out])
-        self._day = day - (day.min() - before)
+        self._codes = _told_apart(model, codes[asked])
+        self._day = day - first
         # One entry more at the start: a sum over days is then a difference of two.
         self._until = [
             np.concatenate([np.zeros_like(sums[:1]), sums.cumsum(axis=0)])
-            for sums in _by_day(
-                model,
-                dataset.codes[flights],
-                _days(dataset, flights) - (day.min() - before),
-                dataset.delayed[flights],
-                probability,
-                dataset.every,
-            )
+            for sums in by_day
         ]
 
     def answers(self, settings: FormSettings, since: int = NIGHTLY) -> Answers:
@@ -250,9 +285,37 @@ class Nights:
             airlines[self._day, self._codes[:, 0]]
             + destinations[self._day, self._codes[:, 3] + 1]
         )
-        odds = 1 / self._answers.probability.astype(np.float64) - 1
-        moved = 1 / (1 + odds * np.exp(-offset))
-        return Answers(moved, self._answers.delayed)
+        in_table = self.table.probability.astype(np.float64)
+        return Answers(shifted(in_table, np.exp(offset)), self.table.delayed)
+
+
+def _nights(judgement: Judgement, dataset: Dataset) -> Nights:
+    split = judgement.split
+    return Nights(
+        judgement.model,
+        dataset,
+        dataset.codes,
+        split.training,
+        split.held_out,
+        judgement.answers,
+    )
+
+
+def _played(nights: Nights, settings: FormSettings, threshold: float) -> Rolling:
+    with_form = nights.answers(settings)
+    months = {}
+    for month in np.unique(nights.months):
+        chosen = nights.months == month
+        months[str(month)] = (
+            measure(nights.table[chosen], threshold, MONTH_REPLICATES),
+            measure(with_form[chosen], threshold, MONTH_REPLICATES),
+        )
+    return Rolling(
+        settings,
+        measure(nights.table, threshold),
+        measure(with_form, threshold),
+        months,
+    )
 
 
 def _form(
@@ -261,11 +324,9 @@ def _form(
     """The form of the last flights, and how many of them the model does not know."""
     days = dataset.days
     until = days[~np.isnat(days)].max()
-    in_window = days > until - settings.window_days
-    codes, known = translate(
-        dataset.codes[in_window], dataset.vocabulary, model.vocabulary
-    )
-    codes, delayed = codes[known], dataset.delayed[in_window][known]
+    last = days > until - settings.window_days
+    codes, known = translate(dataset.codes[last], dataset.vocabulary, model.vocabulary)
+    codes, delayed = codes[known], dataset.delayed[last][known]
     by_day = _by_day(
         model,
         codes,
@@ -301,8 +362,8 @@ def _by_day(
     place = np.ravel_multi_index((day, codes[:, 0], codes[:, 3] + 1), shape)
 
     def summed(values: NDArray[Any]) -> NDArray[np.float64]:
-        sums = np.bincount(place, every * values, int(np.prod(shape)))
-        return sums.reshape(shape).astype(np.float64)
+        sums = np.bincount(place, values, int(np.prod(shape)))
+        return every * sums.reshape(shape).astype(np.float64)
 
     return _Sums(summed(np.ones(len(codes))), summed(delayed), summed(probability))
 

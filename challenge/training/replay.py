@@ -16,11 +16,11 @@ from challenge.flights import (
     AIRLINE,
     DELAY,
     DESTINATION,
+    FLIGHT_FIELDS,
     MONTH,
-    OPTIONAL_FIELDS,
-    REQUIRED_FIELDS,
 )
 from challenge.model import DelayModel
+from challenge.record import PROBABILITY_DECIMALS
 from challenge.training.departures import (
     PROBABILITY,
     join_departures,
@@ -28,7 +28,6 @@ from challenge.training.departures import (
 )
 from challenge.training.quality import Answers, Difference, compare_answers
 
-FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
 GROUPED: Final = (AIRLINE, DESTINATION, MONTH)
 COMPARED: Final = ("roc_auc", "average_precision", "brier", "log_loss", "ece")
 QUANTILES: Final = (0.05, 0.5, 0.95)
@@ -62,8 +61,8 @@ class Replay:
     Attributes:
         period: when the first and the last were recorded, as the record writes it.
         models: how many answers each model gave, by the start of its fingerprint.
-        unanswered: how often each (field, type) of fault keeps the candidate from
-            answering; one flight may have several.
+        unanswered: how many flights the candidate cannot answer.
+        faults: how often each (field, type) of fault is why; a flight may have several.
         all: over all that it answers.
         groups: by field and value, those with the most flips first.
         change: the 5th, 50th and 95th percentile of how far probabilities move.
@@ -75,7 +74,8 @@ class Replay:
 
     period: tuple[str, str]
     models: dict[str, int]
-    unanswered: dict[tuple[str, str], int]
+    unanswered: int
+    faults: dict[tuple[str, str], int]
     all: Moved
     groups: dict[str, dict[str, Moved]]
     change: tuple[float, float, float]
@@ -85,8 +85,9 @@ class Replay:
 
     @property
     def flip_share(self) -> float:
-        """The share of the decisions that flip, 0 to 1."""
-        return self.all.flips / self.all.answers
+        """The share of the decisions that flip or cannot be made, 0 to 1."""
+        changed = self.all.flips + self.unanswered
+        return changed / (self.all.answers + self.unanswered)
 
     @property
     def is_worse(self) -> bool:
@@ -103,9 +104,9 @@ class Replay:
         return {
             "period": self.period,
             "models": self.models,
-            "unanswered": {
-                f"{field} {kind}": times
-                for (field, kind), times in self.unanswered.items()
+            "unanswered": self.unanswered,
+            "faults": {
+                f"{field} {kind}": times for (field, kind), times in self.faults.items()
             },
             **asdict(self.all),
             "flips": self.all.flips,
@@ -146,21 +147,20 @@ def replay(
         MissingColumnsError: the file lacks a column.
     """
     recorded = read_recorded(record)
-    cells, unanswered = _cells(recorded, candidate)
+    cells, faults = _cells(recorded, candidate)
     known = cells >= 0
     if not known.any():
         raise TrainingDataError(
             f"{str(record)!r} holds no flight that the candidate can answer: "
-            + ", ".join(
-                f"{field} {kind}: {n}" for (field, kind), n in unanswered.items()
-            )
+            + ", ".join(f"{field} {kind}: {n}" for (field, kind), n in faults.items())
         )
     answered = recorded[known].reset_index(drop=True)
     probability = np.array(candidate.probabilities_of_cells(cells[known].tolist()))
+    decisions = np.array(candidate.decide(probability.tolist()))
+    # As the record has them, or a model would differ from itself.
+    probability = probability.round(PROBABILITY_DECIMALS)
     before = answered[PROBABILITY].to_numpy(np.float64)
-    flips = np.array(candidate.decide(probability.tolist())) - answered[DELAY].to_numpy(
-        np.int64
-    )
+    flips = decisions - answered[DELAY].to_numpy(np.int64)
     change = probability - before
     departed, quality = 0, {}
     if departures is not None:
@@ -174,7 +174,8 @@ def replay(
     return Replay(
         period=(recorded["time"].iloc[0], recorded["time"].iloc[-1]),
         models=dict(Counter(recorded["model"]).most_common()),
-        unanswered=dict(unanswered.most_common()),
+        unanswered=int((~known).sum()),
+        faults=dict(faults.most_common()),
         all=_moved(flips, before, probability),
         groups={
             field: _by_value(answered[field], flips, before, probability)
@@ -192,7 +193,7 @@ def _cells(
 ) -> tuple[NDArray[np.int64], Counter[tuple[str, str]]]:
     """The numbers of the flights, -1 for those that cannot be answered, and why not."""
     # Flights are asked about more than once: each is looked up once.
-    columns = [recorded[name] for name in FIELDS]
+    columns = [recorded[name] for name in FLIGHT_FIELDS]
     flights = pd.MultiIndex.from_arrays(columns)
     places, kinds = flights.factorize(use_na_sentinel=False)
     found = []
@@ -201,7 +202,7 @@ def _cells(
     for values, count in zip(kinds.tolist(), times, strict=True):
         given = {
             name: None if pd.isna(value) else value
-            for name, value in zip(FIELDS, values, strict=True)
+            for name, value in zip(FLIGHT_FIELDS, values, strict=True)
         }
         outcome = candidate.cell(given)
         if isinstance(outcome, int):
@@ -221,7 +222,7 @@ def _by_value(
 ) -> dict[str, Moved]:
     groups = {
         str(value): _moved(flips[rows], before[rows], after[rows])
-        for value, rows in values.dropna().groupby(values).indices.items()
+        for value, rows in values.groupby(values).indices.items()
     }
     return dict(sorted(groups.items(), key=lambda group: -group[1].flips))
 

@@ -121,7 +121,7 @@ def rolling_summary(rolling: Rolling | None) -> str:
                 ]
             )
     return (
-        "The last third by date, day by day, without recent form and with one that is\n"
+        "The months after training, day by day, without recent form and with one that is\n"
         f"updated each night: of the last {settings.window_days} days, prior "
         f"{settings.prior:g}, half-life {settings.half_life_days:g} days,\n"
         "as chosen on the flights before.\n\n" + _table(rows)
@@ -196,17 +196,17 @@ def replay_summary(replay: Replay) -> str:
     lines = [
         f"replayed   {moved.answers:,} answers, {first} to {last} UTC, of "
         + ", ".join(f"{model} ({n:,})" for model, n in replay.models.items()),
-        f"flips      {moved.flips:,} ({replay.flip_share:.2%}): {moved.to_late:,} to "
-        f"late, {moved.to_on_time:,} to on time",
+        f"flips      {moved.flips:,}: {moved.to_late:,} to late, {moved.to_on_time:,} to "
+        f"on time; with unanswered ones {replay.flip_share:.2%}",
         f"moved      from {moved.recorded:.3f} to {moved.candidate:.3f} on average, by "
         f"{replay.mean_change:.3f} up or down; half of them by {middle:+.3f} or more, "
         f"9 in 10 by {low:+.3f} to {high:+.3f}",
     ]
     if replay.unanswered:
         told = ", ".join(
-            f"{name} {kind}: {n:,}" for (name, kind), n in replay.unanswered.items()
+            f"{name} {kind}: {n:,}" for (name, kind), n in replay.faults.items()
         )
-        lines.append(f"unanswered {told}")
+        lines.append(f"unanswered {replay.unanswered:,} ({told})")
     parts = ["\n".join(lines)]
     parts += [_moved_table(field, groups) for field, groups in replay.groups.items()]
     if replay.departed and not replay.quality:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import msgspec
+import pandas as pd
 import pytest
 
 from challenge import artifact
@@ -16,6 +17,7 @@ from challenge.cli import main
 from challenge.errors import HistoryError, ModelFileError
 from challenge.history import KEPT, promote, promotions, rollback
 from challenge.model import DelayModel
+from challenge.training.form import update
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Given
 from challenge.training.train import train
@@ -158,3 +160,19 @@ def test_a_model_that_ranks_worse_is_not_promoted(
     assert main([*better, "--flights", str(sample_csv)]) == 0
     assert "average precision" in capsys.readouterr().out
     shutil.rmtree(f"{candidates[6]}.history")
+
+
+def test_going_back_is_not_going_back_to_the_form_of_last_night(
+    schedule_model, last_weeks, candidates, tmp_path
+):
+    used = shutil.copy(candidates[0], tmp_path / "model.pkl")
+    promote(schedule_model, used)
+    weeks = pd.read_csv(last_weeks)
+    for night in range(3):
+        until = f"2017-12-{20 + night}"
+        weeks[weeks["Fecha-I"] < until].to_csv(tmp_path / "weeks.csv", index=False)
+        update(used, tmp_path / "weeks.csv", tmp_path / "tonight.pkl")
+        promote(tmp_path / "tonight.pkl", used)
+    assert DelayModel.load(used).card.recent_form.until == "2017-12-21"
+    assert fingerprints(used) == [short(candidates[0]), short(used)]
+    assert rollback(used) == short(candidates[0])

@@ -6,6 +6,7 @@ import json
 import math
 from datetime import date, timedelta
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,12 +19,13 @@ from challenge.artifact import FormSettings, RecentForm
 from challenge.cli import main
 from challenge.errors import ModelFileError, TrainingDataError
 from challenge.explanation import log_odds
+from challenge.files import count_delays, score_file
 from challenge.flights import NOT_GIVEN, SCL_2017, Flight
 from challenge.model import DelayModel
 from challenge.recent import Recent, weight
 from challenge.training.dataset import read_dataset
 from challenge.training.evaluation import evaluate, judge
-from challenge.training.form import Nights, play, update
+from challenge.training.form import Nights, play, play_as_it_is, update
 from challenge.training.gate import compare_as_they_are
 from challenge.training.recipe import Recipe
 from challenge.training.splits import forward_split
@@ -275,6 +277,73 @@ def test_flights_without_times_have_no_form(schedule_model, tmp_path):
         update(schedule_model, tmp_path / "flights.csv", tmp_path / "new.pkl")
 
 
+@pytest.mark.parametrize("year", ["2071", "9999"])
+def test_one_wrong_year_makes_no_form(year, schedule_model, last_weeks, tmp_path):
+    rows = pd.read_csv(last_weeks).astype({"Fecha-I": str, "Fecha-O": str})
+    for name in ("Fecha-I", "Fecha-O"):
+        rows.loc[0, name] = f"{year}-{rows.loc[0, name][5:]}"
+    rows.to_csv(tmp_path / "weeks.csv", index=False)
+    with pytest.raises(TrainingDataError, match="has a flight on .*cannot have left"):
+        update(schedule_model, tmp_path / "weeks.csv", tmp_path / "new.pkl")
+    assert not (tmp_path / "new.pkl").exists()
+
+
+def test_flights_that_the_model_knows_nothing_of_make_no_form(
+    schedule_model, last_weeks, tmp_path
+):
+    rows = pd.read_csv(last_weeks).assign(OPERA="Concorde")
+    rows.to_csv(tmp_path / "weeks.csv", index=False)
+    with pytest.raises(TrainingDataError, match="has no flight of the last .* knows"):
+        update(schedule_model, tmp_path / "weeks.csv", tmp_path / "new.pkl")
+
+
+def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_path):
+    """Where a probability and its single precision lie on two sides of it."""
+    stored, _ = artifact.read(updated_model)
+    loaded = DelayModel.load(updated_model)
+    day = UNTIL + timedelta(days=1)
+    flights = [
+        SKY | {"SIGLADES": name, "Fecha-I": f"{day} 08:15:00"}
+        for name in loaded.vocabulary.destinations
+    ]
+    found = loaded.probabilities_of_cells(list(map(loaded.cell, flights)))
+    flight, probability = next(
+        (flight, p)
+        for flight, p in zip(flights, found, strict=True)
+        if p > float(np.float32(p))
+    )
+    threshold = (probability + float(np.float32(probability))) / 2
+    card = replace(stored.card, threshold=threshold, threshold_rule="given")
+    artifact.write(tmp_path / "model.pkl", replace(stored, card=card))
+    model = DelayModel.load(tmp_path / "model.pkl")
+    rows = pd.DataFrame([flight])
+    rows.to_csv(tmp_path / "in.csv", index=False)
+    duckdb.sql("SELECT * FROM rows").write_parquet(str(tmp_path / "in.parquet"))
+    assert model.decide([probability]) == [1] and len(rows) == 1
+    for kind in ("csv", "parquet"):
+        scored = score_file(model, tmp_path / f"in.{kind}", tmp_path / f"out.{kind}")
+        assert scored.delayed == 1
+        assert count_delays(model, tmp_path / f"in.{kind}").delayed == 1
+
+
+def test_the_flights_after_training_are_played_with_the_model_as_it_is(
+    sample_flights, tmp_path, capsys
+):
+    before = sample_flights[sample_flights["Fecha-I"] < "2017-10-01"]
+    before.to_csv(tmp_path / "before.csv", index=False)
+    train(
+        tmp_path / "before.csv", tmp_path / "model.pkl", Recipe("logistic-regression")
+    )
+    model = DelayModel.load(tmp_path / "model.pkl")
+    sample_flights.to_csv(tmp_path / "all.csv", index=False)
+    rolling = play_as_it_is(model, read_dataset(tmp_path / "all.csv"))
+    assert list(rolling.months) == ["2017-10", "2017-11", "2017-12"]
+    assert rolling.settings == model.card.form_settings
+    assert rolling.with_form.brier.value < rolling.without.brier.value
+    # None came after those that it was trained on.
+    assert play_as_it_is(model, read_dataset(tmp_path / "before.csv")) is None
+
+
 @pytest.mark.parametrize(
     ("days", "left"), [(0, 1.0), (14, 0.5), (28, 0.25), (-14, 0.5)]
 )
@@ -339,7 +408,7 @@ def test_a_night_knows_the_flights_before_it_and_none_after(tmp_path):
     flights = flights_of_a_year(tmp_path, lambda day: 1.0 if day >= TURN else 0.2)
     split = forward_split(flights)
     judged = judge(Recipe("logistic-regression", "all"), flights, split)
-    nights = Nights(judged, flights)
+    nights = Nights(judged.model, flights, flights.codes, *split, judged.answers)
     how = FormSettings(window_days=7, prior=5, half_life_days=56)
     days = flights.days[split.held_out]
     moved = nights.answers(how).probability - judged.answers.probability

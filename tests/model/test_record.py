@@ -73,6 +73,7 @@ def test_a_file_that_was_cut_off_is_read_up_to_there(tmp_path, data):
         (gzip.compress(b"{}\n"), "missing required field"),
         (gzip.compress(b"no json\n"), "cannot be read: JSON is malformed"),
     ],
+    ids=["rubbish behind it", "another line", "no JSON"],
 )
 def test_what_is_no_record_is_refused_by_name(content, message, tmp_path):
     path = tmp_path / "other.jsonl.gz"

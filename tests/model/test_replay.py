@@ -14,6 +14,7 @@ from challenge.cli import main
 from challenge.errors import TrainingDataError
 from challenge.model import DelayModel
 from challenge.record import RecordedFlight
+from challenge.training.departures import join_departures, read_recorded
 from challenge.training.monitor import monitor
 from challenge.training.recipe import Recipe
 from challenge.training.replay import replay
@@ -137,7 +138,10 @@ def test_a_candidate_is_judged_by_what_happened(
 ):
     found = replay(record, DelayModel.load(worse_model), departures)
     of_copa = int((flights["OPERA"] == "Copa Air").sum())
-    assert found.unanswered["OPERA", "unknown_value"] == of_copa > 100
+    assert found.faults["OPERA", "unknown_value"] == of_copa > 100
+    assert found.unanswered == len(flights) - found.all.answers >= of_copa
+    changed = found.all.flips + found.unanswered
+    assert found.flip_share == changed / len(flights)
     assert found.departed == found.all.answers <= len(flights) - of_copa
     assert found.is_worse
     assert found.quality["roc_auc"].difference.high < -0.1
@@ -152,6 +156,49 @@ def test_only_the_last_prediction_about_a_flight_counts(
     found = replay(folder, served, departures)
     assert found.all.answers == 2 * len(flights)
     assert found.departed == len(flights)
+
+
+def test_groups_are_right_where_some_flights_tell_nothing(
+    served, updated_model, flights, tmp_path
+):
+    """Of every second flight the destination is not known."""
+    some = flights.assign(SIGLADES=flights["SIGLADES"].mask(flights.index % 2 == 0))
+    some = some.astype({"SIGLADES": object}).where(some.notna(), None)
+    folder = write_record(tmp_path / "log", served, some)
+    updated = DelayModel.load(updated_model)
+    found = replay(folder, updated)
+    asked = some[FIELDS].to_dict("records")
+    is_lima = np.array([flight["SIGLADES"] == "Lima" for flight in asked])
+    after = np.array(updated.probabilities_of_cells(list(map(updated.cell, asked))))
+    of_lima = found.groups["SIGLADES"]["Lima"]
+    assert of_lima.answers == is_lima.sum() > 100
+    assert of_lima.candidate == pytest.approx(after[is_lima].mean(), abs=1e-5)
+    counted = sum(moved.answers for moved in found.groups["SIGLADES"].values())
+    assert counted == len(flights) // 2
+
+
+def test_a_model_is_no_worse_than_itself(record, served, departures, tmp_path, flights):
+    """Whichever flights are looked at: the record is rounded, and so must it be."""
+    for month in range(1, 13):
+        some = flights[flights["MES"] == month].reset_index(drop=True)
+        folder = write_record(tmp_path / f"log-{month}", served, some)
+        found = replay(folder, served, departures)
+        assert not found.is_worse
+        assert found.quality["brier"].difference.value == 0
+
+
+def test_the_prediction_that_tells_most_is_meant(served, flights, tmp_path):
+    """A later one with less, about any flight of that minute, does not replace it."""
+    exact = flights.iloc[:1]
+    vague = exact.assign(SIGLADES=None, OPERA=exact["OPERA"])
+    both = pd.concat([exact, vague, vague], ignore_index=True)
+    both = both.astype({"SIGLADES": object}).where(both.notna(), None)
+    folder = write_record(tmp_path / "log", served, both)
+    two = pd.concat([exact, exact.assign(SIGLADES="Lima")])
+    two.to_csv(tmp_path / "departed.csv", index=False)
+    joined = join_departures(read_recorded(folder), tmp_path / "departed.csv")
+    # Of the flight itself the exact one, of the other the last that may mean it.
+    assert joined.row.tolist() == [0, 2]
 
 
 def test_flights_without_a_number_are_found_among_departures_that_have_one(
