@@ -172,14 +172,13 @@ class Recorder:
             event(logging.INFO, "answers are recorded again")
 
     def _encode(self) -> tuple[bytes, int]:
-        """All that waits as lines, and how many they are."""
-        lines, flights = bytearray(), 0
-        while self._waiting:
-            some = min(ENCODED_AT_ONCE, len(self._waiting))
+        """All that waits now as lines, and how many they are."""
+        lines, flights = bytearray(), len(self._waiting)
+        for start in range(0, flights, ENCODED_AT_ONCE):
+            some = min(ENCODED_AT_ONCE, flights - start)
             lines += _encode_lines(
                 [_recorded(*self._waiting.popleft()) for _ in range(some)]
             )
-            flights += some
             time.sleep(TURN_SECONDS)
         return bytes(lines), flights
 
@@ -192,7 +191,10 @@ class Recorder:
     def _tidy_up(self) -> None:
         """Mend what killed servers left, and remove what is too old."""
         oldest = datetime.now(UTC) - timedelta(days=self._days)
-        for name in os.listdir(self._folder):
+        names: list[str] = []
+        with contextlib.suppress(OSError):
+            names = os.listdir(self._folder)
+        for name in names:
             if (match := _NAME.fullmatch(name)) is None:
                 continue
             with contextlib.suppress(OSError):

@@ -158,7 +158,8 @@ def replay(
     probability = np.array(candidate.probabilities_of_cells(cells[known].tolist()))
     decisions = np.array(candidate.decide(probability.tolist()))
     # As the record has them, or a model would differ from itself.
-    probability = probability.round(PROBABILITY_DECIMALS)
+    unit = 10**PROBABILITY_DECIMALS
+    probability = np.floor(probability * unit + 0.5) / unit
     before = answered[PROBABILITY].to_numpy(np.float64)
     flips = decisions - answered[DELAY].to_numpy(np.int64)
     change = probability - before

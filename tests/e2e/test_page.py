@@ -365,6 +365,33 @@ def test_a_server_with_keys_is_asked_with_one(open_page, serve, schedule_model):
     expect(page.get_by_label("This server asks for a key")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    ("language", "moved", "without", "until"),
+    [
+        ("en", "Last days", "without what the last days add", "Last days until"),
+        ("es", "Últimos días", "sin lo que agregan", "Últimos días hasta"),
+    ],
+)
+def test_an_updated_model_shows_what_the_last_days_add(
+    language, moved, without, until, open_page, serve, updated_model
+):
+    updated = serve(updated_model, workers=1)
+    flight = "OPERA=Sky+Airline&TIPOVUELO=N&MES=1&SIGLADES=Calama"
+    day = "&Fecha-I=2018-01-02+18:30:00"
+    page = open_page(f"/?{flight}{day}", at=updated.url, language=language)
+    row = page.locator("#answer").get_by_role("listitem").filter(has_text=moved)
+    expect(row).to_contain_text("+")
+    expect(page.locator("#answer")).to_contain_text(without)
+    facts = page.locator("#model-card")
+    expect(facts).to_contain_text(until)
+    expect(facts).to_contain_text("2017-12-31")
+    # Of a flight on no day there is nothing to add.
+    page = open_page(f"/?{flight}", at=updated.url, language=language)
+    expect(page.locator("#answer .verdict")).to_be_visible()
+    expect(page.locator("#answer")).not_to_contain_text(without)
+    expect(page.locator("#answer")).not_to_contain_text(moved)
+
+
 def test_a_server_that_is_gone_is_told(open_page, serve, schedule_model):
     server = serve(schedule_model, workers=1)
     page = open_page(at=server.url)
