@@ -168,8 +168,8 @@ class FlightsScan:
 
     def _code(self, name: str, enum: str) -> str:
         if self._types[name] != "VARCHAR":
-            return "NULL::INTEGER"
-        return f'enum_code(TRY_CAST("{name}" AS {enum}))::INTEGER'
+            return "NULL::BIGINT"
+        return f'enum_code(TRY_CAST("{name}" AS {enum}))::BIGINT'
 
     def _destination(self) -> str:
         if DESTINATION not in self.columns:
@@ -219,6 +219,8 @@ def time_sql(name: str, kind: str | None) -> str:
     """
     if kind == "VARCHAR":
         form = f'regexp_full_match("{name}", {sql_text(TIME_PATTERN)})'
+        # There is no year 0 but to DuckDB.
+        form += f" AND \"{name}\" >= '0001'"
         return f'CASE WHEN {form} THEN TRY_CAST("{name}" AS TIMESTAMP) END'
     if kind is not None and kind.startswith("TIMESTAMP") and "ZONE" not in kind:
         return f'"{name}"'

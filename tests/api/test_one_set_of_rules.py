@@ -37,6 +37,7 @@ WRONG = {
     "another day's form": {"Fecha-I": "14/07/2017 18:30"},
     "no seconds": {"Fecha-I": "2017-07-14 18:30"},
     "no such day": {"Fecha-I": "2017-02-30 10:00:00"},
+    "no such year": {"MES": 12, "Fecha-I": "0000-12-31 10:00:00"},
     "no such hour": {"Fecha-I": "2017-07-14 24:00:00"},
     "a zone": {"Fecha-I": "2017-07-14T18:30:00Z"},
     "another month": {"Fecha-I": "2017-08-14 18:30:00"},
