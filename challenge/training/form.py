@@ -324,7 +324,7 @@ def _form(
     """The form of the last flights, and how many of them the model does not know."""
     days = dataset.days
     until = days[~np.isnat(days)].max()
-    last = days > until - settings.window_days
+    last = days > until - np.timedelta64(settings.window_days, "D")
     codes, known = translate(dataset.codes[last], dataset.vocabulary, model.vocabulary)
     codes, delayed = codes[known], dataset.delayed[last][known]
     by_day = _by_day(
