@@ -3,8 +3,8 @@
 Weeks are late together, and the table does not know which one it is. Recent form is an
 offset in log-odds for each airline and each destination, made of how the flights of the
 last days left. It counts less with every day between the last flight seen and the flight
-asked about, before it or after, so that a model that is not updated falls back to its table by itself; a
-flight whose day is not known is answered by the table.
+asked about, before it or after, so that a model that is not updated falls back to its
+table by itself; a flight whose day is not known is answered by the table.
 
 The day of a flight travels beside its cell in one number: the cell, and for each day
 within reach of the form the size of the grid once more. A number below that size is a

@@ -27,6 +27,7 @@ from challenge.flights import (
 
 SUFFIX: Final = ".jsonl.gz"
 OPEN: Final = ".open"
+SUFFIXES: Final = (SUFFIX, SUFFIX + OPEN)
 PROBABILITY_DECIMALS: Final = 6
 # zlib's number for gzip's format.
 GZIP: Final = 31
@@ -63,7 +64,7 @@ _decode_lines: Final = msgspec.json.Decoder(RecordedFlight).decode_lines
 def is_record(source: str | Path) -> bool:
     """Whether a source names a record, not a file of flights: by its name alone."""
     path = Path(source)
-    return path.is_dir() or path.name.endswith((SUFFIX, SUFFIX + OPEN))
+    return path.is_dir() or path.name.endswith(SUFFIXES)
 
 
 def read_record(source: str | Path) -> Iterator[list[RecordedFlight]]:
@@ -78,9 +79,7 @@ def read_record(source: str | Path) -> Iterator[list[RecordedFlight]]:
     """
     path = Path(source)
     if path.is_dir():
-        files = sorted(
-            one for one in path.iterdir() if one.name.endswith((SUFFIX, SUFFIX + OPEN))
-        )
+        files = sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES))
         if not files:
             raise FlightsFileError(source, f"has no {SUFFIX} file")
     else:

@@ -384,8 +384,8 @@ def _offsets(
     flights, late, expected = sums
     airlines = _offset(flights.sum(-1), late.sum(-1), expected.sum(-1), prior)
     # As if all flights of a cell had its mean probability.
-    moved = _log_odds(_mean(flights, expected)) + airlines[..., np.newaxis]
-    expected = flights / (1 + np.exp(-moved))
+    odds_ratio = np.exp(airlines[..., np.newaxis])
+    expected = flights * shifted(_mean(flights, expected), odds_ratio)
     destinations = _offset(flights.sum(-2), late.sum(-2), expected.sum(-2), prior)
     destinations[..., 0] = 0
     return airlines, destinations
