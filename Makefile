@@ -210,8 +210,8 @@ clean: ## Remove everything that make made
 		build dist reports tmp data/data.csv "$(VENV)"
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-data/data.csv: challenge/training/sample_data.py $(wildcard data/figures/*.csv) | $(VENV)/.train
-	$(BIN)/python -m challenge.training.sample_data
+data/data.csv: challenge/training/data/sample_data.py $(wildcard data/figures/*.csv) | $(VENV)/.train
+	$(BIN)/python -m challenge.training.data.sample_data
 
 $(BIN)/python:
 	$(PYTHON) -m venv "$(VENV)"

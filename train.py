@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from challenge.cli import run, train
+from challenge.cli.command import run, train
 
 if __name__ == "__main__":
     command = typer.Typer(

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import duckdb
 
-from challenge.scan import source_sql
+from challenge.files.sql import source_sql
 
 ROOT = Path(__file__).parents[1]
 COPIES = 10

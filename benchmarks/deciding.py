@@ -24,8 +24,8 @@ from pathlib import Path
 import httpx
 from serving import OURS, cpu_seconds, load, server
 
+from challenge.files.prediction_log import read_record
 from challenge.model import DelayModel
-from challenge.record import read_record
 from challenge.training.form import update
 
 CONNECTIONS = 32

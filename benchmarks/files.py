@@ -69,7 +69,7 @@ def run(program: str, *arguments: str) -> tuple[float, str]:
 
 
 def repeat(data: str, times: int, folder: Path) -> int:
-    from challenge.scan import source_sql
+    from challenge.files.sql import source_sql
 
     duckdb.sql(f"CREATE TABLE one AS SELECT * FROM {source_sql(Path(data))}")
     rows = f"FROM range({times}) times, one ORDER BY times.range, one.rowid"

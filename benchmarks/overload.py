@@ -205,7 +205,12 @@ def main() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from challenge.cli import main; main()", "serve"]
+    command = [
+        sys.executable,
+        "-c",
+        "from challenge.cli import main; main()",
+        "serve",
+    ]
     server = subprocess.Popen(
         [*command, options.model, "--port", str(port)],
         stderr=subprocess.DEVNULL,

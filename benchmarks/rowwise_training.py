@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report
 from sklearn.model_selection import train_test_split
 
-from challenge.features import TOP10_COLUMNS
+from challenge.features.feature_sets import TOP10_COLUMNS
 
 TIME = "%Y-%m-%d %H:%M:%S"
 

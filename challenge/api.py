@@ -20,28 +20,23 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from challenge import __version__
 from challenge.errors import FlightProphetError, SettingsError
-from challenge.serving import (
-    explain,
-    files,
-    health,
-    heatmap,
-    monitoring,
-    open_inference,
-    predict,
-    rank,
-)
-from challenge.serving.faults import (
+from challenge.serving.middleware.direct_routes import Service
+from challenge.serving.middleware.requests import Front
+from challenge.serving.observability.log import event
+from challenge.serving.problems import (
     RefusedRequest,
     invalid_parameters,
     refusal,
     refusals,
 )
-from challenge.serving.front import Front
-from challenge.serving.log import event
-from challenge.serving.page import add_pages
-from challenge.serving.service import Service
+from challenge.serving.routes import explain, health, heatmap
+from challenge.serving.routes import metrics as monitoring
+from challenge.serving.routes import open_inference, predict
+from challenge.serving.routes import predict_file as files
+from challenge.serving.routes import rank
+from challenge.serving.routes.page import add_pages
 from challenge.serving.settings import Settings
-from challenge.serving.worker import Worker
+from challenge.serving.state import Worker
 
 _TAGS: Final = [
     {"name": "predict", "description": "Ask about flights"},

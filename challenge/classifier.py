@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from challenge.artifact import ClassifierName
+from challenge.artifact.card import ClassifierName
+from challenge.compiled.trees import LeafBoxes
 from challenge.errors import NotFittedError, TrainingDataError
-from challenge.flights import NOT_GIVEN
-from challenge.trees import LeafBoxes
+from challenge.flights.fields import NOT_GIVEN
 
 if TYPE_CHECKING:
     import xgboost

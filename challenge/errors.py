@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from challenge.flights import Fault
+    from challenge.flights.faults import Fault
 
 FAULTS_SHOWN: Final = 5
 

@@ -15,30 +15,27 @@ from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 import msgspec
 
-from challenge import artifact
+from challenge.artifact import model_file
+from challenge.artifact.card import KnownFlight, ModelCard, RecentForm, now
+from challenge.compiled.encoder import CellLookup
+from challenge.compiled.grid import Grid
+from challenge.compiled.table import MAX_CELLS, ProbabilityTable
 from challenge.errors import (
     InvalidFlightsError,
     ModelFileError,
     NotFittedError,
     UnknownPastError,
 )
-from challenge.explanation import Explainer, Explanation
-from challenge.features import FEATURE_SETS, FeatureSet
-from challenge.flights import (
-    MONTHS,
-    NOT_GIVEN,
-    SCHEDULED,
-    SCL_2017,
-    Fault,
-    Flight,
-    FlightReader,
-    Vocabulary,
-    read_time,
-)
-from challenge.lookup import CellLookup
-from challenge.past import Past
-from challenge.recent import Recent, shifted
-from challenge.table import MAX_CELLS, Grid, ProbabilityTable
+from challenge.explain.evidence import Past
+from challenge.explain.shapley import Explainer, Explanation
+from challenge.features.feature_sets import FEATURE_SETS, FeatureSet
+from challenge.flights.faults import Fault
+from challenge.flights.fields import MONTHS, NOT_GIVEN, SCHEDULED, Flight
+from challenge.flights.rules import FlightReader
+from challenge.flights.scl_2017 import SCL_2017
+from challenge.flights.times import read_time
+from challenge.flights.vocabulary import Vocabulary
+from challenge.live.recent import Recent, shifted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from challenge.classifier import Classifier
-    from challenge.counts import Counts
+    from challenge.features.counts import Counts
 
 # Of a record of `Counts.to_bytes`; there cannot be more of them than flights.
 BYTES_A_KIND: Final = 20
@@ -77,7 +74,7 @@ class DelayModel:
         fingerprint: the SHA-256 of that file; None likewise.
         name: its start, as logs and records name the model; empty likewise.
         table: the probabilities of all flights; None before `compile` or `load`, or
-            if there are more than `challenge.table.MAX_CELLS` of them.
+            if there are more than `challenge.compiled.table.MAX_CELLS` of them.
         recent: what the last weeks add to them; None if the file tells nothing of it.
     """
 
@@ -95,13 +92,13 @@ class DelayModel:
         self.lookup = CellLookup(self.grid, vocabulary)
         self.table: ProbabilityTable | None = None
         self.recent: Recent | None = None
-        self.card: artifact.ModelCard | None = None
+        self.card: ModelCard | None = None
         self.fingerprint: str | None = None
         self.name = ""
         self._path = Path()
         self._threshold = threshold
         self._classifier = classifier
-        self._stored: artifact.Artifact | None = None
+        self._stored: model_file.Artifact | None = None
         self._month_shares: dict[int, float] = {}
         self._counts: Counts | None = None
         self._past: Past | None = None
@@ -138,7 +135,7 @@ class DelayModel:
         """
         import pandas as pd
 
-        from challenge.frames import code_flights
+        from challenge.flights.frames import code_flights
 
         coded = code_flights(data, self.reader, target_column)
         if coded.faults:
@@ -239,7 +236,7 @@ class DelayModel:
         """
         self._check_fitted()
         if self._counts is None and (stored := self._counts_bytes) is not None:
-            from challenge.counts import Counts
+            from challenge.features.counts import Counts
 
             self._counts = Counts.from_bytes(stored)
         return self._counts
@@ -265,7 +262,7 @@ class DelayModel:
         """The counts in the model's file as `Counts.to_bytes` gave them."""
         if self._stored is None or self._stored.counts is None:
             return None
-        return artifact.decompress(self._stored.counts, self._rows * BYTES_A_KIND)
+        return model_file.decompress(self._stored.counts, self._rows * BYTES_A_KIND)
 
     def cell(self, flight: Mapping[str, object]) -> int | list[Fault]:
         """The number of a flight by its fields, or all that is wrong with them.
@@ -324,7 +321,7 @@ class DelayModel:
     def explain(self, flights: Sequence[Flight]) -> list[Explanation]:
         """Why each flight has its probability, on no day: what each of its fields adds.
 
-        See `challenge.explanation`; some milliseconds a flight.
+        See `challenge.explain.shapley`; some milliseconds a flight.
 
         Raises:
             NotFittedError: the model is not fitted.
@@ -392,8 +389,8 @@ class DelayModel:
         self.compile()
         balanced = "balanced" if self._threshold is None else "given"
         counts = self.counts
-        card = artifact.ModelCard(
-            created=artifact.now(),
+        card = ModelCard(
+            created=now(),
             features=self.features.name,
             classifier=self._model.name,
             parameters=self._model.parameters,
@@ -405,17 +402,17 @@ class DelayModel:
             **({"threshold_rule": balanced} | about),
         )
         table = None if self.table is None else self.table.to_bytes()
-        contents = artifact.Artifact(
+        contents = model_file.Artifact(
             card=card,
             vocabulary=self.vocabulary,
             month_shares=self._month_shares,
             classifier=self._model.state(),
-            counts=None if counts is None else artifact.compress(counts.to_bytes()),
+            counts=None if counts is None else model_file.compress(counts.to_bytes()),
             table=table,
         )
-        return artifact.write(path, contents)
+        return model_file.write(path, contents)
 
-    def save_with_form(self, form: artifact.RecentForm, path: str | Path) -> str:
+    def save_with_form(self, form: RecentForm, path: str | Path) -> str:
         """Write a model that was loaded from a file with another recent form; nothing
         else of it changes. Returns the new file's fingerprint.
 
@@ -429,7 +426,7 @@ class DelayModel:
         stored = msgspec.structs.replace(self._stored, card=card)
         known = self._of_stored(stored)._known_flights()
         card = msgspec.structs.replace(card, known=known)
-        return artifact.write(path, msgspec.structs.replace(stored, card=card))
+        return model_file.write(path, msgspec.structs.replace(stored, card=card))
 
     @classmethod
     def load(cls, path: str | Path, sha256: str | None = None) -> Self:
@@ -443,7 +440,7 @@ class DelayModel:
             ModelFileError: there is no such file, it is not a whole, undamaged model,
                 or not the one that is accepted.
         """
-        stored, fingerprint = artifact.read(path, sha256)
+        stored, fingerprint = model_file.read(path, sha256)
         try:
             model = cls._of_stored(stored)
         except ValueError as error:
@@ -453,7 +450,7 @@ class DelayModel:
         return model
 
     @classmethod
-    def _of_stored(cls, stored: artifact.Artifact) -> Self:
+    def _of_stored(cls, stored: model_file.Artifact) -> Self:
         card = stored.card
         model = cls(
             features=card.features,
@@ -497,7 +494,7 @@ class DelayModel:
             and self.vocabulary is SCL_2017
         )
 
-    def _known_flights(self) -> list[artifact.KnownFlight]:
+    def _known_flights(self) -> list[KnownFlight]:
         """Some training flights, every other one without its optional fields, with the
         answers of the classifier itself; none if the flights were not counted.
 
@@ -526,7 +523,7 @@ class DelayModel:
         )
         codes = np.array(flights, dtype=np.int16)
         answers = self.probabilities_of(codes, days).tolist()
-        return list(map(artifact.KnownFlight, known, answers))
+        return list(map(KnownFlight, known, answers))
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:
@@ -535,7 +532,7 @@ class DelayModel:
     def _fit_figures(self) -> None:
         import numpy as np
 
-        from challenge.counts import Counts
+        from challenge.features.counts import Counts
 
         with FIGURES.open(encoding="utf-8", newline="") as stream:
             lines = list(csv.DictReader(stream))
@@ -553,7 +550,7 @@ class DelayModel:
         """Fit the classifier and forget all that was known from an earlier fit."""
         import numpy as np
 
-        from challenge.counts import unique_rows
+        from challenge.features.counts import unique_rows
 
         levels, level_weights = zip(*self.features.knowledge_levels(matrix))
         kinds, inverse = unique_rows(np.concatenate(levels), self.features.sizes)
@@ -604,7 +601,6 @@ class DelayModel:
 
     def _probabilities_of_grid(self) -> NDArray[np.float32]:
         """The answers to all cells of the grid, in their order."""
-        import numpy as np
 
         bases, rest = self.grid.factors()
         columns = self.features.base_columns

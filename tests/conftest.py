@@ -11,9 +11,9 @@ import msgspec
 import pandas as pd
 import pytest
 
-from challenge import artifact
+from challenge.artifact import model_file
+from challenge.training.data.sample_data import write_sample_flights
 from challenge.training.form import update
-from challenge.training.sample_data import write_sample_flights
 from challenge.training.train import train
 
 ROOT = Path(__file__).parents[1]
@@ -77,11 +77,11 @@ def updated_model(
 @pytest.fixture
 def wrong_model(schedule_model: Path, tmp_path: Path) -> Path:
     """A whole, undamaged model whose table is another one's: all of it turned around."""
-    stored, _ = artifact.read(schedule_model)
+    stored, _ = model_file.read(schedule_model)
     table = memoryview(stored.table or b"").cast("f")
     turned = array("f", reversed(table.tolist()))
     path = tmp_path / "wrong.pkl"
-    artifact.write(path, msgspec.structs.replace(stored, table=turned.tobytes()))
+    model_file.write(path, msgspec.structs.replace(stored, table=turned.tobytes()))
     return path
 
 

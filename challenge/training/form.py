@@ -20,22 +20,22 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from challenge.artifact import FormSettings, RecentForm
-from challenge.counts import translate
+from challenge.artifact.card import FormSettings, RecentForm
 from challenge.errors import TrainingDataError
-from challenge.flights import NOT_GIVEN
+from challenge.features.counts import translate
+from challenge.flights.fields import NOT_GIVEN
+from challenge.live.recent import shifted, weight
 from challenge.model import DelayModel
-from challenge.recent import shifted, weight
-from challenge.training.dataset import Dataset, read_dataset
-from challenge.training.evaluation import Judgement, judge
-from challenge.training.quality import (
+from challenge.training.data.dataset import Dataset, read_dataset
+from challenge.training.data.splits import forward_split
+from challenge.training.evaluate.evaluation import Judgement, judge
+from challenge.training.evaluate.metrics import (
     SMALLEST_PROBABILITY,
     Answers,
     Quality,
     measure,
 )
 from challenge.training.recipe import Recipe
-from challenge.training.splits import forward_split
 from challenge.training.threshold import Balanced, ThresholdRule
 
 WINDOWS_DAYS: Final = (3, 5, 7, 14, 28)

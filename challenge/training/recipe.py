@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from challenge.artifact import ModelCard
+from challenge.artifact.card import ModelCard
 from challenge.classifier import CLASSIFIERS
-from challenge.counts import Counts
-from challenge.flights import Vocabulary
+from challenge.features.counts import Counts
+from challenge.flights.vocabulary import Vocabulary
 from challenge.model import DelayModel
 
 
@@ -19,7 +19,7 @@ class Recipe:
 
     Attributes:
         classifier: a name in `challenge.classifier.CLASSIFIERS`.
-        features: a name in `challenge.features.FEATURE_SETS`.
+        features: a name in `challenge.features.feature_sets.FEATURE_SETS`.
         parameters: of the classifier, in place of its defaults.
     """
 

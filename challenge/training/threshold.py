@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from challenge.errors import TrainingDataError
-from challenge.training.dataset import Dataset
+from challenge.training.data.dataset import Dataset
+from challenge.training.data.splits import SPLIT_SEED
 from challenge.training.recipe import Recipe
-from challenge.training.splits import SPLIT_SEED
 
 
 class ThresholdRule(Protocol):

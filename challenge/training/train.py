@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from challenge.cluster import Progress
 from challenge.errors import WorseModelError
+from challenge.files.dask_cluster import Progress
 from challenge.model import DelayModel
-from challenge.training.dataset import Dataset, read_dataset
-from challenge.training.evaluation import Judgement, judge, splits
+from challenge.training.data.dataset import Dataset, read_dataset
+from challenge.training.data.splits import random_split
+from challenge.training.evaluate.evaluation import Judgement, judge, splits
+from challenge.training.evaluate.gate import Comparison, compare
 from challenge.training.form import choose_settings
-from challenge.training.gate import Comparison, compare
 from challenge.training.recipe import Recipe
-from challenge.training.splits import random_split
 from challenge.training.threshold import Balanced, ThresholdRule
 
 

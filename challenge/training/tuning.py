@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from challenge.errors import TrainingDataError
-from challenge.training.dataset import Dataset
-from challenge.training.evaluation import answer
-from challenge.training.quality import Quality, measure
+from challenge.training.data.dataset import Dataset
+from challenge.training.data.splits import Split, random_split
+from challenge.training.evaluate.evaluation import answer
+from challenge.training.evaluate.metrics import Quality, measure
 from challenge.training.recipe import Recipe
-from challenge.training.splits import Split, random_split
 
 FOLDS: Final = 5
 FOLD_SEED: Final = 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from challenge.api import create_app
 from challenge.errors import SettingsError
-from challenge.serving.board import Clients
+from challenge.serving.server.shared_memory import Clients
 from tests.api.conftest import FLIGHT
 from tests.conftest import TEST_MODEL
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from challenge.api import create_app
 from challenge.errors import SettingsError
 from challenge.model import DelayModel
-from challenge.serving import body as body_module
-from challenge.serving.body import FlightsReader
-from challenge.serving.faults import RefusedRequest
-from challenge.serving.predict import PredictEndpoint
+from challenge.serving import json_body as body_module
+from challenge.serving.json_body import FlightsReader
+from challenge.serving.problems import RefusedRequest
+from challenge.serving.routes.predict import PredictEndpoint
 from challenge.serving.settings import Settings
-from challenge.serving.worker import Worker
+from challenge.serving.state import Worker
 from tests.conftest import TEST_MODEL
 
 MODEL = DelayModel.load(TEST_MODEL)

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from challenge.api import create_app
 from challenge.model import DelayModel
-from challenge.serving import drift, tally
-from challenge.serving.board import MAX_POST_BYTES, Board
-from challenge.serving.tally import SUM, Tally
+from challenge.serving.observability import counters as tally
+from challenge.serving.observability import drift
+from challenge.serving.observability.counters import SUM, Tally
+from challenge.serving.server.shared_memory import MAX_POST_BYTES, Board
 from tests.api.conftest import FLIGHT, wait_for
 from tests.conftest import TEST_MODEL
 

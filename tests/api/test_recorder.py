@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import re
@@ -21,11 +20,11 @@ from fastapi.testclient import TestClient
 
 from challenge.api import create_app
 from challenge.errors import SettingsError
+from challenge.files.prediction_log import read_record
 from challenge.model import DelayModel
-from challenge.record import read_record
-from challenge.serving import recorder as recording
-from challenge.serving.body import AskedFlight
-from challenge.serving.recorder import MAX_WAITING, Recorder
+from challenge.serving.json_body import AskedFlight
+from challenge.serving.observability import prediction_log_writer as recording
+from challenge.serving.observability.prediction_log_writer import Recorder
 from tests.api.conftest import wait_for
 from tests.conftest import TEST_MODEL
 

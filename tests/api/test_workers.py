@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from challenge.serving import workers
-from challenge.serving.workers import available_cpus
+from challenge.serving.server import prefork as workers
+from challenge.serving.server.prefork import available_cpus
 from tests.conftest import TEST_MODEL
 
 FLIGHT = {"OPERA": "Grupo LATAM", "TIPOVUELO": "I", "MES": 7}
@@ -30,7 +30,11 @@ def port() -> int:
 
 @pytest.fixture(params=[1, 2])
 def server(request, port) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", "from challenge.cli import main; exit(main())"]
+    command = [
+        sys.executable,
+        "-c",
+        "from challenge.cli import main; exit(main())",
+    ]
     options = ["serve", str(TEST_MODEL), "--port", str(port)]
     process = subprocess.Popen(
         [*command, *options, "--workers", str(request.param)],

@@ -24,7 +24,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from challenge.record import read_record
+from challenge.files.prediction_log import read_record
 from tests.api.conftest import FLIGHT, PROGRAM, Server, wait_for
 from tests.conftest import TEST_MODEL
 

@@ -26,11 +26,12 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 with atheris.instrument_imports(include=["challenge", "pickle"]):
-    import challenge.serving.body as body_module
-    from challenge import artifact
+    import challenge.serving.json_body as body_module
+    from challenge.artifact import model_file
+    from challenge.artifact.card import SCHEMA_VERSION
     from challenge.errors import ModelFileError
     from challenge.model import DelayModel
-    from challenge.serving.faults import RefusedRequest
+    from challenge.serving.problems import RefusedRequest
 
 TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
 MAX_FLIGHTS, MAX_BYTES = 50, 4_000
@@ -38,11 +39,11 @@ MAX_FLIGHTS, MAX_BYTES = 50, 4_000
 
 def small_model(folder: str) -> bytes:
     """A model's file, without the table and counts that would hide its structure."""
-    stored, _ = artifact.read(TEST_MODEL)
+    stored, _ = model_file.read(TEST_MODEL)
     path = Path(folder, "small.pkl")
-    artifact.write(
+    model_file.write(
         path,
-        artifact.Artifact(
+        model_file.Artifact(
             card=stored.card,
             vocabulary=stored.vocabulary,
             month_shares={7: 1.0},
@@ -57,12 +58,12 @@ def small_model(folder: str) -> bytes:
 def with_checksum(contents: bytes) -> bytes:
     return pickle.dumps(
         {
-            "format": artifact.FORMAT,
-            "schema_version": artifact.SCHEMA_VERSION,
-            "sha256": artifact.fingerprint(contents),
+            "format": model_file.FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "sha256": model_file.fingerprint(contents),
             "contents": contents,
         },
-        protocol=artifact.PICKLE_PROTOCOL,
+        protocol=model_file.PICKLE_PROTOCOL,
     )
 
 
@@ -75,7 +76,7 @@ class ArtifactTarget:
 
     def seeds(self) -> list[bytes]:
         file = small_model(self.folder.name)
-        called = pickle.dumps(os.getcwd, protocol=artifact.PICKLE_PROTOCOL)
+        called = pickle.dumps(os.getcwd, protocol=model_file.PICKLE_PROTOCOL)
         return [b"\0" + file, b"\1" + pickle.loads(file)["contents"], b"\1" + called]
 
     def __call__(self, data: bytes) -> None:

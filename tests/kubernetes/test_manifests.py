@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from challenge.api import create_app
+from challenge.serving.server.prefork import GRACE_SECONDS
 from challenge.serving.settings import Settings
-from challenge.serving.workers import GRACE_SECONDS
 from tests.conftest import ROOT, TEST_MODEL
 
 FOLDER = ROOT / "deploy/kubernetes"

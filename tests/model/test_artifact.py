@@ -14,11 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenge import artifact
+from challenge.artifact import model_file
+from challenge.artifact.card import SCHEMA_VERSION
 from challenge.classifier import LogisticRegressionClassifier, XGBoostClassifier
 from challenge.cli import main
 from challenge.errors import ModelFileError
-from challenge.flights import SCL_2017, Flight, FlightReader
+from challenge.flights.fields import Flight
+from challenge.flights.rules import FlightReader
+from challenge.flights.scl_2017 import SCL_2017
 from challenge.model import DelayModel
 
 
@@ -48,7 +51,7 @@ def test_a_loaded_model_answers_as_the_saved_one(fitted, file, few_flights):
 
 def test_the_card_tells_what_the_model_is(file):
     card = DelayModel.load(file).card
-    assert card.schema_version == artifact.SCHEMA_VERSION
+    assert card.schema_version == SCHEMA_VERSION
     assert card.features == "top10"
     assert card.classifier in {"logistic-regression", "xgboost"}
     assert card.rows == 60
@@ -74,7 +77,7 @@ def test_the_same_flights_give_the_same_file_but_for_its_date(few_flights, tmp_p
     for name in ("one.pkl", "two.pkl"):
         model = DelayModel(XGBoostClassifier(), "schedule")
         model.fit(*model.preprocess(few_flights, "delay")).save(tmp_path / name)
-        stored, _ = artifact.read(tmp_path / name)
+        stored, _ = model_file.read(tmp_path / name)
         contents.append((stored.classifier, stored.table, stored.vocabulary))
     assert contents[0] == contents[1]
 
@@ -135,8 +138,8 @@ def test_a_command_inside_the_contents_is_refused_too(tmp_path):
 
 def _header(contents: bytes, **changes: object) -> dict[str, object]:
     return {
-        "format": artifact.FORMAT,
-        "schema_version": artifact.SCHEMA_VERSION,
+        "format": model_file.FORMAT,
+        "schema_version": SCHEMA_VERSION,
         "sha256": hashlib.sha256(contents).hexdigest(),
         "contents": contents,
     } | changes
@@ -194,9 +197,9 @@ def test_a_missing_file_is_told_with_how_to_make_it(tmp_path):
 
 
 def test_a_classifier_of_another_program_is_refused(file, tmp_path):
-    stored, _ = artifact.read(file)
+    stored, _ = model_file.read(file)
     other = msgspec.structs.replace(stored.card, classifier="oracle")
-    artifact.write(file, msgspec.structs.replace(stored, card=other))
+    model_file.write(file, msgspec.structs.replace(stored, card=other))
     with pytest.raises(ModelFileError, match="is not a whole model: .*'oracle'"):
         DelayModel.load(file)
 
@@ -230,10 +233,10 @@ def test_a_table_that_does_not_fit_the_model_is_refused(
     table, message, fitted, tmp_path
 ):
     fitted.save(tmp_path / "model.pkl")
-    stored, _ = artifact.read(tmp_path / "model.pkl")
+    stored, _ = model_file.read(tmp_path / "model.pkl")
     values = {name: getattr(stored, name) for name in stored.__struct_fields__}
-    artifact.write(
-        tmp_path / "other.pkl", artifact.Artifact(**values | {"table": table})
+    model_file.write(
+        tmp_path / "other.pkl", model_file.Artifact(**values | {"table": table})
     )
     with pytest.raises(ModelFileError, match=message):
         DelayModel.load(tmp_path / "other.pkl")

@@ -15,11 +15,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from challenge import cluster as cluster_module
-from challenge.batch import score_parts
 from challenge.cli import main
-from challenge.cluster import mapping
 from challenge.errors import ClusterError, FlightsFileError, TrainingDataError
+from challenge.files import dask_cluster as cluster_module
+from challenge.files.dask_cluster import mapping
+from challenge.files.many_files import score_parts
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
 from tests.conftest import TEST_MODEL

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from challenge.cluster import mapping
-from challenge.counts import Counts
 from challenge.errors import MissingColumnsError, TrainingDataError
-from challenge.parts import find_parts
-from challenge.training import dataset as dataset_module
-from challenge.training.counting import (
+from challenge.features.counts import Counts
+from challenge.files.dask_cluster import mapping
+from challenge.files.sources import find_parts
+from challenge.training.data import dataset as dataset_module
+from challenge.training.data.counting import (
     code_past,
     count_part,
     count_parts,
     vocabulary_of,
 )
-from challenge.training.dataset import read_dataset
+from challenge.training.data.dataset import read_dataset
 
 COLUMNS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I", "Fecha-O"]
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
 from challenge.cli import main
-from challenge.counts import translate
 from challenge.errors import NotFittedError
-from challenge.flights import NOT_GIVEN, Vocabulary
+from challenge.features.counts import translate
+from challenge.flights.fields import NOT_GIVEN
+from challenge.flights.vocabulary import Vocabulary
 from challenge.model import DelayModel
-from challenge.training.dataset import read_dataset
-from challenge.training.evaluation import COMPARED, evaluate
-from challenge.training.splits import forward_split, random_split
+from challenge.training.data.dataset import read_dataset
+from challenge.training.data.splits import forward_split, random_split
+from challenge.training.evaluate.evaluation import COMPARED, evaluate
 
 
 @pytest.fixture(scope="module")

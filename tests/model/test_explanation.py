@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from challenge.errors import UnknownPastError
-from challenge.explanation import FIELDS, Explainer, log_odds
-from challenge.flights import Flight
+from challenge.explain.evidence import ENOUGH, SAMPLED, Past, wilson
+from challenge.explain.shapley import FIELDS, Explainer, log_odds
+from challenge.flights.fields import Flight
 from challenge.model import DelayModel
-from challenge.past import ENOUGH, SAMPLED, Past, wilson
-from challenge.training import figures
 from challenge.training.recipe import Recipe
+from challenge.training.report import charts as figures
 from challenge.training.train import train
 from tests.conftest import TEST_MODEL
 

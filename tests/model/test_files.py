@@ -12,7 +12,7 @@ import pytest
 
 from challenge.cli import main
 from challenge.errors import FlightsFileError, MissingColumnsError
-from challenge.files import count_delays, score_file
+from challenge.files.answering import count_delays, score_file
 from challenge.model import DelayModel
 from tests.conftest import TEST_MODEL
 

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from challenge.flights import SCL_2017, Fault, Flight, FlightReader
+from challenge.flights.faults import Fault
+from challenge.flights.fields import Flight
+from challenge.flights.rules import FlightReader
+from challenge.flights.scl_2017 import SCL_2017
 
 READER = FlightReader(SCL_2017)
 LATAM = {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}

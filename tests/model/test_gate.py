@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from challenge.cli import WORSE, main
+from challenge.cli import main
+from challenge.cli.command import WORSE
 from challenge.model import DelayModel
-from challenge.training.dataset import read_dataset
-from challenge.training.evaluation import judge
-from challenge.training.gate import compare
+from challenge.training.data.dataset import read_dataset
+from challenge.training.data.splits import random_split
+from challenge.training.evaluate.evaluation import judge
+from challenge.training.evaluate.gate import compare
 from challenge.training.recipe import Recipe
-from challenge.training.splits import random_split
 
 TOP10 = ["--features", "top10", "--classifier", "logistic-regression"]
 ALL = ["--features", "all", "--classifier", "logistic-regression"]

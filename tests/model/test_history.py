@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,12 +11,12 @@ import msgspec
 import pandas as pd
 import pytest
 
-from challenge import artifact
+from challenge.artifact import model_file
 from challenge.cli import main
 from challenge.errors import HistoryError, ModelFileError
-from challenge.history import KEPT, promote, promotions, rollback
 from challenge.model import DelayModel
 from challenge.training.form import update
+from challenge.training.promotion import KEPT, promote, promotions, rollback
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Given
 from challenge.training.train import train
@@ -29,13 +28,13 @@ def candidates(sample_csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("candidates")
     first = folder / "0.pkl"
     train(str(sample_csv), first, Recipe("logistic-regression", "top10"), Given(0.1))
-    stored, _ = artifact.read(first)
+    stored, _ = model_file.read(first)
     made = [first]
     for number in range(1, 7):
         card = {"threshold": 0.1 + number / 100}
         path = folder / f"{number}.pkl"
         changed = msgspec.structs.replace(stored.card, **card)
-        artifact.write(path, msgspec.structs.replace(stored, card=changed))
+        model_file.write(path, msgspec.structs.replace(stored, card=changed))
         made.append(path)
     return made
 
@@ -50,7 +49,7 @@ def fingerprints(path):
 
 
 def short(path):
-    return artifact.fingerprint(path.read_bytes())[:12]
+    return model_file.fingerprint(path.read_bytes())[:12]
 
 
 def test_a_promoted_model_is_the_one_in_use_and_the_one_before_is_kept(
@@ -114,7 +113,7 @@ def test_a_promotion_that_is_killed_leaves_a_whole_model_and_a_history(
         "    if left[0] == 0: os.kill(os.getpid(), 9)\n"
         "    left[0] -= 1; return done\n"
         "Path.replace = replace\n"
-        "from challenge.history import promote; promote(*sys.argv[1:])"
+        "from challenge.training.promotion import promote; promote(*sys.argv[1:])"
     ).replace("STEP", str(step))
     asked = [sys.executable, "-c", program, str(candidates[2]), str(used)]
     code = subprocess.run(asked).returncode

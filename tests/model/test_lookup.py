@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from challenge.flights import MONTHS, SCL_2017, Flight, FlightReader
-from challenge.lookup import CellLookup
+from challenge.compiled.encoder import CellLookup
+from challenge.flights.fields import MONTHS, Flight
+from challenge.flights.rules import FlightReader
+from challenge.flights.scl_2017 import SCL_2017
 from challenge.model import DelayModel
 
 grid = DelayModel(features="schedule").grid

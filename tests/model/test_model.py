@@ -12,17 +12,18 @@ from sklearn.metrics import classification_report
 from sklearn.model_selection import train_test_split
 
 from challenge.classifier import LogisticRegressionClassifier, XGBoostClassifier
-from challenge.counts import Counts
 from challenge.errors import (
     InvalidFlightsError,
     MissingColumnsError,
     NotFittedError,
     TrainingDataError,
 )
-from challenge.features import TOP10_COLUMNS
-from challenge.flights import NOT_GIVEN, SCL_2017, Flight
+from challenge.features.counts import Counts
+from challenge.features.feature_sets import TOP10_COLUMNS
+from challenge.flights.fields import NOT_GIVEN, Flight
+from challenge.flights.scl_2017 import SCL_2017
 from challenge.model import DelayModel
-from challenge.training.dataset import read_dataset
+from challenge.training.data.dataset import read_dataset
 
 CLASSIFIERS = [LogisticRegressionClassifier, XGBoostClassifier]
 NEEDED = ["OPERA", "TIPOVUELO", "MES", "Fecha-I", "Fecha-O"]

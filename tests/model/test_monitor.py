@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from challenge.artifact import ModelCard
+from challenge.artifact.card import ModelCard
 from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
-from challenge.files import score_file
+from challenge.files.answering import score_file
 from challenge.model import DelayModel
-from challenge.training.monitor import monitor
-from challenge.training.quality import Answers, measure
+from challenge.training.evaluate.metrics import Answers, measure
+from challenge.training.evaluate.monitor import monitor
 from tests.conftest import TEST_MODEL
 
 KEYS = ["Fecha-I", "OPERA", "TIPOVUELO", "SIGLADES", "Vlo-I"]

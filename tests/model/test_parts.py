@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from challenge.errors import FlightsFileError
-from challenge.parts import fetched, find_parts, part_name
+from challenge.files.sources import fetched, find_parts, part_name
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from challenge.training.quality import (
+from challenge.training.evaluate.metrics import (
     Answers,
     Confusion,
     caught_curve,

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from challenge.cli import main
 from challenge.errors import FlightsFileError
+from challenge.files.ranking import highest, rank_file
 from challenge.model import DelayModel
-from challenge.ranking import highest, rank_file
 
 PROGRAM = Path(sysconfig.get_path("scripts"), "flight-prophet")
 

@@ -9,15 +9,15 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from challenge.api import create_app
-from challenge.counts import translate
-from challenge.flights import NOT_GIVEN
+from challenge.features.counts import translate
+from challenge.flights.fields import NOT_GIVEN
 from challenge.model import DelayModel
-from challenge.training.dataset import read_dataset
-from challenge.training.evaluation import judge
+from challenge.training.data.dataset import read_dataset
+from challenge.training.data.splits import forward_split, random_split
+from challenge.training.evaluate.evaluation import judge
+from challenge.training.evaluate.metrics import Answers, measure
 from challenge.training.form import play
-from challenge.training.quality import Answers, measure
 from challenge.training.recipe import Recipe
-from challenge.training.splits import forward_split, random_split
 from challenge.training.train import train
 from tests.conftest import ROOT
 

@@ -14,22 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from challenge import artifact
-from challenge.artifact import FormSettings, RecentForm
+from challenge.artifact import model_file
+from challenge.artifact.card import FormSettings, RecentForm
 from challenge.cli import main
+from challenge.cli.summaries import rolling_summary
 from challenge.errors import ModelFileError, TrainingDataError
-from challenge.explanation import log_odds
-from challenge.files import count_delays, score_file
-from challenge.flights import NOT_GIVEN, SCL_2017, Flight
+from challenge.explain.shapley import log_odds
+from challenge.files.answering import count_delays, score_file
+from challenge.flights.fields import NOT_GIVEN, Flight
+from challenge.flights.scl_2017 import SCL_2017
+from challenge.live.recent import Recent, weight
 from challenge.model import DelayModel
-from challenge.recent import Recent, weight
-from challenge.training.dataset import read_dataset
-from challenge.training.evaluation import evaluate, judge
+from challenge.training.data.dataset import read_dataset
+from challenge.training.data.splits import forward_split
+from challenge.training.evaluate.evaluation import evaluate, judge
+from challenge.training.evaluate.gate import compare_as_they_are
 from challenge.training.form import Nights, play, play_as_it_is, update
-from challenge.training.gate import compare_as_they_are
 from challenge.training.recipe import Recipe
-from challenge.training.splits import forward_split
-from challenge.training.summary import rolling_summary
 from challenge.training.train import train
 
 UNTIL = date(2017, 12, 31)
@@ -216,19 +217,19 @@ def test_known_flights_of_the_card_are_on_days_with_form(model, updated_model):
 
 
 def test_a_model_with_a_form_that_was_changed_is_found_out(updated_model, tmp_path):
-    stored, _ = artifact.read(updated_model)
+    stored, _ = model_file.read(updated_model)
     form = stored.card.recent_form
     turned = {name: -offset for name, offset in form.airlines.items()}
     card = replace(stored.card, recent_form=replace(form, airlines=turned))
-    artifact.write(tmp_path / "other.pkl", replace(stored, card=card))
+    model_file.write(tmp_path / "other.pkl", replace(stored, card=card))
     with pytest.raises(ModelFileError, match="its card says 0[.]"):
         DelayModel.load(tmp_path / "other.pkl").verify()
 
 
 def test_a_form_without_settings_is_no_model(updated_model, tmp_path):
-    stored, _ = artifact.read(updated_model)
+    stored, _ = model_file.read(updated_model)
     card = replace(stored.card, form_settings=None)
-    artifact.write(tmp_path / "other.pkl", replace(stored, card=card))
+    model_file.write(tmp_path / "other.pkl", replace(stored, card=card))
     with pytest.raises(ModelFileError, match="a recent form without settings"):
         DelayModel.load(tmp_path / "other.pkl")
 
@@ -249,13 +250,13 @@ def test_a_form_without_settings_is_no_model(updated_model, tmp_path):
 def test_a_form_that_makes_no_sense_is_no_model(
     form, settings, updated_model, tmp_path
 ):
-    stored, _ = artifact.read(updated_model)
+    stored, _ = model_file.read(updated_model)
     card = replace(
         stored.card,
         recent_form=replace(stored.card.recent_form, **form),
         form_settings=replace(stored.card.form_settings, **settings),
     )
-    artifact.write(tmp_path / "other.pkl", replace(stored, card=card))
+    model_file.write(tmp_path / "other.pkl", replace(stored, card=card))
     with pytest.raises(ModelFileError, match="is not a whole model"):
         DelayModel.load(tmp_path / "other.pkl")
 
@@ -299,7 +300,7 @@ def test_flights_that_the_model_knows_nothing_of_make_no_form(
 
 def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_path):
     """Where a probability and its single precision lie on two sides of it."""
-    stored, _ = artifact.read(updated_model)
+    stored, _ = model_file.read(updated_model)
     loaded = DelayModel.load(updated_model)
     day = UNTIL + timedelta(days=1)
     flights = [
@@ -314,7 +315,7 @@ def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_pat
     )
     threshold = (probability + float(np.float32(probability))) / 2
     card = replace(stored.card, threshold=threshold, threshold_rule="given")
-    artifact.write(tmp_path / "model.pkl", replace(stored, card=card))
+    model_file.write(tmp_path / "model.pkl", replace(stored, card=card))
     model = DelayModel.load(tmp_path / "model.pkl")
     rows = pd.DataFrame([flight])
     rows.to_csv(tmp_path / "in.csv", index=False)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from challenge.errors import FlightsFileError
-from challenge.record import RecordedFlight, read_record, whole_members
+from challenge.files.prediction_log import RecordedFlight, read_record, whole_members
 
 LINE = {
     "time": "2026-11-25T14:03:22.123+00:00",

@@ -12,12 +12,12 @@ import pytest
 
 from challenge.cli import main
 from challenge.errors import TrainingDataError
+from challenge.files.prediction_log import RecordedFlight
 from challenge.model import DelayModel
-from challenge.record import RecordedFlight
-from challenge.training.departures import join_departures, read_recorded
-from challenge.training.monitor import monitor
+from challenge.training.evaluate.departures import join_departures, read_recorded
+from challenge.training.evaluate.monitor import monitor
+from challenge.training.evaluate.replay import replay
 from challenge.training.recipe import Recipe
-from challenge.training.replay import replay
 from challenge.training.train import train
 
 FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"]

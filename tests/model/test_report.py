@@ -9,9 +9,9 @@ import pytest
 from challenge.cli import main
 from challenge.errors import FlightProphetError
 from challenge.model import DelayModel
-from challenge.training.dataset import read_dataset
-from challenge.training.evaluation import evaluate
-from challenge.training.report import render, write_report
+from challenge.training.data.dataset import read_dataset
+from challenge.training.evaluate.evaluation import evaluate
+from challenge.training.report.report import render, write_report
 
 HEADINGS = [
     "Key figures",

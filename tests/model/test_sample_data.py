@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from challenge.training.sample_data import SampleDataError, write_sample_flights
+from challenge.training.data.sample_data import SampleDataError, write_sample_flights
 from tests.conftest import ROOT
 
 FIGURES = ROOT / "data/figures"
@@ -97,7 +97,7 @@ def test_figures_that_contradict_each_other_leave_the_old_file(name, tmp_path):
 
 
 def test_the_command_says_what_the_flights_are(tmp_path):
-    module = [sys.executable, "-m", "challenge.training.sample_data"]
+    module = [sys.executable, "-m", "challenge.training.data.sample_data"]
     output = tmp_path / "data.csv"
     run = subprocess.run([*module, output], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0

@@ -8,11 +8,11 @@ import pytest
 from challenge.cli import main
 from challenge.errors import TrainingDataError
 from challenge.model import DelayModel
-from challenge.training.dataset import read_dataset
-from challenge.training.evaluation import judge
-from challenge.training.quality import measure
+from challenge.training.data.dataset import read_dataset
+from challenge.training.data.splits import random_split
+from challenge.training.evaluate.evaluation import judge
+from challenge.training.evaluate.metrics import measure
 from challenge.training.recipe import Recipe
-from challenge.training.splits import random_split
 from challenge.training.threshold import Capacity, LeastCost, MinRecall
 
 NOTEBOOK = Recipe("logistic-regression", "top10")

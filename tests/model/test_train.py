@@ -18,7 +18,7 @@ from challenge.api import create_app
 from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
 from challenge.model import DelayModel
-from challenge.training.dataset import read_dataset
+from challenge.training.data.dataset import read_dataset
 from challenge.training.recipe import Recipe
 from tests.conftest import ROOT
 

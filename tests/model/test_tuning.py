@@ -9,8 +9,8 @@ from challenge.classifier import CLASSIFIERS
 from challenge.cli import main
 from challenge.errors import TrainingDataError
 from challenge.training import tuning
-from challenge.training.dataset import read_dataset
-from challenge.training.splits import random_split
+from challenge.training.data.dataset import read_dataset
+from challenge.training.data.splits import random_split
 from challenge.training.tuning import FOLDS, SPACE, folds, tune
 
 

@@ -1,0 +1,1 @@
+"""The file of a model: its card, safe reading, atomic writing."""

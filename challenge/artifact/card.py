@@ -1,0 +1,106 @@
+"""The file of a model: atomic write, safe read, model card, fingerprint.
+
+The file is a pickle of plain values (numbers, texts, bytes, lists, dicts) in two layers:
+a header with the format's number and a checksum, and inside it, as bytes, the contents.
+No class, function or library object is in it, and reading refuses any: a pickle is a
+program, this one may only build data.
+
+To change what the file holds, raise SCHEMA_VERSION, describe the change in
+docs/challenge.md, and train the models again: a file of another version is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+SCHEMA_VERSION: Final = 3
+ClassifierName: TypeAlias = Literal["logistic-regression", "xgboost"]
+
+
+class KnownFlight(msgspec.Struct, frozen=True):
+    """A flight, its fields as requests name them, and the probability of its delay."""
+
+    flight: dict[str, str | int]
+    probability: float
+
+
+class FormSettings(msgspec.Struct, frozen=True):
+    """How recent form is made of past flights.
+
+    Attributes:
+        window_days: it is made of the flights of so many days.
+        prior: as if so many more flights of each group had left as the model says, so
+            that few flights move little.
+        half_life_days: so many days after the last flight seen half of it is left.
+    """
+
+    window_days: Annotated[int, msgspec.Meta(ge=1, le=366)]
+    prior: Annotated[float, msgspec.Meta(gt=0)]
+    half_life_days: Annotated[float, msgspec.Meta(gt=0, le=366)]
+
+
+Offset: TypeAlias = Annotated[float, msgspec.Meta(ge=-50, le=50)]
+
+
+class RecentForm(msgspec.Struct, frozen=True):
+    """What the last weeks add to a model's answers; see `challenge.live.recent`.
+
+    Attributes:
+        until: the day of the last flight seen, like "2017-09-06".
+        flights: how many flights it is made of.
+        airlines, destinations: what each adds in log-odds; nothing where it is not
+            named.
+    """
+
+    until: Annotated[str, msgspec.Meta(pattern=r"^[1-9]\d{3}-\d\d-\d\d$")]
+    flights: int
+    airlines: dict[str, Offset]
+    destinations: dict[str, Offset]
+
+
+class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
+    """What a model is and where it comes from, for people and for /model.
+
+    `delay_rate` and `threshold` are shares, 0 to 1; `created` is UTC, ISO 8601;
+    `data_sha256` is that of the training file's bytes; `period` holds the first and
+    the last scheduled time of the training flights, as they write it; `known` are some
+    flights with the probabilities that the model must answer with; `form_settings` are
+    None if too few flights had a time to choose them by, `recent_form` is None before
+    the first update.
+    """
+
+    created: str
+    features: str
+    classifier: ClassifierName
+    parameters: dict[str, Any]
+    threshold: float
+    threshold_rule: str
+    rows: int
+    rows_refused: int = 0
+    delay_rate: float
+    data: str = ""
+    data_sha256: str = ""
+    period: tuple[str, str] | None = None
+    metrics: dict[str, Any] = {}
+    library_versions: dict[str, str] = {}
+    known: list[KnownFlight] = []
+    form_settings: FormSettings | None = None
+    recent_form: RecentForm | None = None
+    schema_version: int = SCHEMA_VERSION
+
+
+def now() -> str:
+    """The time that a model is made at, in UTC.
+
+    SOURCE_DATE_EPOCH in the environment, in seconds, takes its place where the same
+    data must give the same bytes (reproducible-builds.org/specs/source-date-epoch).
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    made = (
+        datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+    )
+    return made.isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""A model as numbers to look up: grid, table, encoder, trees."""

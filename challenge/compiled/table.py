@@ -1,0 +1,42 @@
+"""The model compiled over every flight that can be asked about.
+
+A grid numbers the flights, a table holds a probability for each number. Serving needs
+no more than this module, so it stays free of numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    pass
+from challenge.compiled.grid import Grid
+
+MAX_CELLS: Final = 16_000_000
+
+
+class ProbabilityTable:
+    """The probability of a delay for every cell of a grid, in single precision.
+
+    Args:
+        grid: numbers the flights.
+        probabilities: the bytes of `grid.cells` native floats of four bytes.
+    """
+
+    CELL_BYTES: Final = 4
+
+    def __init__(self, grid: Grid, probabilities: bytes) -> None:
+        if len(probabilities) != grid.cells * self.CELL_BYTES:
+            raise ValueError(
+                f"a table of {len(probabilities)} bytes for {grid.cells} cells"
+            )
+        self.grid = grid
+        self.probabilities = memoryview(probabilities).cast("f")
+
+    def to_bytes(self) -> bytes:
+        return self.probabilities.tobytes()
+
+    def lookup(self, cells: Iterable[int]) -> list[float]:
+        """The probability of a delay in each cell."""
+        return list(map(self.probabilities.__getitem__, cells))

@@ -1,0 +1,1 @@
+"""What a classifier sees of flights: feature sets, and flights as counts."""

@@ -1,0 +1,162 @@
+"""Feature sets: what a classifier sees of a flight.
+
+Every feature is a category, given as its code: 0, 1, 2 … and -1 for not given. So a
+feature matrix is int16 of shape (flights, columns), whichever the set.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from itertools import combinations
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from challenge.flights.fields import (
+    AIRLINE,
+    DESTINATION,
+    FLIGHT_TYPE,
+    MONTH,
+    MONTHS,
+    NOT_GIVEN,
+    Flight,
+)
+from challenge.flights.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# The notebook's ten, by the importance that its XGBoost gave them.
+TOP10_COLUMNS: Final = (
+    "OPERA_Latin American Wings",
+    "MES_7",
+    "MES_10",
+    "OPERA_Grupo LATAM",
+    "MES_12",
+    "TIPOVUELO_I",
+    "MES_4",
+    "MES_11",
+    "OPERA_Sky Airline",
+    "OPERA_Copa Air",
+)
+
+
+class FeatureSet(ABC):
+    """The columns that flights become, under one vocabulary.
+
+    Attributes:
+        name: how commands and model cards call the set.
+        fields: the fields of a `Flight` that the set looks at.
+        columns: the names of the columns.
+        sizes: the number of categories of each column.
+        base_columns: how many of the columns, the first, depend on nothing but
+            airline, flight type and month; the others depend on none of these.
+        ordered: the columns whose codes stand in an order that means something.
+        learns_missing_month: whether the knowledge levels leave the month out; if
+            not, a month without training flights is averaged over by the model.
+    """
+
+    name: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]]
+    columns: tuple[str, ...]
+    sizes: tuple[int, ...]
+    base_columns: ClassVar[int]
+    ordered: ClassVar[tuple[str, ...]] = ()
+    learns_missing_month: ClassVar[bool] = False
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+
+    @abstractmethod
+    def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
+        """The features of flights: codes of shape (flights, 6) to (flights, columns)."""
+
+    def knowledge_levels(
+        self, matrix: NDArray[np.int16]
+    ) -> list[tuple[NDArray[np.int16], float]]:
+        """The matrix as it is and with fields left out in every way, with weights."""
+        return [(matrix, 1.0)]
+
+
+class Top10(FeatureSet):
+    """The notebook's ten yes/no columns."""
+
+    name = "top10"
+    fields = ("airline", "flight_type", "month")
+    columns = TOP10_COLUMNS
+    base_columns = len(TOP10_COLUMNS)
+    sizes = (2,) * len(TOP10_COLUMNS)
+
+    def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
+        import numpy as np
+
+        values: dict[str, tuple[int, tuple[object, ...]]] = {
+            AIRLINE: (0, self.vocabulary.airlines),
+            FLIGHT_TYPE: (1, self.vocabulary.flight_types),
+            MONTH: (2, tuple(map(str, MONTHS))),
+        }
+        matrix = np.zeros((len(codes), len(self.columns)), dtype=np.int16)
+        for column, name in enumerate(self.columns):
+            field, value = name.split("_", maxsplit=1)
+            position, known = values[field]
+            # A value that the vocabulary lacks is one that no flight has.
+            if value in known:
+                matrix[:, column] = codes[:, position] == known.index(value)
+        return matrix
+
+
+class AllCategories(FeatureSet):
+    """Every airline, flight type and month: the notebook's fields, none thrown away."""
+
+    name = "all"
+    fields: ClassVar[tuple[str, ...]] = ("airline", "flight_type", "month")
+    columns: tuple[str, ...] = (AIRLINE, FLIGHT_TYPE, MONTH)
+    base_columns = 3
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__(vocabulary)
+        self.sizes = vocabulary.sizes[: len(self.columns)]
+
+    def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
+        return codes[:, : len(self.columns)]
+
+
+class Schedule(AllCategories):
+    """All that a schedule tells of a flight: also its destination, hour and weekday.
+
+    Each flight is learned with and without its destination and its time, and all of
+    this again without its month, which counts half: a month is left out only of
+    flights in months without a past.
+    """
+
+    name = "schedule"
+    fields = Flight._fields
+    columns = (AIRLINE, FLIGHT_TYPE, MONTH, DESTINATION, "hour", "weekday")
+    ordered = ("hour",)
+    learns_missing_month = True
+    optional_groups: ClassVar = ((DESTINATION,), ("hour", "weekday"))
+    missing_month_weight: ClassVar = 0.5
+
+    def knowledge_levels(
+        self, matrix: NDArray[np.int16]
+    ) -> list[tuple[NDArray[np.int16], float]]:
+        levels = []
+        for left_out in range(len(self.optional_groups) + 1):
+            for groups in combinations(self.optional_groups, left_out):
+                names = tuple(name for group in groups for name in group)
+                without = self._without(matrix, names)
+                levels.append((without, 1.0))
+                without_month = self._without(without, (MONTH,))
+                levels.append((without_month, self.missing_month_weight))
+        return levels
+
+    def _without(
+        self, matrix: NDArray[np.int16], names: tuple[str, ...]
+    ) -> NDArray[np.int16]:
+        left = matrix.copy()
+        left[:, [self.columns.index(name) for name in names]] = NOT_GIVEN
+        return left
+
+
+FEATURE_SETS: Final[dict[str, type[FeatureSet]]] = {
+    features.name: features for features in (Top10, AllCategories, Schedule)
+}

@@ -1,0 +1,1 @@
+"""Files of flights: where they are, how they are read, answered and ranked."""

@@ -1,0 +1,331 @@
+"""Files of flights, answered row by row: CSV (also .gz) or Parquet in, the same out.
+
+Rows pass in batches, so memory does not grow with the file. A CSV file keeps its
+bytes: the answers are written behind each of its rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import compress, islice
+from math import nan
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
+
+from challenge.errors import FlightsFileError
+from challenge.files.rejected_rows import Refused
+from challenge.files.scanning import SUFFIXES, UNCERTAIN, FlightsScan, reading
+from challenge.files.sql import engine, positional_sql, sql_text, text_sql
+from challenge.flights.fields import (
+    FLIGHT_NUMBER,
+    FLIGHT_NUMBER_LENGTH,
+    MONTH,
+    REQUEST_FIELDS,
+)
+from challenge.model import DelayModel
+
+if TYPE_CHECKING:
+    import duckdb
+
+ADDED_COLUMNS: Final = ("probability", "delay", "fault")
+
+_BUFFER: Final = 1 << 20
+_ROWS_AT_ONCE: Final = 500
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class ScoredFile:
+    """What became of the rows of a file, or of several.
+
+    Attributes:
+        rows: how many there are.
+        delayed: how many of them are predicted to be late.
+        refused: those with a fault.
+    """
+
+    rows: int = 0
+    delayed: int = 0
+    refused: Refused = field(default_factory=Refused)
+
+    @property
+    def invalid(self) -> int:
+        """How many rows have a fault."""
+        return self.refused.rows
+
+    def add(self, other: ScoredFile) -> None:
+        """Add what became of the rows of another file."""
+        self.rows += other.rows
+        self.delayed += other.delayed
+        self.refused.add(other.refused)
+
+
+def score_file(
+    model: DelayModel,
+    source: str | Path,
+    output: str | Path,
+    invalid: Literal["stop", "keep"] = "stop",
+    progress: Progress = lambda rows: None,
+) -> ScoredFile:
+    """Write a file again with `probability` and `delay` behind its columns.
+
+    Args:
+        model: what answers.
+        source: a .csv, .csv.gz or .parquet file with the columns OPERA, TIPOVUELO and
+            MES, and optionally SIGLADES and Fecha-I; others are kept as they are.
+        output: of the same kind; it appears when it is complete.
+        invalid: "stop" at rows with a fault, or "keep" them, with empty answers and
+            what is wrong in a column `fault`, which every row then has.
+        progress: called with the number of rows done so far.
+
+    Raises:
+        MissingColumnsError: a column that is needed is not there.
+        FlightsFileError: the file cannot be read, has invalid rows, or the output
+            cannot be written. Then there is no output, or the old one.
+    """
+    source, output = Path(source), Path(output)
+    kind = _kind(source)
+    if _kind(output) != kind:
+        raise FlightsFileError(output, f"must be a {kind} file, as {source.name!r} is")
+    # In the same folder, so that the last step is a rename.
+    temporary = output.with_name(f".{os.getpid()}.tmp.{output.name}")
+    score = _score_parquet if kind == ".parquet" else _score_csv
+    try:
+        with engine(model) as connection:
+            flights = FlightsScan(connection, model, source)
+            for name in ADDED_COLUMNS:
+                if name in flights.columns:
+                    raise FlightsFileError(source, f"has a column {name!r} already")
+            try:
+                scored = score(flights, temporary, invalid == "keep", progress)
+            except OSError as error:
+                reason = error.strerror or error
+                raise FlightsFileError(output, f"cannot be written: {reason}") from None
+        if scored.invalid and invalid == "stop":
+            raise FlightsFileError(source, f"has {scored.refused}")
+        temporary.replace(output)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return scored
+
+
+def answered_rows(
+    connection: duckdb.DuckDBPyConnection,
+    answers: Path,
+    invalid: Literal["stop", "keep"],
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of a file that `score_file` wrote, but those with a fault, some at a time.
+
+    A row holds the fields of a request, in the order in which it may name them and as
+    it would write them, the probability, and the decision. A flight number is cut to
+    the length that a request may give it.
+    """
+    with reading(answers):
+        source, names = positional_sql(connection, answers)
+        kinds = list(map(str, connection.sql(f"SELECT * FROM {source}").types))
+        chosen = []
+        for name in REQUEST_FIELDS:
+            if name not in names:
+                chosen.append("NULL")
+                continue
+            place = names.index(name)
+            if name == MONTH:
+                chosen.append(f"c{place}::DOUBLE::INTEGER")
+            else:
+                text = text_sql(f"c{place}", kinds[place])
+                chosen.append(
+                    f"left({text}, {FLIGHT_NUMBER_LENGTH})"
+                    if name == FLIGHT_NUMBER
+                    else text
+                )
+        # Behind the columns of the file.
+        probability = len(names) - (3 if invalid == "keep" else 2)
+        given = f"c{probability} IS NOT NULL AND c{probability}::VARCHAR <> ''"
+        rows = connection.execute(
+            f"SELECT {', '.join(chosen)}, c{probability}::DOUBLE, "
+            f"c{probability + 1}::INTEGER FROM {source} WHERE {given}"
+        )
+        while some := rows.fetchmany(_ROWS_AT_ONCE):
+            yield some
+
+
+def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:
+    """Answer all rows of a file without writing anything; rules as in `score_file`."""
+    scored = ScoredFile()
+    with engine(model) as connection:
+        flights = FlightsScan(connection, model, Path(source))
+        times = flights.count_cells()
+        if UNCERTAIN in times:
+            times = Counter()
+            for cells, _ in judged_cells(flights, scored):
+                times.update(cells)
+                scored.rows += len(cells)
+            times.pop(UNCERTAIN, None)
+        # A file has few kinds of flights: each is asked about once.
+        decisions = model.decide(model.probabilities_of_cells(list(times)))
+        scored.delayed = sum(compress(times.values(), decisions))
+        scored.rows = scored.rows or sum(times.values())
+    return scored
+
+
+def judged_cells(
+    flights: FlightsScan, scored: ScoredFile
+) -> Iterator[tuple[list[int], dict[int, str]]]:
+    """The cells of a scan, batch by batch, and what is wrong by position in the batch.
+
+    The rows with a fault are counted in `scored.refused`, and their cell is still UNCERTAIN;
+    who asks counts all rows there, batch by batch.
+    """
+    uncertain = flights.uncertain_rows()
+    for cells in flights.cells():
+        faults: dict[int, str] = {}
+        if UNCERTAIN in cells:
+            for place, cell in enumerate(cells):
+                if cell == UNCERTAIN:
+                    judged = flights.judge(next(uncertain))
+                    if isinstance(judged, int):
+                        cells[place] = judged
+                    else:
+                        row = scored.rows + place + flights.first_row
+                        scored.refused.add_row(row, flights.path.name, judged)
+                        faults[place] = "; ".join(map(str, judged))
+        yield cells, faults
+
+
+def _score_csv(
+    flights: FlightsScan, output: Path, keep: bool, progress: Progress
+) -> ScoredFile:
+    scored = ScoredFile()
+    with _open(flights.path, "rb") as source, _open(output, "wb") as target:
+        records = _records(source)
+        header, end = next(records)
+        added = ADDED_COLUMNS if keep else ADDED_COLUMNS[:2]
+        target.write(b",".join([header, *map(str.encode, added)]) + end)
+        answers = _AnswerTexts(flights.model, b"," + end if keep else end)
+        for cells, faults in judged_cells(flights, scored):
+            batch = [record for record, _ in islice(records, len(cells))]
+            if len(batch) < len(cells):
+                raise FlightsFileError(flights.path, "has quotes that do not pair up")
+            texts = list(map(answers.__getitem__, cells))
+            for place, fault in faults.items():
+                texts[place] = b",,," + _quoted(fault) + end
+            if keep or not scored.invalid:
+                target.writelines(map(bytes.__add__, batch, texts))
+            scored.delayed += answers.delayed(cells)
+            scored.rows += len(cells)
+            progress(scored.rows)
+        if next(records, None) is not None:
+            raise FlightsFileError(flights.path, "has quotes that do not pair up")
+    return scored
+
+
+class _AnswerTexts(dict[int, bytes]):
+    """What is written behind a row, by its cell.
+
+    A file has few kinds of flights, so most of its rows find theirs here.
+    """
+
+    def __init__(self, model: DelayModel, rest: bytes) -> None:
+        super().__init__({UNCERTAIN: b""})
+        self._model = model
+        self._rest = rest
+        self._delayed = {UNCERTAIN: 0}
+
+    def __missing__(self, cell: int) -> bytes:
+        probabilities = self._model.probabilities_of_cells([cell])
+        [self._delayed[cell]] = self._model.decide(probabilities)
+        text = b",%.6f,%d" % (probabilities[0], self._delayed[cell]) + self._rest
+        self[cell] = text
+        return text
+
+    def delayed(self, cells: list[int]) -> int:
+        """How many of the cells, whose texts were asked for, are predicted late."""
+        return sum(map(self._delayed.__getitem__, cells))
+
+
+def _score_parquet(
+    flights: FlightsScan, output: Path, keep: bool, progress: Progress
+) -> ScoredFile:
+    import nanoarrow
+
+    scored = ScoredFile()
+    told: list[tuple[str, int]] = []
+    model, answers = flights.model, flights.connection.cursor()
+    answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
+    double = nanoarrow.float64()
+    for cells, faults in judged_cells(flights, scored):
+        values = array("d", model.probabilities_of_cells(cells))
+        for place, fault in faults.items():
+            values[place] = nan
+            if keep:
+                told.append((fault, scored.rows + place))
+        column = nanoarrow.c_array_from_buffers(double, len(values), [None, values])
+        batch = nanoarrow.c_array_from_buffers(
+            nanoarrow.struct({"probability": double}),
+            len(values),
+            [None],
+            children=[column],
+        )
+        answers.register("batch", nanoarrow.ArrayStream(batch))
+        answers.execute("INSERT INTO answers SELECT probability, NULL FROM batch")
+        answers.unregister("batch")
+        scored.rows += len(values)
+        progress(scored.rows)
+    if scored.invalid and not keep:
+        return scored
+    if told:
+        answers.executemany("UPDATE answers SET fault = ? WHERE rowid = ?", told)
+    late = f"(probability > {model.threshold!r})::TINYINT"
+    chosen = (
+        "CASE WHEN NOT isnan(probability) THEN probability::FLOAT END AS probability, "
+        f"CASE WHEN NOT isnan(probability) THEN {late} END AS delay"
+    )
+    # By position, which keeps the order of the rows; a join by number does not.
+    answers.execute(
+        f"COPY (SELECT flights.*, {chosen}{', fault' if keep else ''} "
+        f"FROM read_parquet({sql_text(str(flights.path))}) AS flights "
+        f"POSITIONAL JOIN answers) TO {sql_text(str(output))} (FORMAT parquet)"
+    )
+    delayed = answers.execute(
+        f"SELECT coalesce(sum({late}), 0) FROM answers WHERE NOT isnan(probability)"
+    ).fetchone()
+    scored.delayed = int(delayed[0]) if delayed else 0
+    return scored
+
+
+def _kind(path: Path) -> str:
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix):
+            return suffix
+    raise FlightsFileError(path, "is not a .csv, .csv.gz or .parquet file")
+
+
+def _open(path: Path, mode: Literal["rb", "wb"]) -> IO[bytes]:
+    if path.suffix == ".gz":
+        # The fastest level: writing should not take longer than answering.
+        return cast(IO[bytes], gzip.open(path, mode, compresslevel=1))
+    return open(path, mode, buffering=_BUFFER)
+
+
+def _records(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The records of a CSV file and their line ends, without the empty ones."""
+    for line in lines:
+        if b'"' in line:
+            # A line break in quotes belongs to the record.
+            while line.count(b'"') % 2 and (more := next(lines, b"")):
+                line += more
+        record = line.rstrip(b"\r\n")
+        if record:
+            yield record, line[len(record) :] or b"\n"
+
+
+def _quoted(text: str) -> bytes:
+    return b'"' + text.replace('"', '""').encode() + b'"'

@@ -1,0 +1,135 @@
+"""The record of what was answered: compressed JSON lines, a file for each hour.
+
+Each write is a whole member of gzip's format, so a file is readable up to its last
+write. Its name ends in `.open` while it is written to, and of one whose writer was
+killed until a server mends it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from challenge.errors import FlightsFileError
+from challenge.flights.fields import (
+    AIRLINE,
+    DELAY,
+    DESTINATION,
+    FLIGHT_NUMBER,
+    FLIGHT_TYPE,
+    MONTH,
+    SCHEDULED,
+)
+
+SUFFIX: Final = ".jsonl.gz"
+OPEN: Final = ".open"
+SUFFIXES: Final = (SUFFIX, SUFFIX + OPEN)
+PROBABILITY_DECIMALS: Final = 6
+# zlib's number for gzip's format.
+GZIP: Final = 31
+_READ_AT_ONCE: Final = 1 << 20
+
+
+class RecordedFlight(msgspec.Struct, omit_defaults=True, gc=False):
+    """A flight as it was asked about, and the answer.
+
+    Attributes:
+        time: of the answer, UTC, ISO 8601.
+        id: the request's.
+        model: the start of the fingerprint of the model that answered.
+        probability: of a delay, 0 to 1.
+        delay: 1 if it was predicted to be late, else 0.
+    """
+
+    time: str
+    id: str
+    model: str
+    airline: str = msgspec.field(name=AIRLINE)
+    flight_type: str = msgspec.field(name=FLIGHT_TYPE)
+    month: int = msgspec.field(name=MONTH)
+    probability: float
+    delay: int = msgspec.field(name=DELAY)
+    destination: str | None = msgspec.field(name=DESTINATION, default=None)
+    scheduled: str | None = msgspec.field(name=SCHEDULED, default=None)
+    flight_number: str | None = msgspec.field(name=FLIGHT_NUMBER, default=None)
+
+
+_decode_lines: Final = msgspec.json.Decoder(RecordedFlight).decode_lines
+
+
+def is_record(source: str | Path) -> bool:
+    """Whether a source names a record, not a file of flights: by its name alone."""
+    path = Path(source)
+    return path.is_dir() or path.name.endswith(SUFFIXES)
+
+
+def read_record(source: str | Path) -> Iterator[list[RecordedFlight]]:
+    """The flights of a record, some thousands at a time, file by file.
+
+    Args:
+        source: a file of it, or the folder.
+
+    Raises:
+        FlightsFileError: there is no such file, or it is damaged before its end; an end
+            that was cut off, as by a kill, is left out.
+    """
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES))
+        if not files:
+            raise FlightsFileError(source, f"has no {SUFFIX} file")
+    else:
+        files = [path]
+    for file in files:
+        yield from _read_file(file)
+
+
+def whole_members(path: Path) -> int:
+    """How many bytes at the start of a file are whole members."""
+    whole = position = 0
+    stream = zlib.decompressobj(GZIP)
+    with path.open("rb") as file:
+        while data := file.read(_READ_AT_ONCE):
+            while data:
+                try:
+                    stream.decompress(data)
+                except zlib.error:
+                    return whole
+                rest = stream.unused_data
+                position += len(data) - len(rest)
+                if stream.eof:
+                    whole, stream = position, zlib.decompressobj(GZIP)
+                data = rest
+    return whole
+
+
+def _read_file(path: Path) -> Iterator[list[RecordedFlight]]:
+    rest = b""
+    try:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            # Its writer may have closed it meanwhile.
+            file = path.with_name(path.name.removesuffix(OPEN)).open("rb")
+        with file:
+            for text in _unpacked(file):
+                lines, end, rest = (rest + text).rpartition(b"\n")
+                if flights := _decode_lines(lines + end):
+                    yield flights
+    except (OSError, zlib.error, msgspec.DecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FlightsFileError(path, f"cannot be read: {reason}") from error
+
+
+def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
+    stream = zlib.decompressobj(GZIP)
+    while data := file.read(_READ_AT_ONCE):
+        while data:
+            yield stream.decompress(data)
+            data = stream.unused_data
+            if stream.eof:
+                stream = zlib.decompressobj(GZIP)

@@ -1,0 +1,84 @@
+"""Which flights to look at first: those with the highest probabilities of a delay."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from challenge.errors import FlightsFileError
+from challenge.files.answering import ScoredFile, judged_cells
+from challenge.files.scanning import FlightsScan
+from challenge.files.sql import engine
+from challenge.model import DelayModel
+
+
+@dataclass(frozen=True)
+class RankedFlight:
+    """A flight of a file.
+
+    Attributes:
+        row: as people count it: 2 is the first of a CSV file, 1 that of Parquet.
+        probability: of a delay.
+        values: of all columns of the file, by their names.
+    """
+
+    row: int
+    probability: float
+    values: dict[str, object]
+
+
+def highest(
+    probabilities: Iterable[float], top: int, first: int = 0
+) -> list[tuple[float, int]]:
+    """The highest probabilities with their positions, the earlier first among equals.
+
+    Args:
+        probabilities: in the order of their positions.
+        top: how many are wanted at most.
+        first: the position of the first one.
+    """
+    # Counted down, so that of equal pairs the earlier position is the higher.
+    pairs = zip(probabilities, itertools.count(-first, -1))
+    return [(p, -position) for p, position in heapq.nlargest(top, pairs)]
+
+
+def rank_file(
+    model: DelayModel, source: str | Path, top: int
+) -> tuple[list[RankedFlight], int]:
+    """The flights of a file to look at first, and how many it has.
+
+    Args:
+        model: what answers.
+        source: a .csv, .csv.gz or .parquet file, as `score_file` takes it.
+        top: how many are wanted at most.
+
+    Raises:
+        MissingColumnsError, FlightsFileError: as `score_file` at invalid rows.
+    """
+    path = Path(source)
+    best: list[tuple[float, int]] = []
+    with engine(model) as connection:
+        flights = FlightsScan(connection, model, path)
+        scored = ScoredFile()
+        for cells, faults in judged_cells(flights, scored):
+            if not faults:
+                found = model.probabilities_of_cells(cells)
+                more = highest(found, top, scored.rows)
+                best = sorted([*best, *more], key=lambda one: (-one[0], one[1]))[:top]
+            scored.rows += len(cells)
+        if scored.invalid:
+            raise FlightsFileError(path, f"has {scored.refused}")
+        values = flights.rows([position for _, position in best])
+    ranked = [
+        RankedFlight(position + flights.first_row, probability, values[position])
+        for probability, position in best
+    ]
+    return ranked, scored.rows
+
+
+def expected_late(probabilities: Sequence[float]) -> float:
+    """How many of the flights are late on average: the sum of their probabilities."""
+    return float(sum(probabilities))

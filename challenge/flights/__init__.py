@@ -1,0 +1,1 @@
+"""What a flight is: its fields, their rules, and the values that they may have."""

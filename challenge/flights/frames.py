@@ -1,0 +1,190 @@
+"""Data frames of flights, read into codes and labels without a loop over rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from challenge.errors import MissingColumnsError
+from challenge.flights.faults import Fault
+from challenge.flights.fields import (
+    AIRLINE,
+    DELAY_THRESHOLD_MINUTES,
+    DEPARTED,
+    DESTINATION,
+    FLIGHT_TYPE,
+    MONTH,
+    NOT_GIVEN,
+    REQUIRED_FIELDS,
+    SCHEDULED,
+)
+from challenge.flights.rules import FlightReader, whole_float
+from challenge.flights.times import (
+    TIME_PATTERN,
+    month_agrees,
+    month_mismatch,
+    read_time,
+)
+
+TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+TIMES: Final = "datetime64[us]"
+LABEL_COLUMNS: Final = (SCHEDULED, DEPARTED)
+
+Faults: TypeAlias = list[tuple[int, Fault]]
+
+
+class CodedFlights(NamedTuple):
+    """The flights of a frame; codes, labels and times of a row with a fault mean nothing.
+
+    Attributes:
+        codes: int16 of shape (rows, 6), columns as in `challenge.flights.fields.Flight`.
+        delayed: int8 of shape (rows,), 0 when labels are not wanted.
+        scheduled: datetime64[us] of shape (rows,), NaT where not given.
+        faults: (row position, fault) in the order of the rows.
+    """
+
+    codes: NDArray[np.int16]
+    delayed: NDArray[np.int8]
+    scheduled: NDArray[np.datetime64]
+    faults: Faults
+
+
+def code_flights(
+    data: pd.DataFrame, reader: FlightReader, target_column: str | None = None
+) -> CodedFlights:
+    """The flights of a frame as codes and labels, and all that is wrong with them.
+
+    Args:
+        data: one row a flight; columns that no rule knows are ignored.
+        reader: the rules, with a vocabulary.
+        target_column: the name of the labels; None when they are not wanted. A label
+            is 1 for a flight that left more than 15 minutes late, else 0, computed
+            from `Fecha-I` and `Fecha-O`; a frame without `Fecha-O` may bring the
+            labels in this column.
+
+    Raises:
+        MissingColumnsError: a column that is needed is not there.
+    """
+    _require(data, REQUIRED_FIELDS)
+    faults: Faults = []
+    columns = [
+        _code(data, AIRLINE, reader.airline, faults),
+        _code(data, FLIGHT_TYPE, reader.flight_type, faults),
+        _code(data, MONTH, lambda value: reader.month(whole_float(value)), faults),
+        _code(data, DESTINATION, reader.destination, faults),
+    ]
+    scheduled = _read_times(data, SCHEDULED, faults)
+    departed = _read_times(data, DEPARTED, faults)
+    faults += _month_mismatches(data, columns[2] + 1, scheduled, departed)
+    if target_column is None:
+        delayed = np.zeros(len(data), dtype=np.int8)
+    else:
+        delayed = _code_delays(data, target_column, departed - scheduled, faults)
+    given = scheduled.notna()
+    hour = scheduled.dt.hour.where(given, NOT_GIVEN)
+    weekday = scheduled.dt.day_of_week.where(given, NOT_GIVEN)
+    codes = np.column_stack([*columns, hour, weekday]).astype(np.int16)
+    faults.sort(key=lambda fault: fault[0])
+    return CodedFlights(codes, delayed, scheduled.to_numpy(), faults)
+
+
+def _code_delays(
+    data: pd.DataFrame, target_column: str, late: pd.Series[Any], faults: Faults
+) -> NDArray[np.int8]:
+    if DEPARTED not in data.columns and target_column in data.columns:
+        rule = functools.partial(_label, target_column)
+        return _code(data, target_column, rule, faults).astype(np.int8)
+    _require(data, LABEL_COLUMNS)
+    for field in LABEL_COLUMNS:
+        missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
+        fault = Fault(field, "missing", "is required")
+        faults += [(row, fault) for row in missing.tolist()]
+    delayed = late > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
+    return delayed.to_numpy().astype(np.int8)
+
+
+def _require(data: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [name for name in columns if name not in data.columns]
+    if missing:
+        raise MissingColumnsError(missing, data.columns)
+
+
+def _code(
+    data: pd.DataFrame,
+    field: str,
+    rule: Callable[[Any], int | Fault],
+    faults: Faults,
+) -> NDArray[np.int64]:
+    """Apply a rule to each distinct value of a column, which may be missing."""
+    if field not in data.columns:
+        return np.full(len(data), NOT_GIVEN)
+    positions, values = pd.factorize(data[field], use_na_sentinel=True)
+    # Factorize gives -1 to what is not there: the last of the outcomes.
+    outcomes = [rule(value) for value in values.tolist()] + [rule(None)]
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Fault):
+            wanted = number if number < len(values) else -1
+            rows = np.flatnonzero(positions == wanted).tolist()
+            faults += [(row, outcome) for row in rows]
+    codes = [NOT_GIVEN if isinstance(o, Fault) else o for o in outcomes]
+    return np.array(codes, dtype=np.int64)[positions]
+
+
+def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any]:
+    if field not in data.columns:
+        return pd.Series(pd.NaT, index=range(len(data)), dtype=TIMES)
+    column = data[field].reset_index(drop=True)
+    if pd.api.types.is_datetime64_dtype(column):
+        return column.astype(TIMES)
+    # Almost all are texts in the one format; the rule judges what remains.
+    written = column.astype("str").str.fullmatch(TIME_PATTERN).astype(bool)
+    times = pd.to_datetime(column.where(written), errors="coerce", format=TIME_FORMAT)
+    times = times.astype(TIMES)
+    unread = np.flatnonzero(times.isna() & column.notna())
+    for row, value in zip(unread.tolist(), column.iloc[unread], strict=True):
+        outcome = read_time(field, value)
+        if isinstance(outcome, Fault):
+            faults.append((row, outcome))
+        elif outcome is not None:
+            times.iloc[row] = pd.Timestamp(outcome)
+    return times
+
+
+def _month_mismatches(
+    data: pd.DataFrame,
+    month: NDArray[np.int64],
+    scheduled: pd.Series[Any],
+    departed: pd.Series[Any],
+) -> Faults:
+    kinds = pd.DataFrame(
+        {
+            "month": month,
+            "scheduled": scheduled.dt.month.fillna(0).astype(int),
+            "departed": departed.dt.month.fillna(0).astype(int),
+        }
+    )
+    numbers = kinds["month"] * 169 + kinds["scheduled"] * 13 + kinds["departed"]
+    agrees = {
+        number: not (m and s) or month_agrees(m, s, d or None)
+        for number, (m, s, d) in zip(
+            numbers.drop_duplicates(),
+            kinds[~numbers.duplicated()].itertuples(index=False, name=None),
+            strict=True,
+        )
+    }
+    rows = np.flatnonzero(~numbers.map(agrees).to_numpy(bool)).tolist()
+    return [
+        (row, month_mismatch(int(month[row]), data[SCHEDULED].iloc[row]))
+        for row in rows
+    ]
+
+
+def _label(field: str, value: Any) -> int | Fault:
+    if value in (0, 1):
+        return int(value)
+    return Fault(field, "out_of_range", f"{value!r} is not 0 or 1", value)

@@ -1,0 +1,1 @@
+"""The day of operations: what how flights left lately adds to the answers."""

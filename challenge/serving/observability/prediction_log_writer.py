@@ -1,0 +1,284 @@
+"""Keeps a record of every flight that was answered, beside the answering.
+
+Answering costs no more than a tuple put aside for each flight; a thread encodes and writes
+them twice a second, so that no answer waits for the disk. What finds no room in memory,
+or on the disk, is counted as lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import re
+import threading
+import time
+import zlib
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from challenge.files.prediction_log import (
+    GZIP,
+    OPEN,
+    PROBABILITY_DECIMALS,
+    SUFFIX,
+    RecordedFlight,
+    whole_members,
+)
+from challenge.serving.json_body import AskedFlight
+from challenge.serving.observability.log import event, iso
+
+WRITE_SECONDS: Final = 0.5
+# Up to a hundred megabytes of flights, which one process answers in ten seconds or less.
+MAX_WAITING: Final = 200_000
+# Encoding them keeps answers waiting for about a millisecond.
+ENCODED_AT_ONCE: Final = 500
+TURN_SECONDS: Final = 0.0005
+# How long a file's flights wait for room, and a server's end for the disk.
+PATIENCE_SECONDS: Final = 10
+# The fastest.
+LEVEL: Final = 1
+
+_MILLION: Final = 10**PROBABILITY_DECIMALS
+_HOUR: Final = "%Y-%m-%dT%H"
+_NAME: Final = re.compile(
+    rf"(\d{{4}}-\d\d-\d\dT\d\d)-[0-9a-f]{{12}}{re.escape(SUFFIX)}(?:{re.escape(OPEN)})?"
+)
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
+
+
+# The time, the request's id, the model, the flight, its probability, the decision.
+_Answer = tuple[float, bytes, str, AskedFlight, float, int]
+
+
+class Recorder:
+    """Writes what was answered to the files of a folder.
+
+    Args:
+        folder: where to; it is made when missing.
+        days: files older than so many are removed; 0 for none.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+
+    def __init__(self, folder: Path, days: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        self._folder = folder
+        self._days = days
+        self._waiting: deque[_Answer] = deque()
+        self._recorded = self._lost = 0
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._file: _File | None = None
+        self._is_writing = False
+        self._problem = ""
+
+    def start(self) -> None:
+        """Begin to write, in the process that answers."""
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits and end; all that was recorded is in whole files."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(PATIENCE_SECONDS)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether flights wait that will be counted once they were written."""
+        return bool(self._waiting) or self._is_writing
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._waiting) < MAX_WAITING
+
+    def wait_for_room(self) -> bool:
+        """Wait for room, but not long; false if there is none, or writing has ended."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not (self.has_room or self._stopping.is_set()):
+            if time.monotonic() > until:
+                break
+            time.sleep(WRITE_SECONDS / 10)
+        return self.has_room and not self._stopping.is_set()
+
+    def add(
+        self,
+        request_id: bytes,
+        model: str,
+        flight: AskedFlight,
+        probability: float,
+        decision: int,
+    ) -> None:
+        """Record a flight that was answered."""
+        waiting = self._waiting
+        if len(waiting) < MAX_WAITING:
+            at = time.time()
+            waiting.append((at, request_id, model, flight, probability, decision))
+        else:
+            self.lose(1, "the disk is too slow")
+
+    def lose(self, flights: int, problem: str) -> None:
+        """Count flights that cannot be recorded; what keeps them out is logged once."""
+        with self._lock:
+            self._lost += flights
+            is_new, self._problem = not self._problem, problem
+        if is_new:
+            event(logging.ERROR, f"answers cannot be recorded: {problem}")
+
+    def take_counts(self) -> tuple[int, int]:
+        """How many flights were written, and how many lost, since it was last asked."""
+        with self._lock:
+            counts = self._recorded, self._lost
+            self._recorded = self._lost = 0
+            return counts
+
+    def _run(self) -> None:
+        self._tidy_up()
+        while not self._stopping.wait(WRITE_SECONDS):
+            self._is_writing = True
+            self._write()
+            self._is_writing = False
+        self._write()
+        self._close_file()
+
+    def _write(self) -> None:
+        if self._file is not None and self._file.hour != _hour():
+            self._close_file()
+        lines, flights = self._encode()
+        if not flights:
+            return
+        try:
+            if self._file is None:
+                self._tidy_up()
+                self._file = _File(self._folder)
+            self._file.append(zlib.compress(lines, LEVEL, GZIP))
+        except OSError as error:
+            self.lose(flights, error.strerror or str(error))
+            return
+        with self._lock:
+            self._recorded += flights
+            had_problem, self._problem = bool(self._problem), ""
+        if had_problem:
+            event(logging.INFO, "answers are recorded again")
+
+    def _encode(self) -> tuple[bytes, int]:
+        """All that waits now as lines, and how many they are."""
+        lines, flights = bytearray(), len(self._waiting)
+        for start in range(0, flights, ENCODED_AT_ONCE):
+            some = min(ENCODED_AT_ONCE, flights - start)
+            lines += _encode_lines(
+                [_recorded(*self._waiting.popleft()) for _ in range(some)]
+            )
+            time.sleep(TURN_SECONDS)
+        return bytes(lines), flights
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _tidy_up(self) -> None:
+        """Mend what killed servers left, and remove what is too old."""
+        oldest = datetime.now(UTC) - timedelta(days=self._days)
+        names: list[str] = []
+        with contextlib.suppress(OSError):
+            names = os.listdir(self._folder)
+        for name in names:
+            if (match := _NAME.fullmatch(name)) is None:
+                continue
+            with contextlib.suppress(OSError):
+                if name.endswith(OPEN):
+                    _mend(self._folder / name)
+                elif self._days and match[1] < oldest.strftime(_HOUR):
+                    (self._folder / name).unlink()
+
+
+class _File:
+    """A file that is written to, locked, so that nobody takes it for abandoned."""
+
+    def __init__(self, folder: Path) -> None:
+        self.hour = _hour()
+        name = f"{self.hour}-{os.urandom(6).hex()}{SUFFIX}"
+        self._path = folder / name
+        self._open_path = folder / (name + OPEN)
+        self._size = 0
+        # Under a name that nobody looks for until it is locked.
+        unlocked = folder / f".{name}"
+        self._fd = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            unlocked.rename(self._open_path)
+        except OSError:
+            os.close(self._fd)
+            unlocked.unlink()
+            raise
+
+    def append(self, member: bytes) -> None:
+        """Write a member whole, or leave the file as it was and raise OSError."""
+        written = 0
+        try:
+            while written < len(member):
+                written += os.pwrite(self._fd, member[written:], self._size + written)
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size += written
+
+    def close(self) -> None:
+        try:
+            os.ftruncate(self._fd, self._size)
+            os.fsync(self._fd)
+            self._open_path.rename(self._path)
+        finally:
+            os.close(self._fd)
+
+
+def _mend(path: Path) -> None:
+    """Cut a file that nobody writes to any more behind its last whole member."""
+    with path.open("r+b") as file:
+        # Fails where a server still writes to it.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        whole = whole_members(path)
+        file.truncate(whole)
+        if whole:
+            path.rename(path.with_name(path.name.removesuffix(OPEN)))
+        else:
+            path.unlink()
+
+
+def _hour() -> str:
+    return datetime.now(UTC).strftime(_HOUR)
+
+
+def _recorded(
+    at: float,
+    request_id: bytes,
+    model: str,
+    flight: AskedFlight,
+    probability: float,
+    decision: int,
+) -> RecordedFlight:
+    return RecordedFlight(
+        iso(int(1_000 * at)),
+        request_id.decode(),
+        model,
+        flight.airline,
+        flight.flight_type,
+        flight.month,
+        int(probability * _MILLION + 0.5) / _MILLION,
+        decision,
+        flight.destination or None,
+        flight.scheduled or None,
+        flight.flight_number or None,
+    )

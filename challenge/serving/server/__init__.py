@@ -1,0 +1,1 @@
+"""The server's processes: connections, workers, and the memory that they share."""

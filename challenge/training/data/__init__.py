@@ -1,0 +1,1 @@
+"""The flights to train on: read, counted, split, and the sample flights."""

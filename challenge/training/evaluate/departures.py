@@ -1,0 +1,195 @@
+"""What was predicted, joined with the flights as they left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import msgspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
+from challenge.files.prediction_log import RecordedFlight, read_record
+from challenge.files.scanning import reading
+from challenge.files.sql import source_sql, text_sql
+from challenge.flights.fields import (
+    AIRLINE,
+    DELAY_THRESHOLD_MINUTES,
+    DEPARTED,
+    DESTINATION,
+    FLIGHT_NUMBER,
+    FLIGHT_TYPE,
+    SCHEDULED,
+)
+
+PROBABILITY: Final = "probability"
+# What names a flight, as far as both sides tell it.
+NEEDED_KEYS: Final = (SCHEDULED, AIRLINE)
+OPTIONAL_KEYS: Final = (FLIGHT_TYPE, DESTINATION, FLIGHT_NUMBER)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Flights that were predicted and have left, arrays of shape (flights,).
+
+    Attributes:
+        row: of the last prediction about each, from 0.
+        probability: which that is.
+        delayed: int8, 1 for a flight that left more than 15 minutes late.
+        week: datetime64[D], the Monday that the week of the scheduled time begins with.
+        predictions, departures: how many usable rows there are of either.
+        unusable: rows of either without a readable time or probability.
+    """
+
+    row: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    delayed: NDArray[np.int8]
+    week: NDArray[np.datetime64]
+    predictions: int
+    departures: int
+    unusable: int
+
+
+def read_recorded(source: str | Path) -> pd.DataFrame:
+    """A record as a table, one row an answer, in the order of time; its columns are
+    named as in the record.
+
+    Raises:
+        TrainingDataError: the record cannot be read, or holds nothing.
+    """
+    names = [field.encode_name for field in msgspec.structs.fields(RecordedFlight)]
+    try:
+        rows = [
+            msgspec.structs.astuple(flight)
+            for flights in read_record(source)
+            for flight in flights
+        ]
+    except FlightsFileError as error:
+        raise TrainingDataError(str(error)) from error
+    if not rows:
+        raise TrainingDataError(f"{str(source)!r} holds no answer")
+    table = pd.DataFrame(rows, columns=names, dtype=object)
+    # All are UTC in one form, so their texts are in the order of time.
+    return table.sort_values("time", kind="stable", ignore_index=True)
+
+
+def join_departures(
+    predictions: str | Path | pd.DataFrame, flights: str | Path
+) -> Joined:
+    """Find what was predicted of the flights that left.
+
+    A flight is found by Fecha-I and OPERA, and by TIPOVUELO, SIGLADES and Vlo-I where
+    both rows have them. A flight predicted several times has the last prediction of
+    those that tell most of these.
+
+    Args:
+        predictions: a .csv, .csv.gz or .parquet file, or a table, with a `probability`.
+        flights: such a file with Fecha-I and Fecha-O.
+
+    Raises:
+        MissingColumnsError: a column is not there.
+        TrainingDataError: a file cannot be read, or no flight is in both.
+    """
+    with duckdb.connect() as connection:
+        try:
+            needed = (*NEEDED_KEYS, PROBABILITY)
+            if isinstance(predictions, pd.DataFrame):
+                connection.register("given", predictions)
+                predicted = _table(connection, "predicted", "given", needed)
+            else:
+                predicted = _file(connection, "predicted", predictions, needed)
+            left = _file(connection, "departed", flights, (*NEEDED_KEYS, DEPARTED))
+            keys = [n for n in OPTIONAL_KEYS if n in predicted and n in left]
+            return _joined(connection, keys, Path(flights))
+        except FlightsFileError as error:
+            raise TrainingDataError(str(error)) from error
+
+
+def _file(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    source: str | Path,
+    needed: Sequence[str],
+) -> list[str]:
+    path = Path(source)
+    with reading(path):
+        return _table(connection, table, source_sql(path), needed)
+
+
+def _table(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    source: str,
+    needed: Sequence[str],
+) -> list[str]:
+    """Make a table of the rows of a source; returns its columns."""
+    relation = connection.sql(f"SELECT * FROM {source}")
+    columns, kinds = relation.columns, list(map(str, relation.types))
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise MissingColumnsError(missing, columns)
+    wanted = [n for n in dict.fromkeys((*needed, *OPTIONAL_KEYS)) if n in columns]
+    typed = [_typed(name, kinds[columns.index(name)]) for name in wanted]
+    # The order of the rows tells which prediction is the last.
+    connection.execute(
+        f"CREATE TABLE {table} AS SELECT {', '.join(typed)}, "
+        f"row_number() OVER () - 1 AS row FROM {source}"
+    )
+    return wanted
+
+
+def _typed(name: str, kind: str) -> str:
+    types = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
+    if name in types:
+        return f'TRY_CAST("{name}" AS {types[name]}) AS "{name}"'
+    text = text_sql(f'"{name}"', kind)
+    return f"nullif({text}, '') AS \"{name}\""
+
+
+def _joined(
+    connection: duckdb.DuckDBPyConnection, keys: Sequence[str], flights: Path
+) -> Joined:
+    same = [f'left_."{name}" = asked."{name}"' for name in (*NEEDED_KEYS, *keys)]
+    needed, optional = same[: len(NEEDED_KEYS)], same[len(NEEDED_KEYS) :]
+    # What one of them does not tell is no difference; but who tells more is meant.
+    matches = " AND ".join([*needed, *(f"coalesce({one}, true)" for one in optional)])
+    told = " + ".join(f"coalesce({one}, false)::INTEGER" for one in optional) or "0"
+    usable_prediction = f'"{SCHEDULED}" IS NOT NULL AND {PROBABILITY} BETWEEN 0 AND 1'
+    usable_departure = f'"{SCHEDULED}" IS NOT NULL AND "{DEPARTED}" IS NOT NULL'
+    late = f'"{DEPARTED}" - left_."{SCHEDULED}" > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE'
+    found = connection.execute(f"""
+        SELECT asked.row AS last_row, asked.{PROBABILITY},
+            ({late})::TINYINT AS delayed,
+            date_trunc('week', left_."{SCHEDULED}")::TIMESTAMP AS week
+        FROM (FROM departed WHERE {usable_departure}) AS left_
+        JOIN (FROM predicted WHERE {usable_prediction}) AS asked ON {matches}
+        QUALIFY row_number() OVER (
+            PARTITION BY left_.row ORDER BY {told} DESC, asked.row DESC) = 1
+        ORDER BY left_.row
+        """).fetchnumpy()
+
+    def count(table: str, where: str) -> tuple[int, int]:
+        query = f"SELECT count(*), count(*) FILTER ({where}) FROM {table}"
+        [(rows, usable)] = connection.execute(query).fetchall()
+        return rows, usable
+
+    predicted, usable_predictions = count("predicted", usable_prediction)
+    departed, usable_departures = count("departed", usable_departure)
+    if not len(found["delayed"]):
+        compared = ", ".join((*NEEDED_KEYS, *keys))
+        problem = f"has no flight that was predicted; compared: {compared}"
+        raise FlightsFileError(flights, problem)
+    return Joined(
+        row=np.asarray(found["last_row"], np.int64),
+        probability=np.asarray(found[PROBABILITY], np.float64),
+        delayed=np.asarray(found["delayed"], np.int8),
+        week=np.asarray(found["week"], "datetime64[D]"),
+        predictions=usable_predictions,
+        departures=usable_departures,
+        unusable=predicted - usable_predictions + departed - usable_departures,
+    )

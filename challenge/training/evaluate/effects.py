@@ -1,0 +1,165 @@
+"""What a model makes of each field: importance, effect, and rates by airline and month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from challenge.flights.fields import HOURS, MONTHS, NOT_GIVEN
+from challenge.training.data.dataset import Dataset
+from challenge.training.evaluate.evaluation import Judgement
+from challenge.training.evaluate.metrics import Answers, average_precision_of
+
+REPEATS: Final = 5
+SAMPLE: Final = 2_000
+MOST_FLIGHTS: Final = 15
+AIRLINES_SHOWN: Final = 12
+SEED: Final = 0
+
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+# The columns of a flight's codes that are one thing to a person.
+FIELDS: Final[dict[str, tuple[int, ...]]] = {
+    "airline": (0,),
+    "flight type": (1,),
+    "month": (2,),
+    "destination": (3,),
+    "scheduled time": (4, 5),
+}
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The average precision that is lost when a field tells nothing any more."""
+
+    field: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The values of a field that held-out flights have.
+
+    Attributes:
+        field: its name.
+        values: their names, in order or those with the most flights first.
+        is_ordered: whether neighbours are alike.
+        flights, delayed: held-out flights with each value.
+        probability: the mean that the model says when all flights have this value.
+    """
+
+    field: str
+    values: list[str]
+    is_ordered: bool
+    flights: NDArray[np.int64]
+    delayed: NDArray[Any]
+    probability: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Held-out flights by airline and month, arrays of shape (airlines, 12).
+
+    `actual` and `predicted` are NaN where there are no flights.
+    """
+
+    airlines: list[str]
+    flights: NDArray[np.int64]
+    actual: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+
+
+def importances(judgement: Judgement, dataset: Dataset) -> list[Importance]:
+    """Permutation importance (Breiman, "Random Forests", 2001) on held-out flights."""
+    codes = dataset.codes[judgement.split.held_out]
+    rng = np.random.default_rng(SEED)
+    whole = average_precision_of(judgement.answers)
+    found = []
+    for name, columns in FIELDS.items():
+        if not _uses(judgement, columns[0]):
+            continue
+        losses = []
+        for _ in range(REPEATS):
+            shuffled = codes.copy()
+            shuffled[:, columns] = codes[rng.permutation(len(codes))][:, columns]
+            blind = Answers(
+                judgement.model.probabilities_of(shuffled), judgement.answers.delayed
+            )
+            losses.append(whole - average_precision_of(blind))
+        found.append(Importance(name, float(np.mean(losses)), min(losses), max(losses)))
+    return found
+
+
+def effects(judgement: Judgement, dataset: Dataset) -> list[Effect]:
+    """Partial dependence (Friedman, 2001) beside what happened, field by field."""
+    vocabulary = dataset.vocabulary
+    fields: tuple[tuple[str, int, list[str], bool], ...] = (
+        ("hour", 4, [f"{hour}" for hour in range(HOURS)], True),
+        ("weekday", 5, list(WEEKDAYS), True),
+        ("month", 2, [str(month) for month in MONTHS], True),
+        ("flight type", 1, list(vocabulary.flight_types), False),
+        ("airline", 0, list(vocabulary.airlines), False),
+        ("destination", 3, list(vocabulary.destinations), False),
+    )
+    codes = dataset.codes[judgement.split.held_out]
+    sample = np.random.default_rng(SEED).permutation(codes)[:SAMPLE]
+    found = []
+    for name, column, values, is_ordered in fields:
+        given = codes[:, column] != NOT_GIVEN
+        if not (_uses(judgement, column) and given.any()):
+            continue
+        of_flight = codes[given, column]
+        flights = np.bincount(of_flight, minlength=len(values))
+        delayed = np.bincount(of_flight, judgement.answers.delayed[given], len(values))
+        chosen = np.flatnonzero(flights)
+        if not is_ordered:
+            by_flights = chosen[np.argsort(-flights[chosen], kind="stable")]
+            chosen = by_flights[:MOST_FLIGHTS]
+        said = []
+        # Only flights that tell the field can tell another value of it.
+        asked = sample[sample[:, column] != NOT_GIVEN]
+        for code in chosen.tolist():
+            moved = asked.copy()
+            moved[:, column] = code
+            said.append(float(judgement.model.probabilities_of(moved).mean()))
+        found.append(
+            Effect(
+                name,
+                [values[code] for code in chosen],
+                is_ordered,
+                flights[chosen],
+                delayed[chosen],
+                np.array(said),
+            )
+        )
+    return found
+
+
+def heat_map(judgement: Judgement, dataset: Dataset) -> HeatMap:
+    """Rates by month, for the airlines with the most held-out flights."""
+    codes = dataset.codes[judgement.split.held_out]
+    airlines = len(dataset.vocabulary.airlines)
+    cell = codes[:, 0].astype(np.int64) * len(MONTHS) + codes[:, 2]
+
+    def table(weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
+        counted = np.bincount(cell, weights, airlines * len(MONTHS))
+        return counted.reshape(airlines, -1).astype(np.float64)
+
+    flights = table()
+    most = np.argsort(-flights.sum(axis=1), kind="stable")[:AIRLINES_SHOWN]
+    some = np.where(flights > 0, flights, np.nan)
+    return HeatMap(
+        [dataset.vocabulary.airlines[code] for code in most],
+        flights[most].astype(np.int64),
+        (table(judgement.answers.delayed.astype(np.float64)) / some)[most],
+        (table(judgement.answers.probability) / some)[most],
+    )
+
+
+def _uses(judgement: Judgement, column: int) -> bool:
+    fields = ("airline", "flight_type", "month", "destination", "hour", "weekday")
+    return fields[column] in judgement.model.features.fields

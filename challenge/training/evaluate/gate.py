@@ -1,0 +1,120 @@
+"""Whether a new model may take the place of one that is in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from challenge.features.counts import Counts, translate
+from challenge.model import DelayModel
+from challenge.training.data.dataset import Dataset
+from challenge.training.evaluate.evaluation import Judgement, may_have_seen
+from challenge.training.evaluate.metrics import Answers, Estimate, compare_answers
+from challenge.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Average precision of a candidate and a baseline on the same held-out flights."""
+
+    flights: int
+    candidate: float
+    baseline: float
+    difference: Estimate
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the whole interval of the difference lies below zero."""
+        return self.difference.high is not None and self.difference.high < 0
+
+    def __str__(self) -> str:
+        value, low, high = (
+            self.difference.value,
+            self.difference.low,
+            self.difference.high,
+        )
+        return (
+            f"average precision {self.candidate:.3f} against {self.baseline:.3f} on "
+            f"{self.flights:,} held-out flights, {value:+.3f} ({low:+.3f} to {high:+.3f})"
+        )
+
+
+def compare(
+    candidate: Judgement, baseline: DelayModel, dataset: Dataset
+) -> Comparison | None:
+    """Compare a judged model with another on the flights that both can answer.
+
+    A baseline that was trained on flights of the same time may have seen the held-out
+    ones, and would look better than it is. Its recipe is then fitted again, to the
+    flights that it was trained on less those held out.
+
+    Returns: None if there are no flights, or only one class, to compare by.
+    """
+    held_out = candidate.split.held_out
+    codes, known = translate(
+        dataset.codes[held_out], dataset.vocabulary, baseline.vocabulary
+    )
+    ours = candidate.answers[known]
+    if not ours.has_both_classes:
+        return None
+    codes, delayed = codes[known], dataset.delayed[held_out][known]
+    if may_have_seen(baseline, dataset):
+        seen = Counts.of_rows(codes, delayed, baseline.vocabulary)
+        baseline = _without(baseline, seen)
+    theirs = Answers(baseline.probabilities_of(codes), delayed)
+    return _compared(ours, theirs)
+
+
+def compare_as_they_are(
+    candidate: DelayModel, baseline: DelayModel, dataset: Dataset
+) -> Comparison | None:
+    """Compare two models, each with its recent form, on the flights of a dataset that
+    both can answer.
+
+    Returns: None if there are no flights, or only one class, to compare by.
+    """
+    coded = [
+        translate(dataset.codes, dataset.vocabulary, model.vocabulary)
+        for model in (candidate, baseline)
+    ]
+    known = coded[0][1] & coded[1][1]
+    ours, theirs = (
+        Answers(
+            model.probabilities_of(codes[known], dataset.days[known]),
+            dataset.delayed[known],
+        )
+        for model, (codes, _) in zip((candidate, baseline), coded, strict=True)
+    )
+    if not ours.has_both_classes:
+        return None
+    return _compared(ours, theirs)
+
+
+def _compared(ours: Answers, theirs: Answers) -> Comparison:
+    measure = "average_precision"
+    return Comparison(len(ours), *compare_answers(ours, theirs, [measure])[measure])
+
+
+def _without(baseline: DelayModel, seen: Counts) -> DelayModel:
+    """The baseline as it would be without some of its flights."""
+    if baseline.card is None or baseline.counts is None:
+        return baseline
+    sizes = tuple(size + 1 for size in baseline.vocabulary.sizes)
+    its, others = (
+        np.ravel_multi_index(tuple(c.codes.T.astype(np.int64) + 1), sizes)
+        for c in (baseline.counts, seen)
+    )
+    place = np.searchsorted(others, its)
+    place[place == len(others)] = 0
+    shared = others[place] == its
+    late = np.where(shared, seen.delayed[place], 0)
+    on_time = np.where(shared, (seen.flights - seen.delayed)[place], 0)
+    counts = baseline.counts
+    delayed = np.maximum(counts.delayed - late, 0)
+    flights = delayed + np.maximum(counts.flights - counts.delayed - on_time, 0)
+    left = flights > 0
+    remaining = Counts(counts.codes[left], flights[left], delayed[left])
+    if not 0 < delayed.sum() < flights.sum():
+        return baseline
+    return Recipe.of_card(baseline.card).fit(remaining, baseline.vocabulary)

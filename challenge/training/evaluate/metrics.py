@@ -1,0 +1,379 @@
+"""Measures of a model's answers, with the intervals that chance gives them.
+
+Answers are pairs of a probability and what happened. All measures are sums over the
+distinct probabilities, from the highest, so each is one array expression that serves
+for the answers themselves and, along a leading axis, for all bootstrap replicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+REPLICATES: Final = 500
+BOOTSTRAP_SEED: Final = 0
+INTERVAL: Final = (0.025, 0.975)
+CALIBRATION_BINS: Final = 10
+LOOKED_AT: Final = 0.1
+# A curve is many measures: fewer replicates show how wide its interval is.
+CURVE_REPLICATES: Final = 200
+# Keeps the log loss finite where a model is certain and wrong.
+SMALLEST_PROBABILITY: Final = 1e-7
+_ENTRIES_AT_ONCE: Final = 2_000_000
+NO_THRESHOLD: Final = 0.5
+# As reports name the estimates in `Quality`.
+MEASURES: Final = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+    "lift_at_10": "lift at 10 %",
+    "precision_at_10": "precision at 10 %",
+    "recall": "recall of delays",
+    "precision": "precision of delays",
+    "f1": "F1 of delays",
+    "on_time_recall": "recall of on time",
+    "on_time_precision": "precision of on time",
+    "on_time_f1": "F1 of on time",
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said of some flights, and what happened.
+
+    Attributes:
+        probability: of a delay, shape (flights,), 0 to 1.
+        delayed: 1 for a delayed flight, else 0, shape (flights,).
+    """
+
+    probability: NDArray[np.floating]
+    delayed: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.delayed)
+
+    def __getitem__(self, flights: NDArray[Any]) -> Answers:
+        return Answers(self.probability[flights], self.delayed[flights])
+
+    @property
+    def has_both_classes(self) -> bool:
+        return 0 < int(self.delayed.sum()) < len(self)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measure and its 95 % interval; None where the flights do not define it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Difference(NamedTuple):
+    """A measure of two models on the same flights: `one` less `other`, with the 95 %
+    interval of that."""
+
+    one: float
+    other: float
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Flights by what was predicted and what happened."""
+
+    on_time_as_on_time: int
+    on_time_as_delayed: int
+    delayed_as_on_time: int
+    delayed_as_delayed: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good answers are.
+
+    `brier` is the mean squared error of the probability, `log_loss` is in nats, `ece`
+    the expected calibration error over ten bins of equal width. Recall, precision and
+    F1 are those of the delayed flights at the threshold, and with `on_time_` before
+    the name those of the others. At 10 % means among the tenth of the flights with the
+    highest probabilities; lift is the share of delays there over that among all.
+    """
+
+    flights: int
+    delay_rate: float
+    mean_probability: float
+    threshold: float
+    confusion: Confusion
+    roc_auc: Estimate
+    average_precision: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    ece: Estimate
+    lift_at_10: Estimate
+    precision_at_10: Estimate
+    recall: Estimate
+    precision: Estimate
+    f1: Estimate
+    on_time_recall: Estimate
+    on_time_precision: Estimate
+    on_time_f1: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(
+    answers: Answers, threshold: float, replicates: int = REPLICATES
+) -> Quality:
+    """The quality of at least one answer, where a warning is one above the threshold.
+
+    The intervals are percentiles of the measures over bootstrap replicates: as many
+    flights, drawn with replacement (Efron, 1979), always with the same seed. They
+    take flights for independent; those of a day are not, so read them as lower bounds.
+    """
+    counted = _Counted.of(answers)
+    values = _measures(counted.probability, counted.whole(), threshold)
+    replicated = [
+        _measures(counted.probability, sample, threshold)
+        for sample in counted.replicates(replicates)
+    ]
+    estimates = {
+        name: _estimate(
+            float(value), np.concatenate([measures[name] for measures in replicated])
+        )
+        for name, value in values.items()
+    }
+    # As wide as the threshold, or a probability just above it might not be.
+    warned = answers.probability.astype(np.float64) > threshold
+    late = answers.delayed == 1
+    return Quality(
+        flights=len(answers),
+        delay_rate=float(late.mean()),
+        mean_probability=float(answers.probability.mean()),
+        threshold=threshold,
+        confusion=Confusion(
+            on_time_as_on_time=int((~warned & ~late).sum()),
+            on_time_as_delayed=int((warned & ~late).sum()),
+            delayed_as_on_time=int((~warned & late).sum()),
+            delayed_as_delayed=int((warned & late).sum()),
+        ),
+        **estimates,
+    )
+
+
+def compare_answers(
+    answers: Answers, others: Answers, measures: Sequence[str]
+) -> dict[str, Difference]:
+    """Two models on the same flights, of which both classes must be among them.
+
+    Each replicate draws the same flights for both, so that what is hard about a
+    flight cancels out.
+
+    Args:
+        answers, others: of the two, about the same flights in the same order.
+        measures: names of estimates in `Quality` that need no threshold.
+    """
+    one, other = _Counted.of(answers), _Counted.of(others)
+    pairs = zip(one.replicates(REPLICATES), other.replicates(REPLICATES), strict=True)
+    replicates = [
+        (
+            _measures(one.probability, of_one, NO_THRESHOLD),
+            _measures(other.probability, of_other, NO_THRESHOLD),
+        )
+        for of_one, of_other in pairs
+    ]
+    ours, theirs = (
+        _measures(counted.probability, counted.whole(), NO_THRESHOLD)
+        for counted in (one, other)
+    )
+    return {
+        name: Difference(
+            float(ours[name]),
+            float(theirs[name]),
+            _estimate(
+                float(ours[name] - theirs[name]),
+                np.concatenate([mine[name] - its[name] for mine, its in replicates]),
+            ),
+        )
+        for name in measures
+    }
+
+
+def average_precision_of(answers: Answers) -> float:
+    """The average precision of answers about flights of both classes."""
+    return float(average_precision(_Counted.of(answers).whole()))
+
+
+def roc_auc(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The chance that a delayed flight has a higher probability than another one.
+
+    Equal probabilities count half (Hanley and McNeil, 1982).
+
+    Args:
+        counts: flights on time and delayed at each distinct probability, the highest
+            first, shape (…, probabilities, 2).
+    """
+    on_time, delayed = counts[..., 0], counts[..., 1]
+    above = np.cumsum(delayed, axis=-1) - delayed
+    pairs = (on_time * (above + delayed / 2)).sum(axis=-1)
+    return _ratio(pairs, delayed.sum(axis=-1) * on_time.sum(axis=-1))
+
+
+def average_precision(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The precision at each probability, weighted by the recall that it adds.
+
+    `counts` are those that `roc_auc` takes.
+    """
+    delayed = counts[..., 1]
+    warned = np.cumsum(counts.sum(axis=-1), axis=-1)
+    # Where a replicate has no flight yet there is no delayed one to weigh either.
+    precision = np.cumsum(delayed, axis=-1) / np.maximum(warned, 1)
+    return _ratio((precision * delayed).sum(axis=-1), delayed.sum(axis=-1))
+
+
+def caught(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+    """The share of the delays that is among a share of the flights, the highest first.
+
+    Of flights with the same probability, as many as are wanted are taken at random.
+
+    Args:
+        counts: those that `roc_auc` takes.
+        share: of the flights, 0 to 1.
+    """
+    flights, delayed = counts.sum(axis=-1), counts[..., 1]
+    reached = np.cumsum(flights, axis=-1)
+    wanted = share * reached[..., -1:]
+    taken = np.clip(wanted - (reached - flights), 0, flights)
+    return _ratio(
+        (delayed * taken / np.maximum(flights, 1)).sum(axis=-1), delayed.sum(axis=-1)
+    )
+
+
+def caught_curve(
+    answers: Answers, shares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The delays caught by looking at each share of the flights, and the interval.
+
+    Returns:
+        value, low and high, each of shape (shares,); intervals as of `measure`.
+    """
+    counted = _Counted.of(answers)
+    whole, replicates = counted.whole(), list(counted.replicates(CURVE_REPLICATES))
+    estimates = [
+        _estimate(
+            float(caught(whole, share)),
+            np.concatenate([caught(sample, share) for sample in replicates]),
+        )
+        for share in shares.tolist()
+    ]
+    value, low, high = (
+        np.array([getattr(one, name) for one in estimates], dtype=np.float64)
+        for name in ("value", "low", "high")
+    )
+    return value, low, high
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Answers as counts over their distinct probabilities, the highest first."""
+
+    probability: NDArray[np.float64]
+    cells: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, answers: Answers) -> _Counted:
+        lowest_first, place = np.unique(answers.probability, return_inverse=True)
+        place = len(lowest_first) - 1 - place
+        cells = 2 * place + answers.delayed
+        return cls(lowest_first[::-1].astype(np.float64), cells)
+
+    def whole(self) -> NDArray[np.int64]:
+        counts = np.bincount(self.cells, minlength=2 * len(self.probability))
+        return counts.reshape(-1, 2)
+
+    def replicates(self, replicates: int) -> Iterator[NDArray[np.int64]]:
+        """Counts of as many flights, drawn with replacement, some replicates a time.
+
+        Which flights are drawn depends on their number alone.
+        """
+        rng = np.random.default_rng(BOOTSTRAP_SEED)
+        flights, cells = len(self.cells), 2 * len(self.probability)
+        at_once = max(1, _ENTRIES_AT_ONCE // flights)
+        for start in range(0, replicates, at_once):
+            size = min(at_once, replicates - start)
+            drawn = self.cells[rng.integers(flights, size=(size, flights))]
+            drawn += cells * np.arange(size)[:, np.newaxis]
+            counts = np.bincount(drawn.reshape(-1), minlength=size * cells)
+            yield counts.reshape(size, -1, 2)
+
+
+def _measures(
+    probability: NDArray[np.float64], counts: NDArray[np.int64], threshold: float
+) -> dict[str, NDArray[np.float64]]:
+    on_time, delayed = counts[..., 0], counts[..., 1]
+    flights = counts.sum(axis=(-1, -2))
+    on_times, delays = on_time.sum(axis=-1), delayed.sum(axis=-1)
+    certain = np.clip(probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    warned = int((probability > threshold).sum())
+    hits, false_alarms = (
+        side[..., :warned].sum(axis=-1) for side in (delayed, on_time)
+    )
+    looked_at = caught(counts, LOOKED_AT)
+    return {
+        "roc_auc": roc_auc(counts),
+        "average_precision": average_precision(counts),
+        "brier": (delayed @ (1 - probability) ** 2 + on_time @ probability**2)
+        / flights,
+        "log_loss": -(delayed @ np.log(certain) + on_time @ np.log(1 - certain))
+        / flights,
+        "ece": _calibration_error(probability, counts) / flights,
+        "lift_at_10": looked_at / LOOKED_AT,
+        "precision_at_10": looked_at / LOOKED_AT * _ratio(delays, flights),
+        "recall": _ratio(hits, delays),
+        "precision": _ratio(hits, hits + false_alarms),
+        "f1": _ratio(2 * hits, hits + false_alarms + delays),
+        "on_time_recall": _ratio(on_times - false_alarms, on_times),
+        "on_time_precision": _ratio(
+            on_times - false_alarms, flights - hits - false_alarms
+        ),
+        "on_time_f1": _ratio(
+            2 * (on_times - false_alarms), flights - hits - false_alarms + on_times
+        ),
+    }
+
+
+def _calibration_error(
+    probability: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The sum over the bins of |delays - expected delays| (Naeini et al., 2015)."""
+    bins = calibration_bin(probability)
+    surplus = counts[..., 1] - counts.sum(axis=-1) * probability
+    in_bin = bins[:, np.newaxis] == np.arange(CALIBRATION_BINS)
+    error: NDArray[np.float64] = np.abs(surplus @ in_bin).sum(axis=-1)
+    return error
+
+
+def calibration_bin(probability: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Which of the ten bins of equal width a probability is in; 1 is in the last."""
+    bins = (probability * CALIBRATION_BINS).astype(np.int64)
+    return np.minimum(bins, CALIBRATION_BINS - 1)
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """NaN where the whole is 0: there is nothing to take a share of."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.true_divide(part, whole), dtype=np.float64)
+
+
+def _estimate(value: float, replicates: NDArray[np.float64]) -> Estimate:
+    if np.isnan(value):
+        return Estimate(None, None, None)
+    defined = replicates[~np.isnan(replicates)]
+    low, high = np.quantile(defined, INTERVAL) if defined.size else (value, value)
+    return Estimate(value, float(low), float(high))

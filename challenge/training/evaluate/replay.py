@@ -1,0 +1,236 @@
+"""What another model would have answered to recorded flights, and with what success."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from challenge.errors import TrainingDataError
+from challenge.files.prediction_log import PROBABILITY_DECIMALS
+from challenge.flights.fields import AIRLINE, DELAY, DESTINATION, FLIGHT_FIELDS, MONTH
+from challenge.model import DelayModel
+from challenge.training.evaluate.departures import (
+    PROBABILITY,
+    join_departures,
+    read_recorded,
+)
+from challenge.training.evaluate.metrics import Answers, Difference, compare_answers
+
+GROUPED: Final = (AIRLINE, DESTINATION, MONTH)
+COMPARED: Final = ("roc_auc", "average_precision", "brier", "log_loss", "ece")
+QUANTILES: Final = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Answers, and what the candidate makes of them.
+
+    Attributes:
+        answers: how many there are.
+        to_late, to_on_time: how many decisions flip, and to what.
+        recorded, candidate: the mean probability.
+    """
+
+    answers: int
+    to_late: int
+    to_on_time: int
+    recorded: float
+    candidate: float
+
+    @property
+    def flips(self) -> int:
+        return self.to_late + self.to_on_time
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Recorded answers beside those of a candidate.
+
+    Attributes:
+        period: when the first and the last were recorded, as the record writes it.
+        models: how many answers each model gave, by the start of its fingerprint.
+        unanswered: how many flights the candidate cannot answer.
+        faults: how often each (field, type) of fault is why; a flight may have several.
+        all: over all that it answers.
+        groups: by field and value, those with the most flips first.
+        change: the 5th, 50th and 95th percentile of how far probabilities move.
+        mean_change: how far they move on average, up or down.
+        departed: how many flights that left were compared; 0 without departures.
+        quality: of the candidate (`one`) and of the recorded answers (`other`) about
+            these; empty if they are not of both classes.
+    """
+
+    period: tuple[str, str]
+    models: dict[str, int]
+    unanswered: int
+    faults: dict[tuple[str, str], int]
+    all: Moved
+    groups: dict[str, dict[str, Moved]]
+    change: tuple[float, float, float]
+    mean_change: float
+    departed: int
+    quality: dict[str, Difference]
+
+    @property
+    def flip_share(self) -> float:
+        """The share of the decisions that flip or cannot be made, 0 to 1."""
+        changed = self.all.flips + self.unanswered
+        return changed / (self.all.answers + self.unanswered)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the candidate ranks flights worse, or its probabilities are further
+        from what happened, by more than chance explains."""
+        if not self.quality:
+            return False
+        ranking = self.quality["average_precision"].difference.high
+        distance = self.quality["brier"].difference.low
+        assert ranking is not None and distance is not None
+        return ranking < 0 or distance > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "period": self.period,
+            "models": self.models,
+            "unanswered": self.unanswered,
+            "faults": {
+                f"{field} {kind}": times for (field, kind), times in self.faults.items()
+            },
+            **asdict(self.all),
+            "flips": self.all.flips,
+            "flip_share": self.flip_share,
+            "groups": {
+                field: {value: asdict(moved) for value, moved in values.items()}
+                for field, values in self.groups.items()
+            },
+            "change": dict(zip(map(str, QUANTILES), self.change, strict=True)),
+            "mean_change": self.mean_change,
+            "departed": self.departed,
+            "quality": {
+                name: {
+                    "candidate": compared.one,
+                    "recorded": compared.other,
+                    "difference": asdict(compared.difference),
+                }
+                for name, compared in self.quality.items()
+            },
+            "is_worse": self.is_worse,
+        }
+
+
+def replay(
+    record: str | Path, candidate: DelayModel, departures: str | Path | None = None
+) -> Replay:
+    """Ask a model about the flights of a record, and compare.
+
+    Args:
+        record: a file of it, or its folder.
+        candidate: who is asked.
+        departures: a file of the flights as they left, with Fecha-I and Fecha-O; None
+            if they are not known.
+
+    Raises:
+        TrainingDataError: the record or the file cannot be read, the candidate can
+            answer none of the flights, or none of them has left.
+        MissingColumnsError: the file lacks a column.
+    """
+    recorded = read_recorded(record)
+    cells, faults = _cells(recorded, candidate)
+    known = cells >= 0
+    if not known.any():
+        raise TrainingDataError(
+            f"{str(record)!r} holds no flight that the candidate can answer: "
+            + ", ".join(f"{field} {kind}: {n}" for (field, kind), n in faults.items())
+        )
+    answered = recorded[known].reset_index(drop=True)
+    probability = np.array(candidate.probabilities_of_cells(cells[known].tolist()))
+    decisions = np.array(candidate.decide(probability.tolist()))
+    # As the record has them, or a model would differ from itself.
+    unit = 10**PROBABILITY_DECIMALS
+    probability = np.floor(probability * unit + 0.5) / unit
+    before = answered[PROBABILITY].to_numpy(np.float64)
+    flips = decisions - answered[DELAY].to_numpy(np.int64)
+    change = probability - before
+    departed, quality = 0, {}
+    if departures is not None:
+        joined = join_departures(answered, departures)
+        departed = len(joined.row)
+        ours = Answers(probability[joined.row], joined.delayed)
+        if ours.has_both_classes:
+            theirs = Answers(joined.probability, joined.delayed)
+            quality = compare_answers(ours, theirs, COMPARED)
+    low, middle, high = np.quantile(change, QUANTILES).tolist()
+    return Replay(
+        period=(recorded["time"].iloc[0], recorded["time"].iloc[-1]),
+        models=dict(Counter(recorded["model"]).most_common()),
+        unanswered=int((~known).sum()),
+        faults=dict(faults.most_common()),
+        all=_moved(flips, before, probability),
+        groups={
+            field: _by_value(answered[field], flips, before, probability)
+            for field in GROUPED
+        },
+        change=(low, middle, high),
+        mean_change=float(np.abs(change).mean()),
+        departed=departed,
+        quality=quality,
+    )
+
+
+def _cells(
+    recorded: pd.DataFrame, candidate: DelayModel
+) -> tuple[NDArray[np.int64], Counter[tuple[str, str]]]:
+    """The numbers of the flights, -1 for those that cannot be answered, and why not."""
+    # Flights are asked about more than once: each is looked up once.
+    columns = [recorded[name] for name in FLIGHT_FIELDS]
+    flights = pd.MultiIndex.from_arrays(columns)
+    places, kinds = flights.factorize(use_na_sentinel=False)
+    found = []
+    faults: Counter[tuple[str, str]] = Counter()
+    times = np.bincount(places, minlength=len(kinds)).tolist()
+    for values, count in zip(kinds.tolist(), times, strict=True):
+        given = {
+            name: None if pd.isna(value) else value
+            for name, value in zip(FLIGHT_FIELDS, values, strict=True)
+        }
+        outcome = candidate.cell(given)
+        if isinstance(outcome, int):
+            found.append(outcome)
+        else:
+            found.append(-1)
+            for fault in outcome:
+                faults[fault.field, fault.type] += count
+    return np.array(found, dtype=np.int64)[places], faults
+
+
+def _by_value(
+    values: pd.Series[Any],
+    flips: NDArray[np.int64],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+) -> dict[str, Moved]:
+    groups = {
+        str(value): _moved(flips[rows], before[rows], after[rows])
+        for value, rows in values.groupby(values).indices.items()
+    }
+    return dict(sorted(groups.items(), key=lambda group: -group[1].flips))
+
+
+def _moved(
+    flips: NDArray[np.int64],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+) -> Moved:
+    return Moved(
+        answers=len(flips),
+        to_late=int((flips > 0).sum()),
+        to_on_time=int((flips < 0).sum()),
+        recorded=float(before.mean()),
+        candidate=float(after.mean()),
+    )

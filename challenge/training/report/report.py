@@ -1,0 +1,123 @@
+"""An evaluation as one HTML page with pictures, which needs no network to be read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+
+from challenge.errors import FlightProphetError
+from challenge.training.evaluate.effects import effects, heat_map, importances
+from challenge.training.evaluate.evaluation import Evaluation
+from challenge.training.evaluate.metrics import MEASURES, Estimate, Quality
+from challenge.training.report import charts as figures
+
+TEMPLATE: Final = "report.html.jinja"
+TILES: Final = ("roc_auc", "average_precision", "brier", "ece", "recall", "f1")
+COMPARED: Final = ("roc_auc", "average_precision", "brier", "recall", "f1")
+SPLIT_NAMES: Final = {"random": "a random third", "forward": "the last third by date"}
+GROUP_NAMES: Final = {"OPERA": "airline", "MES": "month", "SIGLADES": "destination"}
+# Of these a lower value is better.
+_LOWER: Final = ("brier", "log_loss", "ece")
+
+
+def write_report(evaluation: Evaluation, output: str | Path) -> None:
+    """Write the page in one step; its folder is made when missing.
+
+    Raises:
+        FlightProphetError: it cannot be written; an old one is as it was.
+    """
+    path = Path(output)
+    page = render(evaluation)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        problem = f"report {str(path)!r} cannot be written: {error.strerror}"
+        raise FlightProphetError(problem) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def render(evaluation: Evaluation) -> str:
+    """The page as text; the same evaluation gives the same."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters["number"] = _number
+    environment.filters["interval"] = _interval
+    source = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
+    return environment.from_string(source).render(
+        evaluation=evaluation,
+        dataset=evaluation.dataset,
+        recipe=evaluation.recipe,
+        judgements=evaluation.judgements,
+        split_names=SPLIT_NAMES,
+        group_names=GROUP_NAMES,
+        measures=MEASURES,
+        tiles=TILES,
+        compared=COMPARED,
+        best=_best(evaluation.comparison),
+        charts=_charts(evaluation) if evaluation.judgements else {},
+    )
+
+
+def _charts(evaluation: Evaluation) -> dict[str, Any]:
+    """The charts by name; those of one split are of the random one if there is one."""
+    judgements, dataset = evaluation.judgements, evaluation.dataset
+    judged = judgements.get("random") or next(iter(judgements.values()))
+    answers = {name: judgement.answers for name, judgement in judgements.items()}
+    heat = heat_map(judged, dataset)
+    # Small cells reach 1 by chance; they must not take the colours from the others.
+    known = np.where(heat.flights >= figures.MIN_FLIGHTS, heat.actual, np.nan)
+    highest = float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
+    return {
+        "roc": figures.roc(answers),
+        "precision_recall": figures.precision_recall(answers),
+        "caught": figures.caught(answers),
+        "reliability": figures.reliability(answers),
+        "histogram": figures.histogram(judged.answers),
+        "thresholds": figures.thresholds(judged.answers, judged.quality.threshold),
+        "importance": figures.importance(importances(judged, dataset)),
+        "effects": [
+            (effect.field, figures.effect(effect))
+            for effect in effects(judged, dataset)
+        ],
+        "actual": figures.heat_map(heat, heat.actual, highest),
+        "predicted": figures.heat_map(heat, heat.predicted, highest),
+        "quality": judged.quality,
+    }
+
+
+def _best(
+    comparison: Mapping[str, Mapping[str, Quality]],
+) -> dict[tuple[str, str], float]:
+    """The best value of each measure on each split, by (split, measure)."""
+    best: dict[tuple[str, str], float] = {}
+    for by_split in comparison.values():
+        for split, quality in by_split.items():
+            for name in COMPARED:
+                value = getattr(quality, name).value
+                if value is not None:
+                    better = min if name in _LOWER else max
+                    best[split, name] = better(best.get((split, name), value), value)
+    return best
+
+
+def _number(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.3f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"
