@@ -26,7 +26,7 @@ from challenge.errors import (
     NotFittedError,
     UnknownPastError,
 )
-from challenge.explain.evidence import Past
+from challenge.explain.evidence import Evidence
 from challenge.explain.shapley import Explainer, Explanation
 from challenge.features.feature_sets import FEATURE_SETS, FeatureSet
 from challenge.flights.faults import Fault
@@ -101,7 +101,7 @@ class DelayModel:
         self._stored: model_file.Artifact | None = None
         self._month_shares: dict[int, float] = {}
         self._counts: Counts | None = None
-        self._past: Past | None = None
+        self._evidence: Evidence | None = None
         self._explainer: Explainer | None = None
         self._rows = 0
 
@@ -242,7 +242,7 @@ class DelayModel:
         return self._counts
 
     @property
-    def past(self) -> Past | None:
+    def evidence(self) -> Evidence | None:
         """What there is to know of the flights that the model was fitted to, without
         numpy; None if `fit` got them uncounted.
 
@@ -251,11 +251,11 @@ class DelayModel:
             ValueError: the counts in the model's file are damaged.
         """
         self._check_fitted()
-        if self._past is None:
+        if self._evidence is None:
             data = self._counts.to_bytes() if self._counts else self._counts_bytes
             if data is not None:
-                self._past = Past.of_bytes(data, self.vocabulary)
-        return self._past
+                self._evidence = Evidence.from_bytes(data, self.vocabulary)
+        return self._evidence
 
     @property
     def _counts_bytes(self) -> bytes | None:
@@ -290,9 +290,9 @@ class DelayModel:
         Raises:
             NotFittedError: the model is not fitted.
         """
-        return self.probabilities_of_cells(list(map(self.grid.cell, flights)))
+        return self.predict_cells(list(map(self.grid.cell, flights)))
 
-    def probabilities_of_cells(self, cells: Sequence[int]) -> list[float]:
+    def predict_cells(self, cells: Sequence[int]) -> list[float]:
         """The same for flights as the numbers that `cell` gives them, on their days."""
         size = self.grid.cells
         if self.recent is None or max(cells, default=0) < size:
@@ -316,7 +316,7 @@ class DelayModel:
         import numpy as np
 
         codes = self.grid.codes(np.array(cells, dtype=np.int64))
-        return list(map(float, self.probabilities_of(codes)))
+        return list(map(float, self.predict_codes(codes)))
 
     def explain(self, flights: Sequence[Flight]) -> list[Explanation]:
         """Why each flight has its probability, on no day: what each of its fields adds.
@@ -332,9 +332,9 @@ class DelayModel:
     def explanations_of_cells(self, cells: Sequence[int]) -> list[Explanation]:
         """The same for flights as the numbers that `cell` gives them, on their days."""
         if self._explainer is None:
-            if self.past is None or not self.past.sample:
+            if self.evidence is None or not self.evidence.sample:
                 raise UnknownPastError
-            self._explainer = Explainer(self, self.past.sample)
+            self._explainer = Explainer(self, self.evidence.sample)
         return list(map(self._explainer.explain, cells))
 
     def decide(self, probabilities: Sequence[float]) -> list[int]:
@@ -352,7 +352,7 @@ class DelayModel:
             cell = self.cell(known.flight)
             answer = math.nan
             if isinstance(cell, int):
-                (answer,) = self.probabilities_of_cells([cell])
+                (answer,) = self.predict_cells([cell])
             if not abs(answer - known.probability) <= KNOWN_TOLERANCE:
                 problem = (
                     f"answers {known.flight} with {answer:.6f}; "
@@ -502,12 +502,12 @@ class DelayModel:
         """
         import numpy as np
 
-        if self.past is None:
+        if self.evidence is None:
             return []
-        step = max(1, len(self.past.sample) // KNOWN_FLIGHTS)
+        step = max(1, len(self.evidence.sample) // KNOWN_FLIGHTS)
         flights = [
             flight if place % 2 else Flight(*flight[:3])
-            for place, flight in enumerate(self.past.sample[::step][:KNOWN_FLIGHTS])
+            for place, flight in enumerate(self.evidence.sample[::step][:KNOWN_FLIGHTS])
         ]
         day = None
         if self.recent is not None:
@@ -522,7 +522,7 @@ class DelayModel:
             [day if SCHEDULED in values else None for values in known], "datetime64[D]"
         )
         codes = np.array(flights, dtype=np.int16)
-        answers = self.probabilities_of(codes, days).tolist()
+        answers = self.predict_codes(codes, days).tolist()
         return list(map(KnownFlight, known, answers))
 
     def _check_fitted(self) -> None:
@@ -565,11 +565,11 @@ class DelayModel:
         self._rows = int(flights.sum())
         self._stored = self.card = self.fingerprint = self.recent = None
         self.name = ""
-        self._counts = self._past = self._explainer = self.table = None
+        self._counts = self._evidence = self._explainer = self.table = None
         self.lookup = CellLookup(self.grid, self.vocabulary)
         self._month_shares = {}
 
-    def probabilities_of(
+    def predict_codes(
         self,
         codes: NDArray[np.int16],
         days: NDArray[np.datetime64] | None = None,

@@ -26,7 +26,7 @@ GROUPED_BY: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
 _Z: Final = 1.96
 
 
-class Evidence(NamedTuple):
+class SimilarFlights(NamedTuple):
     """Past flights like one that is asked about.
 
     Attributes:
@@ -46,7 +46,7 @@ class Evidence(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Past:
+class Evidence:
     """Past flights by the values of each field, by groups, and a sample of them.
 
     Attributes:
@@ -67,7 +67,7 @@ class Past:
     _late_before: array[int]
 
     @classmethod
-    def of_bytes(cls, data: bytes, vocabulary: Vocabulary) -> Self:
+    def from_bytes(cls, data: bytes, vocabulary: Vocabulary) -> Self:
         """Read what `Counts.to_bytes` gave.
 
         Raises:
@@ -98,7 +98,7 @@ class Past:
             array("q", accumulate((count for *_, count in kinds), initial=0)),
         )
 
-    def evidence(self, flight: Flight) -> Evidence:
+    def similar(self, flight: Flight) -> SimilarFlights:
         """The narrowest group of past flights like a flight that has ENOUGH of them.
 
         Groups are alike in the first one, two … of GROUPED_BY, as far as the flight
@@ -124,11 +124,11 @@ class Past:
             if self._cells[place] % times == time
         )
 
-    def _groups(self, flight: Flight) -> Iterator[Evidence]:
+    def _groups(self, flight: Flight) -> Iterator[SimilarFlights]:
         """From all past flights to those that are like it in every field it gives."""
         for fields in range(_given(flight) + 1):
             begin, end = self._range(flight, fields)
-            yield Evidence(
+            yield SimilarFlights(
                 GROUPED_BY[:fields],
                 self._flights_before[end] - self._flights_before[begin],
                 self._late_before[end] - self._late_before[begin],

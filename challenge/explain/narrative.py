@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from challenge.explain.evidence import Evidence
+from challenge.explain.evidence import SimilarFlights
 from challenge.explain.shapley import Explanation
 from challenge.flights.fields import (
     AIRLINE,
@@ -121,7 +121,7 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
 def describe(
     why: Explanation,
     flight: Flight,
-    evidence: Evidence,
+    evidence: SimilarFlights,
     vocabulary: Vocabulary,
     threshold: float,
     base_rate: float,

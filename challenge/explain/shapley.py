@@ -4,7 +4,7 @@ The contributions are Shapley values (Shapley, A value for n-person games, 1953)
 form that Lundberg and Lee, A unified approach to interpreting model predictions (2017),
 give them for models. What is known of a flight in part is worth the mean log-odds over
 past flights that take over that part; the past flights are a sample of the training
-data, `challenge.explain.evidence.Past.sample`. A field that is not given takes no part.
+data, `challenge.explain.evidence.Evidence.sample`. A field that is not given takes no part.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Explainer:
     def __init__(self, model: DelayModel, past: Sequence[Flight]) -> None:
         self._model = model
         self._grid = model.grid
-        self._past = [model.grid.parts(flight) for flight in past]
+        self._evidence = [model.grid.parts(flight) for flight in past]
         self._backgrounds: dict[tuple[int, ...], _Background] = {}
 
     def explain(self, cell: int) -> Explanation:
@@ -101,11 +101,9 @@ class Explainer:
         by_hour = None
         if FIELDS.index(SCHEDULED) in given:
             hours = [flight._replace(hour=hour) for hour in range(HOURS)]
-            by_hour = model.probabilities_of_cells(
-                [grid.cell(hour) + day for hour in hours]
-            )
+            by_hour = model.predict_cells([grid.cell(hour) + day for hour in hours])
         return Explanation(
-            probability=model.probabilities_of_cells([cell])[0],
+            probability=model.predict_cells([cell])[0],
             base_log_odds=worth[()],
             contributions=contributions,
             recent_form=0.0 if model.recent is None else model.recent.offset(cell),
@@ -129,10 +127,10 @@ class Explainer:
         """The mean log-odds of past flights with the known fields of this one."""
         rest = tuple(field for field in given if field not in known)
         if rest not in self._backgrounds:
-            self._backgrounds[rest] = _Background(self._past, rest)
+            self._backgrounds[rest] = _Background(self._evidence, rest)
         background = self._backgrounds[rest]
         return background.mean(
-            self._model.probabilities_of_cells([cell + add for add in background.cells])
+            self._model.predict_cells([cell + add for add in background.cells])
         )
 
 

@@ -170,7 +170,7 @@ def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:
                 scored.rows += len(cells)
             times.pop(UNCERTAIN, None)
         # A file has few kinds of flights: each is asked about once.
-        decisions = model.decide(model.probabilities_of_cells(list(times)))
+        decisions = model.decide(model.predict_cells(list(times)))
         scored.delayed = sum(compress(times.values(), decisions))
         scored.rows = scored.rows or sum(times.values())
     return scored
@@ -240,7 +240,7 @@ class _AnswerTexts(dict[int, bytes]):
         self._delayed = {UNCERTAIN: 0}
 
     def __missing__(self, cell: int) -> bytes:
-        probabilities = self._model.probabilities_of_cells([cell])
+        probabilities = self._model.predict_cells([cell])
         [self._delayed[cell]] = self._model.decide(probabilities)
         text = b",%.6f,%d" % (probabilities[0], self._delayed[cell]) + self._rest
         self[cell] = text
@@ -262,7 +262,7 @@ def _score_parquet(
     answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
     double = nanoarrow.float64()
     for cells, faults in judged_cells(flights, scored):
-        values = array("d", model.probabilities_of_cells(cells))
+        values = array("d", model.predict_cells(cells))
         for place, fault in faults.items():
             values[place] = nan
             if keep:

@@ -65,7 +65,7 @@ def rank_file(
         scored = ScoredFile()
         for cells, faults in judged_cells(flights, scored):
             if not faults:
-                found = model.probabilities_of_cells(cells)
+                found = model.predict_cells(cells)
                 more = highest(found, top, scored.rows)
                 best = sorted([*best, *more], key=lambda one: (-one[0], one[1]))[:top]
             scored.rows += len(cells)

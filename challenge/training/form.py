@@ -222,7 +222,7 @@ def play_as_it_is(model: DelayModel, dataset: Dataset) -> Rolling | None:
     delayed = dataset.delayed[later]
     if not 0 < delayed.sum() < len(later):
         return None
-    answers = Answers(model.probabilities_of(codes[later]), delayed)
+    answers = Answers(model.predict_codes(codes[later]), delayed)
     nights = Nights(model, dataset, codes, earlier, later, answers)
     return _played(nights, card.form_settings, model.threshold)
 
@@ -255,7 +255,7 @@ class Nights:
         first = day.min() - max(WINDOWS_DAYS) - max(LATER)
         earlier = earlier[_days(dataset, earlier) >= first]
         flights = np.concatenate([earlier, asked])
-        in_table = model.probabilities_of(codes[earlier])
+        in_table = model.predict_codes(codes[earlier])
         by_day = _by_day(
             model,
             codes[flights],
@@ -332,7 +332,7 @@ def _form(
         codes,
         np.zeros(len(codes), dtype=np.int64),
         delayed,
-        model.probabilities_of(codes),
+        model.predict_codes(codes),
         dataset.every,
     )
     in_window = _Sums(*(sums.sum(axis=0) for sums in by_day))

@@ -157,4 +157,4 @@ def _answers_of_a_third(
             f"by {rule}; give a threshold instead"
         )
     model = recipe.fit(dataset.counts(learned), dataset.vocabulary)
-    return model.probabilities_of(dataset.codes[judged]), late
+    return model.predict_codes(dataset.codes[judged]), late

@@ -136,7 +136,7 @@ def test_files_are_recorded_but_for_their_faults(
     assert {flight.id for flight in written} == {"file-1"}
     model = DelayModel.load(client.app.state.worker.source.path)
     cells = [model.cell(flight) for flight in (LATE, PLAIN)]
-    expected = model.probabilities_of_cells(cells)
+    expected = model.predict_cells(cells)
     assert [one.probability for one in written] == pytest.approx(expected, abs=1e-6)
     assert [one.delay for one in written] == model.decide(expected)
 

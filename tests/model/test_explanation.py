@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from challenge.errors import UnknownPastError
-from challenge.explain.evidence import ENOUGH, SAMPLED, Past, wilson
+from challenge.explain.evidence import ENOUGH, SAMPLED, Evidence, wilson
 from challenge.explain.shapley import FIELDS, Explainer, log_odds
 from challenge.flights.fields import Flight
 from challenge.model import DelayModel
@@ -69,7 +69,7 @@ def test_what_is_not_given_adds_nothing(model, flight):
 @given(any_flight())
 def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, flight):
     """Brute force over few past flights, by the definition of a Shapley value."""
-    past = model.past.sample[::40]
+    past = model.evidence.sample[::40]
     known_groups = [group for group in GROUPS if flight[group[0]] != -1 or group[0] < 3]
 
     def worth(known):
@@ -101,7 +101,7 @@ def test_fields_that_play_the_same_part_get_the_same(monkeypatch):
         for cell_of in map(model.grid.flight, range(model.grid.cells))
     ]
     monkeypatch.setattr(
-        model, "probabilities_of_cells", lambda cells: [probabilities[c] for c in cells]
+        model, "predict_cells", lambda cells: [probabilities[c] for c in cells]
     )
     past = [Flight(2, 0, 2), Flight(8, 1, 8)]
     why = Explainer(model, past).explain(model.grid.cell(Flight(5, 1, 5)))
@@ -156,7 +156,7 @@ def test_without_counted_flights_there_is_nothing_to_compare_with(few_flights):
 
 
 def test_the_sample_of_the_past_has_each_month_and_airline_by_its_share(model):
-    past = model.past
+    past = model.evidence
     assert len(past.sample) == SAMPLED
     flights = sum(past.flights[0])
     for field in (0, 1):
@@ -168,10 +168,10 @@ def test_the_sample_of_the_past_has_each_month_and_airline_by_its_share(model):
 def test_the_past_counts_as_the_model_does(model):
     counts = model.counts
     for field in range(6):
-        for code, flights in enumerate(model.past.flights[field]):
+        for code, flights in enumerate(model.evidence.flights[field]):
             of_code = counts.codes[:, field] == code
             assert flights == counts.flights[of_code].sum()
-            assert model.past.late[field][code] == counts.delayed[of_code].sum()
+            assert model.evidence.late[field][code] == counts.delayed[of_code].sum()
 
 
 @settings(deadline=None, max_examples=60)
@@ -182,7 +182,7 @@ def test_support_is_the_number_of_past_flights_with_the_same_values(model, fligh
     for field, code in enumerate(flight):
         if code != -1:
             alike &= counts.codes[:, field] == code
-    assert model.past.support(flight) == counts.flights[alike].sum()
+    assert model.evidence.support(flight) == counts.flights[alike].sum()
 
 
 @settings(deadline=None, max_examples=60)
@@ -199,7 +199,7 @@ def test_evidence_is_the_narrowest_group_with_enough_flights(model, flight):
         flights = counts.flights[alike].sum()
         if flights >= ENOUGH:
             expected = (FIELDS[: number + 1], flights, counts.delayed[alike].sum())
-    assert model.past.evidence(flight) == expected
+    assert model.evidence.similar(flight) == expected
 
 
 @pytest.mark.parametrize(("late", "flights"), [(0, 5), (5, 5), (3, 30), (200, 812)])
@@ -217,4 +217,4 @@ def test_nothing_is_known_of_no_flights():
 @pytest.mark.parametrize("data", [b"x", b"\x7f" * 20], ids=["cut", "unknown code"])
 def test_damaged_counts_are_refused(data, model):
     with pytest.raises(ValueError, match="the counts are damaged"):
-        Past.of_bytes(data, model.vocabulary)
+        Evidence.from_bytes(data, model.vocabulary)

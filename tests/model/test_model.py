@@ -283,11 +283,11 @@ def test_a_model_of_the_schedule_answers_for_months_that_it_has_not_seen(
     unseen = dataset.codes[:, 2] >= 9
     model = DelayModel(make(), "schedule", dataset.vocabulary)
     model.fit_counts(dataset.counts(np.flatnonzero(~unseen)))
-    probability = model.probabilities_of(dataset.codes[unseen])
+    probability = model.predict_codes(dataset.codes[unseen])
     assert probability.mean() == pytest.approx(model.threshold, abs=0.03)
     without_month = dataset.codes[unseen].copy()
     without_month[:, 2] = NOT_GIVEN
-    np.testing.assert_array_equal(probability, model.probabilities_of(without_month))
+    np.testing.assert_array_equal(probability, model.predict_codes(without_month))
 
 
 def test_a_model_that_is_fitted_again_forgets_what_it_was(few_flights, schedule_model):
@@ -324,14 +324,14 @@ def test_the_table_equals_the_classifier_on_every_cell_of_a_small_grid(few_fligh
     model.fit(features, target).compile()
     codes = model.grid.codes(np.arange(model.grid.cells))
     np.testing.assert_allclose(
-        model.table.probabilities, model.probabilities_of(codes), atol=1e-6
+        model.table.probabilities, model.predict_codes(codes), atol=1e-6
     )
 
 
 def test_the_table_equals_the_classifier_on_the_schedule_grid(schedule_model):
     model = DelayModel.load(schedule_model)
     cells = np.random.default_rng(0).integers(model.grid.cells, size=50_000)
-    expected = model.probabilities_of(model.grid.codes(cells))
+    expected = model.predict_codes(model.grid.codes(cells))
     table = np.frombuffer(model.table.probabilities, dtype=np.float32)
     np.testing.assert_allclose(table[cells], expected, atol=1e-6)
     assert len(np.unique(expected)) > 1000

@@ -48,7 +48,7 @@ def test_one_model_answers_well_with_three_fields_and_with_all(flights):
             (all_fields, codes),
             (three_fields, without_optional_fields(codes)),
         ):
-            answers = Answers(model.probabilities_of(asked), delayed)
+            answers = Answers(model.predict_codes(asked), delayed)
             qualities.append(measure(answers, model.threshold, replicates=1))
 
     def mean(qualities, name):
@@ -70,7 +70,7 @@ def test_the_first_tenth_holds_far_more_delays_than_a_tenth(flights):
 
 def test_fields_left_out_are_averaged_over(flights):
     model = Recipe().fit(flights.counts(), flights.vocabulary)
-    probability = model.probabilities_of(without_optional_fields(flights.codes))
+    probability = model.predict_codes(without_optional_fields(flights.codes))
     groups, group = np.unique(flights.codes[:, :3], axis=0, return_inverse=True)
     group = group.reshape(-1)
     rate = np.bincount(group, flights.delayed) / np.bincount(group)
@@ -96,7 +96,7 @@ def test_a_model_of_sample_flights_knows_real_ones(schedule_model, flights):
     model = DelayModel.load(schedule_model)
     codes, known = translate(flights.codes, flights.vocabulary, model.vocabulary)
     assert known.all()
-    probability = model.probabilities_of(codes)
+    probability = model.predict_codes(codes)
     assert roc_auc_score(flights.delayed, probability) >= 0.70
     warned = probability > model.threshold
     assert recall_score(flights.delayed, warned) >= 0.64

@@ -54,7 +54,7 @@ def asked(model, flight, day=None):
         flight = flight | {"MES": day.month, "Fecha-I": f"{day} 08:15:00"}
     cell = model.cell(flight)
     assert isinstance(cell, int), cell
-    (probability,) = model.probabilities_of_cells([cell])
+    (probability,) = model.predict_cells([cell])
     return probability
 
 
@@ -189,8 +189,8 @@ def test_the_short_cut_the_rules_and_the_arrays_agree(
     days = np.array([day], "datetime64[D]")
     (offset,) = model.recent.offsets(codes, days)
     assert model.recent.offset(cell) == pytest.approx(offset, abs=1e-12)
-    (by_arrays,) = model.probabilities_of(codes, days)
-    (by_number,) = model.probabilities_of_cells([cell])
+    (by_arrays,) = model.predict_codes(codes, days)
+    (by_number,) = model.predict_cells([cell])
     assert by_number == pytest.approx(by_arrays, abs=1e-5)
     assert model.probability_in_table(cell) == by_number
     assert model.grid.flight(cell) == flight
@@ -307,7 +307,7 @@ def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_pat
         SKY | {"SIGLADES": name, "Fecha-I": f"{day} 08:15:00"}
         for name in loaded.vocabulary.destinations
     ]
-    found = loaded.probabilities_of_cells(list(map(loaded.cell, flights)))
+    found = loaded.predict_cells(list(map(loaded.cell, flights)))
     flight, probability = next(
         (flight, p)
         for flight, p in zip(flights, found, strict=True)

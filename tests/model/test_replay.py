@@ -26,7 +26,7 @@ FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"]
 def write_record(folder, model, flights, **changed):
     """The record that a server keeps that was asked about flights with a model."""
     asked = flights[FIELDS].to_dict("records")
-    probabilities = model.probabilities_of_cells(list(map(model.cell, asked)))
+    probabilities = model.predict_cells(list(map(model.cell, asked)))
     numbers = changed.get("numbers", [None] * len(asked))
     lines = [
         RecordedFlight(
@@ -110,7 +110,7 @@ def test_flips_are_counted_where_they_are(record, served, updated_model, flights
     updated = DelayModel.load(updated_model)
     asked = flights[FIELDS].to_dict("records")
     before, after = (
-        np.array(model.probabilities_of_cells(list(map(model.cell, asked))))
+        np.array(model.predict_cells(list(map(model.cell, asked))))
         for model in (served, updated)
     )
     late = (model.threshold < p for model, p in ((served, before), (updated, after)))
@@ -169,7 +169,7 @@ def test_groups_are_right_where_some_flights_tell_nothing(
     found = replay(folder, updated)
     asked = some[FIELDS].to_dict("records")
     is_lima = np.array([flight["SIGLADES"] == "Lima" for flight in asked])
-    after = np.array(updated.probabilities_of_cells(list(map(updated.cell, asked))))
+    after = np.array(updated.predict_cells(list(map(updated.cell, asked))))
     of_lima = found.groups["SIGLADES"]["Lima"]
     assert of_lima.answers == is_lima.sum() > 100
     assert of_lima.candidate == pytest.approx(after[is_lima].mean(), abs=1e-5)

@@ -259,7 +259,7 @@ def test_months_without_a_past_are_answered_as_the_model_knows_flights(
     asked = np.unique(dataset.codes[~known], axis=0)
     flights = dataset.counts(~known)
     assert len(asked) == len(flights.codes) > 1_000
-    probability = model.probabilities_of(flights.codes)
+    probability = model.predict_codes(flights.codes)
     mean = np.average(probability, weights=flights.flights)
     assert mean == pytest.approx(model.threshold, abs=0.03)
     # They are told apart by everything else.

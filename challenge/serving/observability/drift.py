@@ -118,7 +118,7 @@ class Sampler:
         for field in unknown:
             part.unknown[field] = part.unknown.get(field, 0) + 1
         part.flights += len(cells)
-        part.late += sum(model.decide(model.probabilities_of_cells(cells)))
+        part.late += sum(model.decide(model.predict_cells(cells)))
         for cell, flights in Counter(cells).items():
             flight = model.grid.flight(cell)
             for counts, code in zip(part.codes, flight, strict=True):

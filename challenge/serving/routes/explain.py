@@ -114,8 +114,8 @@ async def explain(
     )
     cells = await reader.read(request.receive)
     # The first look at the past takes longer than an answer may.
-    past = await asyncio.to_thread(lambda: model.past)
-    if past is None:
+    evidence = await asyncio.to_thread(lambda: model.evidence)
+    if evidence is None:
         fault = request_fault([], "unknown_past", str(UnknownPastError()))
         raise RefusedRequest(501, fault)
     assert model.card is not None
@@ -123,8 +123,8 @@ async def explain(
     for cell in cells:
         (why,) = model.explanations_of_cells([cell])
         flight = model.grid.flight(cell)
-        evidence = past.evidence(flight)
-        low, high = evidence.interval
+        similar = evidence.similar(flight)
+        low, high = similar.interval
         base_rate, threshold = model.card.delay_rate, model.threshold
         explained.append(
             ExplainedFlight(
@@ -136,9 +136,9 @@ async def explain(
                 contributions=why.contributions,
                 recent_form=why.recent_form,
                 past=PastEvidence(
-                    alike=list(evidence.alike),
-                    flights=evidence.flights,
-                    late=evidence.late,
+                    alike=list(similar.alike),
+                    flights=similar.flights,
+                    late=similar.late,
                     low=low,
                     high=high,
                 ),
@@ -147,7 +147,7 @@ async def explain(
                 text=describe(
                     why,
                     flight,
-                    evidence,
+                    similar,
                     model.vocabulary,
                     threshold,
                     base_rate,

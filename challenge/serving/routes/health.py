@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from challenge.explain.evidence import Past
+from challenge.explain.evidence import Evidence
 from challenge.flights.fields import AIRLINE, DESTINATION, FLIGHT_TYPE, MONTH, MONTHS
 from challenge.flights.vocabulary import Vocabulary
 from challenge.serving.problems import DescribedFaults, RefusedRequest, request_fault
@@ -77,18 +77,18 @@ async def get_model(request: Request) -> Response:
     values that each field may have, with the past flights that had them."""
     worker: Worker = request.app.state.worker
     served = worker.source.model
-    past = await asyncio.to_thread(lambda: served.past)
+    evidence = await asyncio.to_thread(lambda: served.evidence)
     body = {
         "fingerprint": served.fingerprint,
         "workers": worker.total().models,
         "card": served.card,
-        "values": _values(served.vocabulary, past),
+        "values": _values(served.vocabulary, evidence),
     }
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 def _values(
-    vocabulary: Vocabulary, past: Past | None
+    vocabulary: Vocabulary, evidence: Evidence | None
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     fields = (
         (AIRLINE, vocabulary.airlines),
@@ -100,8 +100,8 @@ def _values(
     for position, (field, names) in enumerate(fields):
         of_field = described[field] = {}
         for code, name in enumerate(names):
-            flights = past.flights[position][code] if past else None
-            late = past.late[position][code] if past else 0
+            flights = evidence.flights[position][code] if evidence else None
+            late = evidence.late[position][code] if evidence else 0
             rate = late / flights if flights else None
             of_field[name] = {"flights": flights, "delay_rate": rate}
     return described

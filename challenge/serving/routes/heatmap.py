@@ -16,7 +16,7 @@ from challenge.flights.faults import Fault
 from challenge.flights.fields import FLIGHT_TYPES, MONTHS, NOT_GIVEN, Flight
 from challenge.flights.times import read_time
 from challenge.serving.problems import RefusedRequest, refusals, request_fault
-from challenge.serving.routes.predict import probabilities_of
+from challenge.serving.routes.predict import predict_in_turn
 from challenge.serving.state import Worker
 
 router = APIRouter(tags=["predict"])
@@ -74,12 +74,12 @@ async def get_heatmap(
         for airline in range(len(airlines))
         for month in MONTHS
     ]
-    found = await probabilities_of(model, list(map(model.grid.cell, flights)))
-    past = await asyncio.to_thread(lambda: model.past)
+    found = await predict_in_turn(model, list(map(model.grid.cell, flights)))
+    evidence = await asyncio.to_thread(lambda: model.evidence)
     return HeatMap(
         OPERA=list(airlines),
         probability=_in_rows(found),
-        flights=_in_rows(list(map(past.support, flights))) if past else None,
+        flights=_in_rows(list(map(evidence.support, flights))) if evidence else None,
     )
 
 

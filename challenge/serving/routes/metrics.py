@@ -95,8 +95,8 @@ def _window(worker: Worker, total: Tally) -> Part:
 
 async def _drift(worker: Worker, found: Part) -> dict[str, Any]:
     model = worker.source.model
-    past = await asyncio.to_thread(lambda: model.past)
-    counts = past.flights if past else []
+    evidence = await asyncio.to_thread(lambda: model.evidence)
+    counts = evidence.flights if evidence else []
     return drift(model, counts, found, worker.settings.drift_hours)
 
 

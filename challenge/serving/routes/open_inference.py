@@ -30,7 +30,7 @@ from challenge.flights.fields import (
 from challenge.serving.json_body import FlightsReader
 from challenge.serving.problems import RefusedRequest, RequestFault, request_fault
 from challenge.serving.routes.health import STOPPING
-from challenge.serving.routes.predict import note_answered, probabilities_of
+from challenge.serving.routes.predict import note_answered, predict_in_turn
 from challenge.serving.state import Worker
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
@@ -278,7 +278,7 @@ async def _answer(worker: Worker, request: Request) -> Response:
         for values in zip(*columns.values(), strict=True)
     ]
     cells = await reader.read_values(flights)
-    probabilities = await probabilities_of(model, cells)
+    probabilities = await predict_in_turn(model, cells)
     decisions = model.decide(probabilities)
     await note_answered(worker, request.scope, model, reader, probabilities, decisions)
     values: dict[str, Sequence[Any]] = {

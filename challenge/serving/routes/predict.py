@@ -18,7 +18,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
-from challenge.explain.evidence import Past
+from challenge.explain.evidence import Evidence
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
@@ -115,7 +115,7 @@ class PredictEndpoint:
         for start in range(0, len(cells), AT_ONCE):
             if start:
                 await asyncio.sleep(0)
-            probabilities += await probabilities_of(
+            probabilities += await predict_in_turn(
                 model, cells[start : start + AT_ONCE]
             )
         decisions: list[int] = []
@@ -125,9 +125,9 @@ class PredictEndpoint:
         answer = b'{"predict":%b' % await _encode(decisions)
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
-            past = await asyncio.to_thread(lambda: model.past)
-            if past is not None:
-                support = functools.partial(_support, model, past)
+            evidence = await asyncio.to_thread(lambda: model.evidence)
+            if evidence is not None:
+                support = functools.partial(_support, model, evidence)
                 answer += b',"flights":%b' % await _encode(cells, support, SLOW_AT_ONCE)
         if numbers:
             answer += b',"%b":%b' % (FLIGHT_NUMBER.encode(), await _encode(numbers))
@@ -159,12 +159,12 @@ async def note_answered(
             await asyncio.sleep(0)
 
 
-async def probabilities_of(model: DelayModel, cells: list[int]) -> list[float]:
+async def predict_in_turn(model: DelayModel, cells: list[int]) -> list[float]:
     """The probabilities of cells; a classifier without a table works in a thread."""
     if model.table is None:
         # Its classifier takes its time.
-        return await asyncio.to_thread(model.probabilities_of_cells, cells)
-    return model.probabilities_of_cells(cells)
+        return await asyncio.to_thread(model.predict_cells, cells)
+    return model.predict_cells(cells)
 
 
 async def _encode(
@@ -186,10 +186,12 @@ def _rounded(probabilities: Sequence[float]) -> list[float]:
     return [round(probability, PROBABILITY_DECIMALS) for probability in probabilities]
 
 
-def _support(model: DelayModel, past: Past, cells: Sequence[int]) -> Sequence[int]:
+def _support(
+    model: DelayModel, evidence: Evidence, cells: Sequence[int]
+) -> Sequence[int]:
     # Schedules repeat: each kind of flight is looked for once, on whatever days.
     kinds = [cell % model.grid.cells for cell in cells]
-    found = {kind: past.support(model.grid.flight(kind)) for kind in set(kinds)}
+    found = {kind: evidence.support(model.grid.flight(kind)) for kind in set(kinds)}
     return [found[kind] for kind in kinds]
 
 

@@ -15,7 +15,7 @@ from challenge.serving.problems import refusals
 from challenge.serving.routes.predict import (
     FlightNumbers,
     note_answered,
-    probabilities_of,
+    predict_in_turn,
 )
 from challenge.serving.state import Worker
 
@@ -55,7 +55,7 @@ async def rank(request: Request) -> RankedFlights:
         keep=worker.recorder is not None,
     )
     cells = await reader.read(request.receive)
-    probabilities = await probabilities_of(model, cells)
+    probabilities = await predict_in_turn(model, cells)
     decisions = model.decide(probabilities)
     await note_answered(worker, request.scope, model, reader, probabilities, decisions)
     ranked = highest(probabilities, reader.top)

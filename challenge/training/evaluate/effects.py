@@ -87,7 +87,7 @@ def importances(judgement: Judgement, dataset: Dataset) -> list[Importance]:
             shuffled = codes.copy()
             shuffled[:, columns] = codes[rng.permutation(len(codes))][:, columns]
             blind = Answers(
-                judgement.model.probabilities_of(shuffled), judgement.answers.delayed
+                judgement.model.predict_codes(shuffled), judgement.answers.delayed
             )
             losses.append(whole - average_precision_of(blind))
         found.append(Importance(name, float(np.mean(losses)), min(losses), max(losses)))
@@ -125,7 +125,7 @@ def effects(judgement: Judgement, dataset: Dataset) -> list[Effect]:
         for code in chosen.tolist():
             moved = asked.copy()
             moved[:, column] = code
-            said.append(float(judgement.model.probabilities_of(moved).mean()))
+            said.append(float(judgement.model.predict_codes(moved).mean()))
         found.append(
             Effect(
                 name,

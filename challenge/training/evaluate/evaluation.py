@@ -153,7 +153,7 @@ def _as_it_is(model: DelayModel, dataset: Dataset) -> Quality | None:
     codes, known = translate(dataset.codes, dataset.vocabulary, model.vocabulary)
     if not known.any():
         return None
-    probability = model.probabilities_of(codes[known], dataset.days[known])
+    probability = model.predict_codes(codes[known], dataset.days[known])
     return measure(Answers(probability, dataset.delayed[known]), model.threshold)
 
 
@@ -202,7 +202,7 @@ def answer(model: DelayModel, dataset: Dataset, split: Split) -> Answers:
     # One question for each kind of flight: they are far fewer than the flights.
     codes = dataset.codes[split.held_out]
     kinds, kind = unique_rows(codes, dataset.vocabulary.sizes)
-    probability = model.probabilities_of(kinds)[kind]
+    probability = model.predict_codes(kinds)[kind]
     return Answers(probability, dataset.delayed[split.held_out])
 
 

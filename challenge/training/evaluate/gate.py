@@ -62,7 +62,7 @@ def compare(
     if may_have_seen(baseline, dataset):
         seen = Counts.of_rows(codes, delayed, baseline.vocabulary)
         baseline = _without(baseline, seen)
-    theirs = Answers(baseline.probabilities_of(codes), delayed)
+    theirs = Answers(baseline.predict_codes(codes), delayed)
     return _compared(ours, theirs)
 
 
@@ -81,7 +81,7 @@ def compare_as_they_are(
     known = coded[0][1] & coded[1][1]
     ours, theirs = (
         Answers(
-            model.probabilities_of(codes[known], dataset.days[known]),
+            model.predict_codes(codes[known], dataset.days[known]),
             dataset.delayed[known],
         )
         for model, (codes, _) in zip((candidate, baseline), coded, strict=True)

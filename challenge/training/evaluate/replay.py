@@ -149,7 +149,7 @@ def replay(
             + ", ".join(f"{field} {kind}: {n}" for (field, kind), n in faults.items())
         )
     answered = recorded[known].reset_index(drop=True)
-    probability = np.array(candidate.probabilities_of_cells(cells[known].tolist()))
+    probability = np.array(candidate.predict_cells(cells[known].tolist()))
     decisions = np.array(candidate.decide(probability.tolist()))
     # As the record has them, or a model would differ from itself.
     unit = 10**PROBABILITY_DECIMALS
