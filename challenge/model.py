@@ -378,7 +378,7 @@ class DelayModel:
 
         Args:
             path: the file; its folder is made when missing.
-            about: fields of the model card that only the caller knows: `rows_refused`,
+            about: fields of the model card that only the caller knows: `rows_rejected`,
                 `data`, `data_sha256`, `period`, `metrics`, `threshold_rule`,
                 `form_settings`.
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 ClassifierName: TypeAlias = Literal["logistic-regression", "xgboost"]
 
 
@@ -80,7 +80,7 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     threshold: float
     threshold_rule: str
     rows: int
-    rows_refused: int = 0
+    rows_rejected: int = 0
     delay_rate: float
     data: str = ""
     data_sha256: str = ""

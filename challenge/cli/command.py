@@ -206,7 +206,7 @@ def predict(
         print(json.dumps(counts))
         return
     print(f"rows     {scored.rows:,}, {scored.delayed:,} predicted to be late")
-    print(f"invalid  {scored.refused}" if scored.invalid else "invalid  none")
+    print(f"invalid  {scored.rejected}" if scored.invalid else "invalid  none")
 
 
 @app.command()

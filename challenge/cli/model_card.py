@@ -18,7 +18,7 @@ def card_text(card: ModelCard, vocabulary: Vocabulary, fingerprint: str) -> str:
         ("fingerprint", f"sha256:{fingerprint}"),
         ("trained", card.created),
         ("flights", f"{card.rows:,}{f' of {card.data}' if card.data else ''}"),
-        ("refused", f"{card.rows_refused:,} rows"),
+        ("rejected", f"{card.rows_rejected:,} rows"),
     ]
     if card.period is not None:
         lines.append(("period", " to ".join(card.period)))

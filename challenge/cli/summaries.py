@@ -27,7 +27,7 @@ SPLITS: Final = {"random": "random third", "forward": "last third by date"}
 
 
 def training_summary(training: Training, output: str | Path) -> str:
-    """Rows, what was refused, quality on held-out flights, and where the model is."""
+    """Rows, what was rejected, quality on held-out flights, and where the model is."""
     lines = list(_dataset_lines(training.dataset))
     if not training.judgements:
         lines.append("held out   none: too few flights to measure the model on")
@@ -227,10 +227,10 @@ def _moved_table(field: str, groups: Mapping[str, Moved]) -> str:
 
 def _dataset_lines(dataset: Dataset) -> Iterable[str]:
     yield f"read       {dataset.rows:,} rows of {dataset.name}"
-    refused = "none"
-    if dataset.refused:
-        refused = str(dataset.counted.refused)
-    yield f"refused    {refused}"
+    rejected = "none"
+    if dataset.rejected:
+        rejected = str(dataset.counted.rejected)
+    yield f"rejected   {rejected}"
     if dataset.every > 1:
         yield f"measured   on a sample of {len(dataset.codes):,} of the flights"
     if dataset.period is not None:

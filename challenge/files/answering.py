@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from challenge.errors import FlightsFileError
-from challenge.files.rejected_rows import Refused
+from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import SUFFIXES, UNCERTAIN, FlightsScan, reading
 from challenge.files.sql import engine, positional_sql, sql_text, text_sql
 from challenge.flights.fields import (
@@ -48,23 +48,23 @@ class ScoredFile:
     Attributes:
         rows: how many there are.
         delayed: how many of them are predicted to be late.
-        refused: those with a fault.
+        rejected: those with a fault.
     """
 
     rows: int = 0
     delayed: int = 0
-    refused: Refused = field(default_factory=Refused)
+    rejected: RejectedRows = field(default_factory=RejectedRows)
 
     @property
     def invalid(self) -> int:
         """How many rows have a fault."""
-        return self.refused.rows
+        return self.rejected.rows
 
     def add(self, other: ScoredFile) -> None:
         """Add what became of the rows of another file."""
         self.rows += other.rows
         self.delayed += other.delayed
-        self.refused.add(other.refused)
+        self.rejected.add(other.rejected)
 
 
 def score_file(
@@ -109,7 +109,7 @@ def score_file(
                 reason = error.strerror or error
                 raise FlightsFileError(output, f"cannot be written: {reason}") from None
         if scored.invalid and invalid == "stop":
-            raise FlightsFileError(source, f"has {scored.refused}")
+            raise FlightsFileError(source, f"has {scored.rejected}")
         temporary.replace(output)
     finally:
         with contextlib.suppress(OSError):
@@ -181,7 +181,7 @@ def judged_cells(
 ) -> Iterator[tuple[list[int], dict[int, str]]]:
     """The cells of a scan, batch by batch, and what is wrong by position in the batch.
 
-    The rows with a fault are counted in `scored.refused`, and their cell is still UNCERTAIN;
+    The rows with a fault are counted in `scored.rejected`, and their cell is still UNCERTAIN;
     who asks counts all rows there, batch by batch.
     """
     uncertain = flights.uncertain_rows()
@@ -195,7 +195,7 @@ def judged_cells(
                         cells[place] = judged
                     else:
                         row = scored.rows + place + flights.first_row
-                        scored.refused.add_row(row, flights.path.name, judged)
+                        scored.rejected.add_row(row, flights.path.name, judged)
                         faults[place] = "; ".join(map(str, judged))
         yield cells, faults
 

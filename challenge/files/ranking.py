@@ -70,7 +70,7 @@ def rank_file(
                 best = sorted([*best, *more], key=lambda one: (-one[0], one[1]))[:top]
             scored.rows += len(cells)
         if scored.invalid:
-            raise FlightsFileError(path, f"has {scored.refused}")
+            raise FlightsFileError(path, f"has {scored.rejected}")
         values = flights.rows([position for _, position in best])
     ranked = [
         RankedFlight(position + flights.first_row, probability, values[position])

@@ -11,7 +11,7 @@ from challenge.flights.faults import Fault
 
 
 @dataclass
-class Refused:
+class RejectedRows:
     """Rows with faults.
 
     Attributes:
@@ -32,7 +32,7 @@ class Refused:
         if len(self.first) < FAULTS_SHOWN:
             self._show([(row, name, fault) for fault in listed])
 
-    def add(self, other: Refused) -> None:
+    def add(self, other: RejectedRows) -> None:
         """Add the rows of other files."""
         self.rows += other.rows
         self.kinds += other.kinds

@@ -84,7 +84,7 @@ def train(
     )
     fingerprint = model.save(
         output,
-        rows_refused=dataset.refused,
+        rows_rejected=dataset.rejected,
         data=dataset.name,
         data_sha256=dataset.sha256,
         period=dataset.period,

@@ -95,7 +95,7 @@ def test_sql_and_the_rules_agree_on_every_row(tmp_path_factory, rows):
     ]
     coded = code_past(read, None)
     wrong = {row for row, _ in coded.faults}
-    assert found.refused.rows == len(wrong)
+    assert found.rejected.rows == len(wrong)
     assert found.rows == len(rows)
     valid = read.drop(index=sorted(wrong)).reset_index(drop=True)
     assert found.vocabulary == vocabulary_of(valid)
@@ -111,7 +111,7 @@ def test_a_label_may_take_the_place_of_the_times(tmp_path):
     )
     found = count_part(str(path))
     assert sorted(kinds(found.counts).values()) == [(1, 0), (3, 2)]
-    assert found.refused.rows == 1
+    assert found.rejected.rows == 1
     assert found.period is None
 
 
@@ -158,7 +158,7 @@ def test_a_fault_is_told_with_its_file_and_row(parts):
     assert "row 9 of 'part-1.csv.gz': MES" in message
     assert "row 4 of 'part-2.parquet': OPERA" in message
     kept = read_dataset(parts, skip_invalid=True)
-    assert kept.refused == 2
+    assert kept.rejected == 2
     assert len(kept.codes) == kept.counted.counts.total == 68_204
 
 

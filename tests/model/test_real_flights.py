@@ -106,7 +106,7 @@ def test_a_model_of_sample_flights_knows_real_ones(schedule_model, flights):
 def test_real_flights_can_be_learned_and_served(tmp_path):
     output = tmp_path / "model.pkl"
     training = train(REAL_FLIGHTS, output)
-    assert training.dataset.refused == 0
+    assert training.dataset.rejected == 0
     assert training.judgements["random"].quality.roc_auc.value > 0.70
     client = TestClient(create_app(output))
     flight = {"OPERA": "Aerolineas Argentinas", "TIPOVUELO": "I", "MES": 3}

@@ -39,7 +39,7 @@ def test_it_prints_rows_faults_metrics_and_where_the_model_went(
     assert main(["train", str(sample_csv), str(output), *NOTEBOOK]) == 0
     printed = capsys.readouterr().out
     assert "68,206 rows" in printed
-    assert "refused    none" in printed
+    assert "rejected   none" in printed
     assert "random     22,508 flights held out, 18.5% delayed: ROC AUC 0.6" in printed
     assert "forward    22,508 flights held out, 21.7% delayed: ROC AUC 0.5" in printed
     assert "threshold  0.185" in printed
@@ -131,9 +131,9 @@ def test_invalid_rows_can_be_skipped_and_are_reported(csv, tmp_path, capsys):
     spoil(csv, {2: ("MES", "13"), 5: ("TIPOVUELO", "X")})
     output = tmp_path / "model.pkl"
     assert main(["train", str(csv), str(output), "--skip-invalid"]) == 0
-    assert "refused    2 invalid rows" in capsys.readouterr().out
+    assert "rejected   2 invalid rows" in capsys.readouterr().out
     card = DelayModel.load(output).card
-    assert (card.rows, card.rows_refused) == (58, 2)
+    assert (card.rows, card.rows_rejected) == (58, 2)
 
 
 def test_rows_of_a_parquet_file_count_from_one(few_flights, tmp_path):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
 from challenge.features.counts import Counts, translate, unique_rows
 from challenge.files.dask_cluster import Map
-from challenge.files.rejected_rows import Refused
+from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import reading
 from challenge.files.sources import fetched, part_name
 from challenge.files.sql import (
@@ -60,10 +60,10 @@ class PartCount(NamedTuple):
 
     Attributes:
         name: the file's.
-        rows: how many there are, with those that are refused.
+        rows: how many there are, with those that are rejected.
         vocabulary: the values of the valid flights.
         counts: the valid flights.
-        refused: the other rows.
+        rejected: the other rows.
         period: the first and the last scheduled time; None if no flight has one.
         sha256: of the file's bytes.
     """
@@ -72,7 +72,7 @@ class PartCount(NamedTuple):
     rows: int
     vocabulary: Vocabulary
     counts: Counts
-    refused: Refused
+    rejected: RejectedRows
     period: tuple[pd.Timestamp, pd.Timestamp] | None
     sha256: str
 
@@ -88,7 +88,7 @@ class Counted(NamedTuple):
     rows: list[int]
     vocabulary: Vocabulary
     counts: Counts
-    refused: Refused
+    rejected: RejectedRows
     period: tuple[str, str] | None
     sha256: str
 
@@ -105,13 +105,13 @@ def count_parts(parts: list[str], each: Map) -> Counted:
             read; of several the message names it.
     """
     rows: list[int] = []
-    refused = Refused()
+    rejected = RejectedRows()
     periods: list[pd.Timestamp] = []
     digests: list[str] = []
     waiting: list[tuple[Vocabulary, Counts]] = []
     for part in each(_count_named, len(parts), parts):
         rows.append(part.rows)
-        refused.add(part.refused)
+        rejected.add(part.rejected)
         periods += part.period or ()
         digests.append(part.sha256)
         waiting.append((part.vocabulary, part.counts))
@@ -127,7 +127,7 @@ def count_parts(parts: list[str], each: Map) -> Counted:
     sha256 = digests[0]
     if len(digests) > 1:
         sha256 = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Counted(rows, vocabulary, counts, refused, period, sha256)
+    return Counted(rows, vocabulary, counts, rejected, period, sha256)
 
 
 def count_part(part: str) -> PartCount:
@@ -140,13 +140,13 @@ def count_part(part: str) -> PartCount:
         types = _present(connection, path)
         judging = _judging(types, path)
         groups, uncertain = _groups(connection, path, judging)
-        refused = Refused()
+        rejected = RejectedRows()
         counted = [_certain(groups)]
         rows = int(groups["flights"].sum()) + uncertain
         if uncertain:
             name = part_name(part)
             for frame in _uncertain_frames(connection, path, types, judging):
-                counted.append(_judged(frame, first_row(path), name, refused))
+                counted.append(_judged(frame, first_row(path), name, rejected))
         vocabulary, counts = _merge([(v, c) for v, c, _ in counted])
         times = [time for _, _, period in counted for time in period]
         digest = hashlib.sha256()
@@ -159,7 +159,7 @@ def count_part(part: str) -> PartCount:
         rows,
         vocabulary,
         counts,
-        refused,
+        rejected,
         period,
         digest.hexdigest(),
     )
@@ -336,16 +336,16 @@ def _uncertain_frames(
 
 
 def _judged(
-    frame: pd.DataFrame, first: int, name: str, refused: Refused
+    frame: pd.DataFrame, first: int, name: str, rejected: RejectedRows
 ) -> tuple[Vocabulary, Counts, list[pd.Timestamp]]:
-    """The flights of a frame, but those that are refused."""
+    """The flights of a frame, but those that are rejected."""
     row_numbers = frame.pop("row_").to_numpy()
     coded = code_past(frame, None)
     wrong = []
     # They are in the order of their rows.
     for row, faults in groupby(coded.faults, key=lambda fault: fault[0]):
         number = int(row_numbers[row]) + first
-        refused.add_row(number, name, (fault for _, fault in faults))
+        rejected.add_row(number, name, (fault for _, fault in faults))
         wrong.append(row)
     if wrong:
         frame = frame.drop(index=frame.index[wrong]).reset_index(drop=True)

@@ -24,7 +24,7 @@ KEPT: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Dataset:
-    """Flights in the order of their rows, without the refused ones.
+    """Flights in the order of their rows, without the rejected ones.
 
     Attributes:
         name: of the file; of several, that of their folder or pattern.
@@ -55,13 +55,13 @@ class Dataset:
 
     @property
     def rows(self) -> int:
-        """How many rows were read, with those that were refused."""
+        """How many rows were read, with those that were rejected."""
         return sum(self.counted.rows)
 
     @property
-    def refused(self) -> int:
+    def rejected(self) -> int:
         """How many rows were left out for their faults."""
-        return self.counted.refused.rows
+        return self.counted.rejected.rows
 
     @property
     def period(self) -> tuple[str, str] | None:
@@ -117,8 +117,8 @@ def read_dataset(
         raise TrainingDataError(str(error)) from error
     with mapping(scheduler, progress) as each:
         counted = count_parts(parts, each)
-        if counted.refused.rows and not skip_invalid:
-            raise TrainingDataError(f"{str(source)!r}: {counted.refused}")
+        if counted.rejected.rows and not skip_invalid:
+            raise TrainingDataError(f"{str(source)!r}: {counted.rejected}")
         if not counted.counts.total:
             raise TrainingDataError(f"{str(source)!r} has no valid flight")
         every = ceil(sum(counted.rows) / KEPT)

@@ -97,7 +97,7 @@ class Evaluation:
             "data": self.dataset.name,
             "data_sha256": self.dataset.sha256,
             "flights": len(self.dataset.codes),
-            "rows_refused": self.dataset.refused,
+            "rows_rejected": self.dataset.rejected,
             "period": self.dataset.period,
             "classifier": self.recipe.classifier,
             "features": self.recipe.features,
