@@ -159,7 +159,7 @@ def _header(contents: bytes, **changes: object) -> dict[str, object]:
         (pickle.dumps(_header(b"x", sha256="0")), "is damaged: its checksum"),
         (
             pickle.dumps(_header(b"x", schema_version=99)),
-            "has schema version 99, this program reads 3; train the model again",
+            "has schema version 99, this program reads 4; train the model again",
         ),
         (pickle.dumps(_header(pickle.dumps({}))), "is not a whole model: .*`card`"),
     ],
