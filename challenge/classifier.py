@@ -1,23 +1,23 @@
 """Classifiers: from categorical features to the probability of a delay.
 
-Both learn from weighted rows, so that counts serve as well as the rows they count, and
-both hand out their fitted state as plain values and bytes, never as library objects: a
-model's file survives an upgrade of the library.
+All learn from weighted rows, so counts serve as well as the rows that they count. Their
+fitted state is plain values and bytes, never objects of a library, so that a model's
+file survives an upgrade of the library.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from math import log
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from challenge.artifact.card import ClassifierName
+from challenge.compiled.log_odds import log_odds
 from challenge.compiled.trees import LeafBoxes
-from challenge.errors import NotFittedError, TrainingDataError
+from challenge.errors import FeatureNamesError, NotFittedError, TrainingDataError
 from challenge.flights.fields import NOT_GIVEN
 
 if TYPE_CHECKING:
@@ -44,17 +44,20 @@ class Classifier(ABC):
         base_rate_: the weighted share of delays that `fit` has seen, 0 to 1.
         categories_: for each column the codes that `fit` has seen, in order.
         ordered_: the columns that `fit` was told are ordered.
+        feature_names_in_: the column names of the frame that `fit` has seen; empty
+            if it was an array, or the classifier was restored from its state.
     """
 
     name: ClassVar[ClassifierName]
     base_rate_: float
     categories_: tuple[tuple[int, ...], ...]
     ordered_: tuple[int, ...]
+    feature_names_in_: tuple[str, ...] = ()
 
     @property
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """The settings that the fit depends on: the arguments that make a like one."""
+        """The arguments of the constructor that give an equal classifier."""
 
     @abstractmethod
     def _fit(
@@ -91,8 +94,8 @@ class Classifier(ABC):
             features: shape (rows, columns).
             target: 0 or 1, shape (rows,) or (rows, 1).
             sample_weight: at least 0, shape (rows,).
-            ordered: the columns in whose codes neighbours are alike. A classifier
-                that has no use for it takes them as categories like the others.
+            ordered: the positions of columns whose codes are ordered. A classifier
+                may ignore it and treat them as categories like the others.
 
         Raises:
             TrainingDataError: there are no rows, or only one class.
@@ -106,6 +109,7 @@ class Classifier(ABC):
         self.base_rate_ = _base_rate(labels, weights)
         self.categories_ = tuple(tuple(np.unique(c).tolist()) for c in matrix.T)
         self.ordered_ = tuple(ordered)
+        self.feature_names_in_ = _column_names(features)
         self._fit(matrix, labels, weights)
         return self
 
@@ -114,9 +118,13 @@ class Classifier(ABC):
 
         Raises:
             NotFittedError: `fit` has not been called.
+            FeatureNamesError: `features` is a frame whose columns have other names
+                than those of the frame that `fit` has seen, or another order.
         """
-        if not self.is_fitted:
-            raise NotFittedError(f"{type(self).__name__} is not fitted; call fit first")
+        self._check_fitted()
+        names = _column_names(features)
+        if names and self.feature_names_in_ and names != self.feature_names_in_:
+            raise FeatureNamesError(self.feature_names_in_, names)
         matrix = np.asarray(features, dtype=np.int16)
         return self._predict_proba(self._known(matrix, self.categories_))
 
@@ -129,15 +137,18 @@ class Classifier(ABC):
         `predict_proba` on the joined rows to single precision, and costs far less.
 
         Returns: shape (rows of left, rows of right).
+
+        Raises:
+            NotFittedError: `fit` has not been called.
         """
+        self._check_fitted()
         matrix = np.asarray(left, dtype=np.int16)
         width = matrix.shape[1]
-        log_odds = self._outer_log_odds(
+        outer = self._outer_log_odds(
             self._known(matrix, self.categories_[:width]),
             self._known(np.asarray(right, dtype=np.int16), self.categories_[width:]),
         )
-        probability: NDArray[np.floating] = 1 / (1 + np.exp(-log_odds))
-        return probability.astype(np.float32)
+        return _sigmoid(outer).astype(np.float32)
 
     def predict(self, features: ArrayLike) -> NDArray[np.int64]:
         """1 where a delay is more probable than on average, shape (rows,).
@@ -162,8 +173,17 @@ class Classifier(ABC):
     def is_fitted(self) -> bool:
         return hasattr(self, "base_rate_")
 
+    def _check_fitted(self) -> None:
+        if not self.is_fitted:
+            raise NotFittedError(f"{type(self).__name__} is not fitted; call fit first")
+
     def state(self) -> dict[str, Any]:
-        """The fitted state as numbers, texts, bytes, and lists of them."""
+        """The fitted state as numbers, strings, bytes, and lists of them.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+        """
+        self._check_fitted()
         return {
             "base_rate": self.base_rate_,
             "categories": [list(categories) for categories in self.categories_],
@@ -174,7 +194,7 @@ class Classifier(ABC):
     def from_state(
         cls, state: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> Self:
-        """The classifier that had these; it predicts the same, to the bit."""
+        """The classifier with this state; it predicts the same, to the bit."""
         classifier = cls(**parameters)
         classifier.base_rate_ = state["base_rate"]
         classifier.categories_ = tuple(map(tuple, state["categories"]))
@@ -190,8 +210,7 @@ class LogisticRegressionClassifier(Classifier):
     the log of non-delays over delays. `predict_proba` takes it back (King and Zeng,
     "Logistic Regression in Rare Events Data", 2001, prior correction), so that
     probabilities are calibrated and the coefficients are those of scikit-learn's
-    `LogisticRegression(class_weight="balanced")`. They are found here, by Newton's
-    method over the counts: importing scikit-learn takes several times as long.
+    `LogisticRegression(class_weight="balanced")`.
 
     Args:
         C: the inverse strength of the L2 penalty, which spares the intercept.
@@ -219,37 +238,41 @@ class LogisticRegressionClassifier(Classifier):
         target: NDArray[np.int8],
         weight: NDArray[np.float64],
     ) -> None:
+        # Imported here: a model that only predicts does not need it.
+        from sklearn.linear_model import LogisticRegression
+
         one_hot = np.column_stack(
             [
                 features[:, column] == code
                 for column, codes in enumerate(self._indicated())
                 for code in codes
             ]
-        )
-        share = np.where(target == 1, self.base_rate_, 1 - self.base_rate_)
-        intercept, *rest = _minimise(one_hot, target, weight / (2 * share), self.C)
-        coefficients = iter(rest)
+        ).astype(np.float64)
+        class_share = np.where(target == 1, self.base_rate_, 1 - self.base_rate_)
+        regression = LogisticRegression(C=self.C, solver="newton-cholesky", tol=1e-10)
+        regression.fit(one_hot, target, sample_weight=weight / (2 * class_share))
+        coefficients = iter(regression.coef_[0].tolist())
         self.effects_ = tuple(
             tuple(next(coefficients) for _ in codes) for codes in self._indicated()
         )
-        self.intercept_ = intercept
+        self.intercept_ = float(regression.intercept_[0])
 
     def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]:
-        log_odds = self._prior_corrected() + self._effect(features, first_column=0)
-        probability: NDArray[np.float64] = 1 / (1 + np.exp(-log_odds))
-        return probability
+        return _sigmoid(
+            self._prior_corrected() + self._effect(features, first_column=0)
+        )
 
     def _outer_log_odds(
         self, left: NDArray[np.int16], right: NDArray[np.int16]
     ) -> NDArray[np.floating]:
         of_left = self._prior_corrected() + self._effect(left, first_column=0)
         of_right = self._effect(right, first_column=left.shape[1])
-        log_odds: NDArray[np.float64] = np.add.outer(of_left, of_right)
-        return log_odds
+        sums: NDArray[np.float64] = np.add.outer(of_left, of_right)
+        return sums
 
     def _prior_corrected(self) -> float:
         """The intercept without the log-odds that balancing added to it."""
-        return self.intercept_ + log(self.base_rate_ / (1 - self.base_rate_))
+        return self.intercept_ + log_odds(self.base_rate_)
 
     def _effect(
         self, features: NDArray[np.int16], first_column: int
@@ -362,40 +385,14 @@ CLASSIFIERS: Final[dict[str, type[Classifier]]] = {
 }
 
 
-def _minimise(
-    features: NDArray[np.bool_],
-    target: NDArray[np.int8],
-    weight: NDArray[np.float64],
-    C: float,
-) -> list[float]:
-    """The intercept and the coefficients of L2-penalised logistic regression.
+def _column_names(features: ArrayLike) -> tuple[str, ...]:
+    """The names of a frame's columns; empty for an array."""
+    return tuple(map(str, getattr(features, "columns", ())))
 
-    Newton's method with steps halved until they descend (Hastie, Tibshirani and
-    Friedman, "The Elements of Statistical Learning", 4.4.1). The objective is
-    scikit-learn's: C times the weighted log loss and half the squared coefficients.
-    """
-    design = np.column_stack([np.ones(len(features)), features])
-    penalty = np.ones(design.shape[1])
-    penalty[0] = 0
-    sign = np.where(target == 1, 1.0, -1.0)
 
-    def objective(solution: NDArray[np.float64]) -> float:
-        loss = np.logaddexp(0, -sign * (design @ solution))
-        return float(C * (weight @ loss) + penalty @ solution**2 / 2)
-
-    solution = np.zeros(design.shape[1])
-    value = objective(solution)
-    while True:
-        probability = 1 / (1 + np.exp(-(design @ solution)))
-        gradient = C * (weight * (probability - target)) @ design + penalty * solution
-        curvature = C * weight * probability * (1 - probability)
-        hessian = (design.T * curvature) @ design + np.diag(penalty)
-        step = np.linalg.solve(hessian, gradient)
-        while (lower := objective(solution - step)) > value:
-            step /= 2
-        solution, descent, value = solution - step, value - lower, lower
-        if not descent > 1e-12 * abs(value):
-            return list(map(float, solution))
+def _sigmoid(values: NDArray[Any]) -> NDArray[Any]:
+    """The probabilities that have these log-odds, of the same precision."""
+    return np.asarray(1 / (1 + np.exp(-values)))
 
 
 def _base_rate(target: NDArray[np.int8], weight: NDArray[np.float64]) -> float:
@@ -405,7 +402,7 @@ def _base_rate(target: NDArray[np.int8], weight: NDArray[np.float64]) -> float:
     rate = float(weight[target == 1].sum()) / total
     if rate in (0, 1):
         which = "were delayed" if rate else "were on time"
-        raise TrainingDataError(f"all flights {which}: there is nothing to tell apart")
+        raise TrainingDataError(f"all flights {which}: both classes are needed")
     return rate
 
 

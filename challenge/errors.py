@@ -35,6 +35,26 @@ class MissingColumnsError(FlightProphetError, ValueError):
         return type(self), (self.columns, self.found)
 
 
+class FeatureNamesError(FlightProphetError, ValueError):
+    """A frame of features has other columns than the one that a model was fitted to.
+
+    Attributes:
+        expected: the names of its columns, in their order.
+        found: those of the frame.
+    """
+
+    def __init__(self, expected: Sequence[str], found: Sequence[str]) -> None:
+        self.expected, self.found = tuple(expected), tuple(found)
+        super().__init__(
+            "the columns must be those of fit, in their order: "
+            f"expected {', '.join(map(repr, self.expected))}; "
+            f"found {', '.join(map(repr, self.found))}"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.expected, self.found)
+
+
 class InvalidFlightsError(FlightProphetError, ValueError):
     """Flights that break a rule of `challenge.flights`.
 

@@ -15,6 +15,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from challenge.compiled.log_odds import log_odds
+
 _CATEGORICAL_SPLIT = 1
 _NO_CHILD = -1
 
@@ -52,7 +54,7 @@ class LeafBoxes:
         return cls(
             sets=[np.array(column).T for column in zip(*(s for _, s in leaves))],
             values=np.array([value for value, _ in leaves], dtype=np.float32),
-            base=float(np.log(base / (1 - base))),
+            base=log_odds(base),
         )
 
     def outer_log_odds(
