@@ -229,23 +229,6 @@ def test_counts_give_what_the_rows_give(make, features, few_flights):
     )
 
 
-@pytest.mark.parametrize("make", CLASSIFIERS)
-def test_probabilities_are_calibrated_in_the_large(make, sample_flights):
-    model = DelayModel(make(), "schedule")
-    features, target = model.preprocess(sample_flights, "delay")
-    probability = model.fit(features, target).predict_proba(features)
-    assert probability.mean() == pytest.approx(target["delay"].mean(), abs=0.005)
-
-
-@pytest.mark.parametrize("make", CLASSIFIERS)
-@pytest.mark.parametrize(("delayed", "which"), [(0, "on time"), (1, "delayed")])
-def test_one_class_only_is_refused(make, delayed, which, few_flights):
-    model = DelayModel(make())
-    features, target = model.preprocess(few_flights, "delay")
-    with pytest.raises(TrainingDataError, match=f"all flights were {which}"):
-        model.fit(features, target * 0 + delayed)
-
-
 def test_no_flights_are_refused(few_flights):
     model = DelayModel()
     features, target = model.preprocess(few_flights, "delay")
