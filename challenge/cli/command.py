@@ -403,7 +403,7 @@ def promote(
     if flights is not None and model.exists():
         from challenge.model import DelayModel
         from challenge.training.data.dataset import read_dataset
-        from challenge.training.evaluate.gate import compare_as_they_are
+        from challenge.training.evaluate.model_comparison import compare_as_they_are
 
         comparison = compare_as_they_are(
             DelayModel.load(candidate), DelayModel.load(model), read_dataset(flights)

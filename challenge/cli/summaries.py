@@ -29,9 +29,9 @@ SPLITS: Final = {"random": "random third", "forward": "last third by date"}
 def training_summary(training: Training, output: str | Path) -> str:
     """Rows, what was rejected, quality on held-out flights, and where the model is."""
     lines = list(_dataset_lines(training.dataset))
-    if not training.judgements:
+    if not training.results:
         lines.append("held out   none: too few flights to measure the model on")
-    for name, judged in training.judgements.items():
+    for name, judged in training.results.items():
         quality = judged.quality
         lines += [
             f"{name:9}  {quality.flights:,} flights held out, "
@@ -64,7 +64,7 @@ def evaluation_summary(evaluation: Evaluation) -> str:
         )
     ]
     qualities = {
-        SPLITS[name]: judged.quality for name, judged in evaluation.judgements.items()
+        SPLITS[name]: judged.quality for name, judged in evaluation.results.items()
     }
     if evaluation.as_it_is is not None:
         qualities["the model as it is"] = evaluation.as_it_is
@@ -77,9 +77,9 @@ def evaluation_summary(evaluation: Evaluation) -> str:
             "The model as it is may have been trained on some of these flights, which\n"
             "would make it look better than it is."
         )
-    if evaluation.judgements:
+    if evaluation.results:
         parts.append(_comparison_table(evaluation.comparison))
-    for split, judged in evaluation.judgements.items():
+    for split, judged in evaluation.results.items():
         for field, groups in judged.groups.items():
             parts.append(_group_table(f"{field}, {SPLITS[split]}", groups))
     return "\n\n".join(parts)

@@ -19,10 +19,10 @@ from challenge.features.counts import translate
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
 from challenge.training.data.splits import forward_split
-from challenge.training.evaluate.evaluation import Judgement, judge
+from challenge.training.evaluate.evaluation import EvaluationResult, evaluate_split
 from challenge.training.evaluate.metrics import (
     SMALLEST_PROBABILITY,
-    Answers,
+    Predictions,
     Quality,
     measure,
 )
@@ -142,18 +142,18 @@ def update(
     return Update(form, settings, len(dataset.codes), unknown, fingerprint)
 
 
-def choose_settings(judgement: Judgement, dataset: Dataset) -> FormSettings | None:
+def choose_settings(result: EvaluationResult, dataset: Dataset) -> FormSettings | None:
     """The settings that do best forward in time, by the log loss.
 
     The window and the prior are chosen as if the form was updated each night, the
     half-life as if it was also not for up to four weeks.
 
     Args:
-        judgement: of a forward split of the dataset.
+        result: of a forward split of the dataset.
 
     Returns: None if the held-out flights are of less than four weeks.
     """
-    nights = _nights(judgement, dataset)
+    nights = _nights(result, dataset)
     if nights.days < max(LATER):
         return None
 
@@ -183,11 +183,11 @@ def play(
     earlier = None if split is None else forward_split(dataset, split.training)
     if split is None or earlier is None:
         return None
-    settings = choose_settings(judge(recipe, dataset, earlier), dataset)
+    settings = choose_settings(evaluate_split(recipe, dataset, earlier), dataset)
     if settings is None:
         return None
-    judged = judge(recipe, dataset, split, rule)
-    return _played(_nights(judged, dataset), settings, judged.model.threshold)
+    result = evaluate_split(recipe, dataset, split, rule)
+    return _played(_nights(result, dataset), settings, result.model.threshold)
 
 
 def play_as_it_is(model: DelayModel, dataset: Dataset) -> Rolling | None:
@@ -206,20 +206,20 @@ def play_as_it_is(model: DelayModel, dataset: Dataset) -> Rolling | None:
     delayed = dataset.delayed[later]
     if not 0 < delayed.sum() < len(later):
         return None
-    answers = Answers(model.predict_codes(codes[later]), delayed)
+    answers = Predictions(model.predict_codes(codes[later]), delayed)
     nights = Nights(model, dataset, codes, earlier, later, answers)
     return _played(nights, card.form_settings, model.threshold)
 
 
-def _nights(judgement: Judgement, dataset: Dataset) -> Nights:
-    split = judgement.split
+def _nights(result: EvaluationResult, dataset: Dataset) -> Nights:
+    split = result.split
     return Nights(
-        judgement.model,
+        result.model,
         dataset,
         dataset.codes,
         split.training,
         split.held_out,
-        judgement.answers,
+        result.predictions,
     )
 
 
@@ -274,7 +274,7 @@ def _named(names: tuple[str, ...], offsets: NDArray[np.float64]) -> dict[str, fl
     return {name: offset for name, offset in pairs if offset}
 
 
-def _log_loss(answers: Answers) -> float:
+def _log_loss(answers: Predictions) -> float:
     certain = np.clip(
         answers.probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
     )

@@ -19,7 +19,7 @@ from challenge.flights.fields import NOT_GIVEN
 from challenge.live.recent import shifted, weight
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset
-from challenge.training.evaluate.metrics import SMALLEST_PROBABILITY, Answers
+from challenge.training.evaluate.metrics import SMALLEST_PROBABILITY, Predictions
 
 WINDOWS_DAYS: Final = (3, 5, 7, 14, 28)
 # So many days since the last flight seen: updated each night, or not for so long.
@@ -61,7 +61,7 @@ class Nights:
         codes: NDArray[np.int16],
         earlier: NDArray[np.intp],
         asked: NDArray[np.intp],
-        answers: Answers,
+        answers: Predictions,
     ) -> None:
         day = _days(dataset, asked)
         first = day.min() - max(WINDOWS_DAYS) - max(LATER)
@@ -87,7 +87,7 @@ class Nights:
             for sums in by_day
         ]
 
-    def answers(self, settings: FormSettings, since: int = NIGHTLY) -> Answers:
+    def answers(self, settings: FormSettings, since: int = NIGHTLY) -> Predictions:
         """What the model says, each day with the form of so many days before."""
         end = np.maximum(np.arange(len(self._until[0]) - 1) - since + 1, 0)
         begin = np.maximum(end - settings.window_days, 0)
@@ -98,7 +98,7 @@ class Nights:
             + destinations[self._day, self._codes[:, 3] + 1]
         )
         in_table = self.table.probability.astype(np.float64)
-        return Answers(shifted(in_table, np.exp(offset)), self.table.delayed)
+        return Predictions(shifted(in_table, np.exp(offset)), self.table.delayed)
 
 
 def daily_sums(

@@ -13,8 +13,12 @@ from challenge.files.dask_cluster import Progress
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
 from challenge.training.data.splits import random_split
-from challenge.training.evaluate.evaluation import Judgement, judge, splits
-from challenge.training.evaluate.gate import Comparison, compare
+from challenge.training.evaluate.evaluation import (
+    EvaluationResult,
+    evaluate_split,
+    splits,
+)
+from challenge.training.evaluate.model_comparison import Comparison, compare
 from challenge.training.form import choose_settings
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Balanced, ThresholdRule
@@ -26,7 +30,7 @@ class Training:
 
     Attributes:
         dataset: the flights.
-        judgements: of the recipe by split, "random" and "forward"; without a split
+        results: of the recipe by split, "random" and "forward"; without a split
             for which there were too few flights, or too few with a time.
         comparison: with the baseline; None if there was none, or nothing to compare by.
         threshold: above which the model warns.
@@ -34,7 +38,7 @@ class Training:
     """
 
     dataset: Dataset
-    judgements: Mapping[str, Judgement]
+    results: Mapping[str, EvaluationResult]
     comparison: Comparison | None
     threshold: float
     fingerprint: str
@@ -69,12 +73,13 @@ def train(
     """
     in_use = None if baseline is None else DelayModel.load(baseline)
     dataset = read_dataset(source, skip_invalid, scheduler, progress)
-    judgements = {
-        name: judge(recipe, dataset, split, rule) for name, split in splits(dataset)
+    results = {
+        name: evaluate_split(recipe, dataset, split, rule)
+        for name, split in splits(dataset)
     }
     comparison = None
-    if in_use is not None and "random" in judgements:
-        comparison = compare(judgements["random"], in_use, dataset)
+    if in_use is not None and "random" in results:
+        comparison = compare(results["random"], in_use, dataset)
         if baseline is not None and comparison is not None and comparison.is_worse:
             raise WorseModelError(baseline, comparison)
     model = recipe.fit(
@@ -90,13 +95,13 @@ def train(
         period=dataset.period,
         threshold_rule=str(rule),
         form_settings=(
-            choose_settings(judgements["forward"], dataset)
-            if "forward" in judgements
+            choose_settings(results["forward"], dataset)
+            if "forward" in results
             else None
         ),
-        metrics={name: judged.to_dict() for name, judged in judgements.items()},
+        metrics={name: result.to_dict() for name, result in results.items()},
     )
-    return Training(dataset, judgements, comparison, model.threshold, fingerprint)
+    return Training(dataset, results, comparison, model.threshold, fingerprint)
 
 
 def _threshold(recipe: Recipe, dataset: Dataset, rule: ThresholdRule) -> float | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from challenge.errors import TrainingDataError
 from challenge.training.data.dataset import Dataset
 from challenge.training.data.splits import Split, random_split
-from challenge.training.evaluate.evaluation import answer
+from challenge.training.evaluate.evaluation import predict_held_out
 from challenge.training.evaluate.metrics import Quality, measure
 from challenge.training.recipe import Recipe
 
@@ -31,7 +31,14 @@ SPACE: Final[dict[str, dict[str, Sequence[Any]]]] = {
     },
     "logistic-regression": {"C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
 }
-MEASURES: Final = ("average_precision", "roc_auc", "brier", "ece", "recall", "f1")
+TUNING_MEASURES: Final = (
+    "average_precision",
+    "roc_auc",
+    "brier",
+    "ece",
+    "recall",
+    "f1",
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def tune(
             name: float(
                 np.mean([getattr(quality, name).value for quality in qualities])
             )
-            for name in MEASURES
+            for name in TUNING_MEASURES
         }
         trials.append(Trial(parameters, means))
         print(f"{number} of {len(choices)}: {parameters}", file=sys.stderr)
@@ -101,14 +108,16 @@ def folds(delayed: NDArray[np.int8], flights: NDArray[np.intp]) -> Iterator[Spli
 
 def tuning_table(trials: Sequence[Trial]) -> str:
     """The trials as a table in Markdown."""
-    names = [*trials[0].parameters, *MEASURES]
+    names = [*trials[0].parameters, *TUNING_MEASURES]
     rows = [names, ["---"] * len(names)]
     for trial in trials:
-        measures = (f"{trial.measures[name]:.4f}" for name in MEASURES)
+        measures = (f"{trial.measures[name]:.4f}" for name in TUNING_MEASURES)
         rows.append([*map(str, trial.parameters.values()), *measures])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _quality(recipe: Recipe, dataset: Dataset, fold: Split) -> Quality:
     model = recipe.fit(dataset.counts(fold.training), dataset.vocabulary)
-    return measure(answer(model, dataset, fold), model.threshold, replicates=1)
+    return measure(
+        predict_held_out(model, dataset, fold), model.threshold, replicates=1
+    )

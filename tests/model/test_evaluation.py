@@ -1,4 +1,4 @@
-"""What a model is judged by, and the judgement."""
+"""The evaluation of a model: splits, groups, and reference models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from challenge.flights.vocabulary import Vocabulary
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import forward_split, random_split
-from challenge.training.evaluate.evaluation import COMPARED, evaluate
+from challenge.training.evaluate.evaluation import REFERENCE_MODELS, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +71,22 @@ def test_too_few_flights_are_not_split(few_flights, tmp_path):
 
 def test_a_random_split_flatters(evaluation):
     random, forward = (
-        evaluation.judgements[name].quality.roc_auc for name in ("random", "forward")
+        evaluation.results[name].quality.roc_auc for name in ("random", "forward")
     )
     assert random.low > forward.high
 
 
 def test_each_group_is_counted_once(evaluation):
-    for judgement in evaluation.judgements.values():
-        assert judgement.groups.keys() == {"OPERA", "SIGLADES", "MES"}
-        for group in judgement.groups.values():
+    for result in evaluation.results.values():
+        assert result.groups.keys() == {"OPERA", "SIGLADES", "MES"}
+        for group in result.groups.values():
             flights = sum(quality.flights for quality in group.values())
-            assert flights == judgement.quality.flights
+            assert flights == result.quality.flights
 
 
 def test_the_models_of_the_notebook_stand_beside_those_of_the_schedule(evaluation):
-    assert evaluation.comparison.keys() == COMPARED.keys()
-    assert len(COMPARED) == 8
+    assert evaluation.comparison.keys() == REFERENCE_MODELS.keys()
+    assert len(REFERENCE_MODELS) == 8
     auc = {
         name: by_split["random"].roc_auc.value
         for name, by_split in evaluation.comparison.items()

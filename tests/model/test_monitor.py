@@ -16,7 +16,7 @@ from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
 from challenge.files.answering import score_file
 from challenge.model import DelayModel
-from challenge.training.evaluate.metrics import Answers, measure
+from challenge.training.evaluate.metrics import Predictions, measure
 from challenge.training.evaluate.monitor import monitor
 from tests.conftest import TEST_MODEL
 
@@ -75,7 +75,7 @@ def judge(tmp_path: Path, predicted, departed, metrics=None):
 def test_the_quality_is_that_of_the_flights_predicted(tmp_path, predicted, departed):
     found = judge(tmp_path, predicted.sample(frac=1, random_state=0), departed)
     late = (np.arange(len(departed)) % 4 == 0).astype(np.int8)
-    expected = measure(Answers(predicted["probability"].to_numpy(), late), 0.2)
+    expected = measure(Predictions(predicted["probability"].to_numpy(), late), 0.2)
     assert found.quality == expected
     assert (found.unanswered, found.unusable) == (0, 0)
     assert list(found.weeks) == [date(2017, 6, day) for day in (5, 12, 19)]

@@ -16,10 +16,10 @@ from sklearn.metrics import (
 )
 
 from challenge.training.evaluate.metrics import (
-    Answers,
     Confusion,
-    caught_curve,
-    compare_answers,
+    Predictions,
+    compare_predictions,
+    cumulative_gains_curve,
     measure,
 )
 
@@ -27,12 +27,12 @@ THRESHOLD = 0.3
 AP = "average_precision"
 
 
-def answers(probability, delayed) -> Answers:
-    return Answers(np.array(probability, np.float32), np.array(delayed, np.int8))
+def answers(probability, delayed) -> Predictions:
+    return Predictions(np.array(probability, np.float32), np.array(delayed, np.int8))
 
 
 @st.composite
-def both_classes(draw) -> Answers:
+def both_classes(draw) -> Predictions:
     probabilities = st.sampled_from([0.05, 0.2, 0.3, 0.5, 0.9])
     pairs = st.lists(st.tuples(probabilities, st.integers(0, 1)), max_size=40)
     drawn = draw(pairs)
@@ -83,7 +83,7 @@ def test_delays_are_caught_as_by_looking_at_random_orders_of_equals(answers, sha
         before = int((probability > value).sum())
         taken = np.clip(wanted - before, 0, group.sum())
         expected += late[group].mean() * taken
-    value, low, high = caught_curve(answers, np.array([share]))
+    value, low, high = cumulative_gains_curve(answers, np.array([share]))
     assert value[0] == pytest.approx(expected / late.sum())
     assert low[0] <= high[0]
 
@@ -143,7 +143,7 @@ def test_intervals_are_the_same_each_time():
 
 def test_a_model_does_not_differ_from_itself():
     sample = answers([0.1, 0.2, 0.6, 0.7], [0, 1, 0, 1])
-    one, other, difference = compare_answers(sample, sample, [AP])[AP]
+    one, other, difference = compare_predictions(sample, sample, [AP])[AP]
     assert one == other
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
 
@@ -153,7 +153,7 @@ def test_the_difference_of_two_models_is_judged_by_pairs():
     delayed = rng.random(2_000) < 0.3
     right = answers(0.2 + 0.5 * delayed, delayed)
     blind = answers(np.full(2_000, 0.3), delayed)
-    one, other, difference = compare_answers(right, blind, [AP])[AP]
+    one, other, difference = compare_predictions(right, blind, [AP])[AP]
     assert one == 1
     assert other == pytest.approx(delayed.mean())
     assert difference.low > 0.6

@@ -14,8 +14,8 @@ from challenge.flights.fields import NOT_GIVEN
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import forward_split, random_split
-from challenge.training.evaluate.evaluation import judge
-from challenge.training.evaluate.metrics import Answers, measure
+from challenge.training.evaluate.evaluation import evaluate_split
+from challenge.training.evaluate.metrics import Predictions, measure
 from challenge.training.form import play
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
@@ -48,7 +48,7 @@ def test_one_model_answers_well_with_three_fields_and_with_all(flights):
             (all_fields, codes),
             (three_fields, without_optional_fields(codes)),
         ):
-            answers = Answers(model.predict_codes(asked), delayed)
+            answers = Predictions(model.predict_codes(asked), delayed)
             qualities.append(measure(answers, model.threshold, replicates=1))
 
     def mean(qualities, name):
@@ -64,7 +64,7 @@ def test_one_model_answers_well_with_three_fields_and_with_all(flights):
 
 
 def test_the_first_tenth_holds_far_more_delays_than_a_tenth(flights):
-    quality = judge(Recipe(), flights, random_split(flights)).quality
+    quality = evaluate_split(Recipe(), flights, random_split(flights)).quality
     assert quality.lift_at_10.value >= 2.4
 
 
@@ -79,7 +79,7 @@ def test_fields_left_out_are_averaged_over(flights):
 
 
 def test_a_model_of_the_past_answers_for_the_months_after(flights):
-    quality = judge(Recipe(), flights, forward_split(flights)).quality
+    quality = evaluate_split(Recipe(), flights, forward_split(flights)).quality
     assert quality.roc_auc.value >= 0.640
     assert quality.average_precision.value >= 0.34
     assert quality.brier.value <= 0.162
@@ -107,7 +107,7 @@ def test_real_flights_can_be_learned_and_served(tmp_path):
     output = tmp_path / "model.pkl"
     training = train(REAL_FLIGHTS, output)
     assert training.dataset.rejected == 0
-    assert training.judgements["random"].quality.roc_auc.value > 0.70
+    assert training.results["random"].quality.roc_auc.value > 0.70
     client = TestClient(create_app(output))
     flight = {"OPERA": "Aerolineas Argentinas", "TIPOVUELO": "I", "MES": 3}
     late = flight | {"OPERA": "Air Canada", "MES": 1}

@@ -27,8 +27,8 @@ from challenge.live.recent import Recent, weight
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import forward_split
-from challenge.training.evaluate.evaluation import evaluate, judge
-from challenge.training.evaluate.gate import compare_as_they_are
+from challenge.training.evaluate.evaluation import evaluate, evaluate_split
+from challenge.training.evaluate.model_comparison import compare_as_they_are
 from challenge.training.form import Nights, play, play_as_it_is, update
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
@@ -408,15 +408,15 @@ def flights_of_a_year(folder, share_late):
 def test_a_night_knows_the_flights_before_it_and_none_after(tmp_path):
     flights = flights_of_a_year(tmp_path, lambda day: 1.0 if day >= TURN else 0.2)
     split = forward_split(flights)
-    judged = judge(Recipe("logistic-regression", "all"), flights, split)
-    nights = Nights(judged.model, flights, flights.codes, *split, judged.answers)
+    result = evaluate_split(Recipe("logistic-regression", "all"), flights, split)
+    nights = Nights(result.model, flights, flights.codes, *split, result.predictions)
     how = FormSettings(window_days=7, prior=5, half_life_days=56)
     days = flights.days[split.held_out]
-    moved = nights.answers(how).probability - judged.answers.probability
+    moved = nights.answers(how).probability - result.predictions.probability
     on_the_day, after = (moved[days == TURN + timedelta(days=d)] for d in (0, 3))
     assert np.abs(on_the_day).max() < 0.1
     assert after.min() > 0.2
-    later = nights.answers(how, since=7).probability - judged.answers.probability
+    later = nights.answers(how, since=7).probability - result.predictions.probability
     assert np.abs(later[days == TURN + timedelta(days=6)]).max() < 0.1
     assert later[days == TURN + timedelta(days=9)].min() > 0.2
 

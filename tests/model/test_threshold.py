@@ -10,7 +10,7 @@ from challenge.errors import TrainingDataError
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import random_split
-from challenge.training.evaluate.evaluation import judge
+from challenge.training.evaluate.evaluation import evaluate_split
 from challenge.training.evaluate.metrics import measure
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Capacity, LeastCost, MinRecall
@@ -28,22 +28,22 @@ def dataset(sample_csv):
 def test_a_recall_that_is_asked_for_is_reached_on_flights_not_chosen_by(
     recall, dataset
 ):
-    judged = judge(NOTEBOOK, dataset, random_split(dataset), MinRecall(recall))
-    assert judged.quality.recall.value > recall - 0.02
+    result = evaluate_split(NOTEBOOK, dataset, random_split(dataset), MinRecall(recall))
+    assert result.quality.recall.value > recall - 0.02
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 1])
 def test_no_more_flights_are_warned_of_than_can_be_looked_after(share, dataset):
-    judged = judge(Recipe(), dataset, random_split(dataset), Capacity(share))
-    warned = (judged.answers.probability > judged.quality.threshold).mean()
+    result = evaluate_split(Recipe(), dataset, random_split(dataset), Capacity(share))
+    warned = (result.predictions.probability > result.quality.threshold).mean()
     assert warned == pytest.approx(share, abs=0.03)
 
 
 def test_the_whole_recall_warns_of_every_delay_that_it_was_chosen_by(dataset):
     split = random_split(dataset)
     threshold = MinRecall(1).choose(NOTEBOOK, dataset, split.training)
-    judged = judge(NOTEBOOK, dataset, split)
-    assert measure(judged.answers, threshold, replicates=1).recall.value > 0.99
+    result = evaluate_split(NOTEBOOK, dataset, split)
+    assert measure(result.predictions, threshold, replicates=1).recall.value > 0.99
 
 
 def test_the_flights_that_are_reported_on_choose_no_threshold(dataset):
@@ -57,15 +57,15 @@ def test_the_flights_that_are_reported_on_choose_no_threshold(dataset):
 
 def test_no_other_threshold_costs_less(dataset):
     rule = LeastCost(false_alarm=1, missed_delay=4)
-    judged = judge(Recipe(), dataset, random_split(dataset), rule)
-    assert judged.quality.threshold == pytest.approx(1 / 5)
+    result = evaluate_split(Recipe(), dataset, random_split(dataset), rule)
+    assert result.quality.threshold == pytest.approx(1 / 5)
 
     def cost(threshold: float) -> int:
-        confusion = measure(judged.answers, threshold, replicates=1).confusion
+        confusion = measure(result.predictions, threshold, replicates=1).confusion
         return confusion.on_time_as_delayed + 4 * confusion.delayed_as_on_time
 
     others = [cost(threshold) for threshold in np.linspace(0.05, 0.5, 46)]
-    assert cost(judged.quality.threshold) <= min(others) * 1.01
+    assert cost(result.quality.threshold) <= min(others) * 1.01
 
 
 def test_too_few_flights_to_choose_by_are_refused(few_flights, tmp_path):

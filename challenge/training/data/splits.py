@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from challenge.training.data.dataset import Dataset
 
-HELD_OUT: Final = 0.33
+HELD_OUT_SHARE: Final = 0.33
 SPLIT_SEED: Final = 42
-PAST: Final = 0.67
+TRAINING_SHARE: Final = 0.67
 
 
 class Split(NamedTuple):
@@ -31,7 +31,7 @@ def random_split(dataset: Dataset) -> Split | None:
     """
     flights = len(dataset.codes)
     shuffled = np.random.RandomState(SPLIT_SEED).permutation(flights)
-    held_out = ceil(flights * HELD_OUT)
+    held_out = ceil(flights * HELD_OUT_SHARE)
     return _usable(dataset, Split(shuffled[held_out:], shuffled[:held_out]))
 
 
@@ -50,7 +50,7 @@ def forward_split(
         flights = np.arange(len(dataset.codes))
     timed = flights[~np.isnat(dataset.scheduled[flights])]
     order = timed[np.argsort(dataset.scheduled[timed], kind="stable")]
-    past = int(len(order) * PAST)
+    past = int(len(order) * TRAINING_SHARE)
     return _usable(dataset, Split(order[:past], order[past:]))
 
 

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from challenge.flights.fields import HOURS, MONTHS, NOT_GIVEN
 from challenge.training.data.dataset import Dataset
-from challenge.training.evaluate.evaluation import Judgement
-from challenge.training.evaluate.metrics import Answers, average_precision_of
+from challenge.training.evaluate.evaluation import EvaluationResult
+from challenge.training.evaluate.metrics import Predictions, average_precision_of
 
 REPEATS: Final = 5
-SAMPLE: Final = 2_000
-MOST_FLIGHTS: Final = 15
+SAMPLE_SIZE: Final = 2_000
+VALUES_SHOWN: Final = 15
 AIRLINES_SHOWN: Final = 12
 SEED: Final = 0
 
-WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAY_NAMES: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # The columns of a flight's codes that are one thing to a person.
-FIELDS: Final[dict[str, tuple[int, ...]]] = {
+FIELD_COLUMNS: Final[dict[str, tuple[int, ...]]] = {
     "airline": (0,),
     "flight type": (1,),
     "month": (2,),
@@ -73,59 +73,59 @@ class HeatMap:
     predicted: NDArray[np.float64]
 
 
-def importances(judgement: Judgement, dataset: Dataset) -> list[Importance]:
+def importances(result: EvaluationResult, dataset: Dataset) -> list[Importance]:
     """Permutation importance (Breiman, "Random Forests", 2001) on held-out flights."""
-    codes = dataset.codes[judgement.split.held_out]
+    codes = dataset.codes[result.split.held_out]
     rng = np.random.default_rng(SEED)
-    whole = average_precision_of(judgement.answers)
+    whole = average_precision_of(result.predictions)
     found = []
-    for name, columns in FIELDS.items():
-        if not _uses(judgement, columns[0]):
+    for name, columns in FIELD_COLUMNS.items():
+        if not _uses(result, columns[0]):
             continue
         losses = []
         for _ in range(REPEATS):
             shuffled = codes.copy()
             shuffled[:, columns] = codes[rng.permutation(len(codes))][:, columns]
-            blind = Answers(
-                judgement.model.predict_codes(shuffled), judgement.answers.delayed
+            blind = Predictions(
+                result.model.predict_codes(shuffled), result.predictions.delayed
             )
             losses.append(whole - average_precision_of(blind))
         found.append(Importance(name, float(np.mean(losses)), min(losses), max(losses)))
     return found
 
 
-def effects(judgement: Judgement, dataset: Dataset) -> list[Effect]:
+def effects(result: EvaluationResult, dataset: Dataset) -> list[Effect]:
     """Partial dependence (Friedman, 2001) beside what happened, field by field."""
     vocabulary = dataset.vocabulary
     fields: tuple[tuple[str, int, list[str], bool], ...] = (
         ("hour", 4, [f"{hour}" for hour in range(HOURS)], True),
-        ("weekday", 5, list(WEEKDAYS), True),
+        ("weekday", 5, list(WEEKDAY_NAMES), True),
         ("month", 2, [str(month) for month in MONTHS], True),
         ("flight type", 1, list(vocabulary.flight_types), False),
         ("airline", 0, list(vocabulary.airlines), False),
         ("destination", 3, list(vocabulary.destinations), False),
     )
-    codes = dataset.codes[judgement.split.held_out]
-    sample = np.random.default_rng(SEED).permutation(codes)[:SAMPLE]
+    codes = dataset.codes[result.split.held_out]
+    sample = np.random.default_rng(SEED).permutation(codes)[:SAMPLE_SIZE]
     found = []
     for name, column, values, is_ordered in fields:
         given = codes[:, column] != NOT_GIVEN
-        if not (_uses(judgement, column) and given.any()):
+        if not (_uses(result, column) and given.any()):
             continue
         of_flight = codes[given, column]
         flights = np.bincount(of_flight, minlength=len(values))
-        delayed = np.bincount(of_flight, judgement.answers.delayed[given], len(values))
+        delayed = np.bincount(of_flight, result.predictions.delayed[given], len(values))
         chosen = np.flatnonzero(flights)
         if not is_ordered:
             by_flights = chosen[np.argsort(-flights[chosen], kind="stable")]
-            chosen = by_flights[:MOST_FLIGHTS]
-        said = []
+            chosen = by_flights[:VALUES_SHOWN]
+        predicted = []
         # Only flights that tell the field can tell another value of it.
-        asked = sample[sample[:, column] != NOT_GIVEN]
+        given_flights = sample[sample[:, column] != NOT_GIVEN]
         for code in chosen.tolist():
-            moved = asked.copy()
+            moved = given_flights.copy()
             moved[:, column] = code
-            said.append(float(judgement.model.predict_codes(moved).mean()))
+            predicted.append(float(result.model.predict_codes(moved).mean()))
         found.append(
             Effect(
                 name,
@@ -133,15 +133,15 @@ def effects(judgement: Judgement, dataset: Dataset) -> list[Effect]:
                 is_ordered,
                 flights[chosen],
                 delayed[chosen],
-                np.array(said),
+                np.array(predicted),
             )
         )
     return found
 
 
-def heat_map(judgement: Judgement, dataset: Dataset) -> HeatMap:
+def heat_map(result: EvaluationResult, dataset: Dataset) -> HeatMap:
     """Rates by month, for the airlines with the most held-out flights."""
-    codes = dataset.codes[judgement.split.held_out]
+    codes = dataset.codes[result.split.held_out]
     airlines = len(dataset.vocabulary.airlines)
     cell = codes[:, 0].astype(np.int64) * len(MONTHS) + codes[:, 2]
 
@@ -155,11 +155,11 @@ def heat_map(judgement: Judgement, dataset: Dataset) -> HeatMap:
     return HeatMap(
         [dataset.vocabulary.airlines[code] for code in most],
         flights[most].astype(np.int64),
-        (table(judgement.answers.delayed.astype(np.float64)) / some)[most],
-        (table(judgement.answers.probability) / some)[most],
+        (table(result.predictions.delayed.astype(np.float64)) / some)[most],
+        (table(result.predictions.probability) / some)[most],
     )
 
 
-def _uses(judgement: Judgement, column: int) -> bool:
+def _uses(result: EvaluationResult, column: int) -> bool:
     fields = ("airline", "flight_type", "month", "destination", "hour", "weekday")
-    return fields[column] in judgement.model.features.fields
+    return fields[column] in result.model.features.fields

@@ -1,4 +1,4 @@
-"""How good a model is on flights that it has not seen: in all, by group, by rival."""
+"""How good a model is on flights that it has not seen: in all, by group, by reference."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from challenge.flights.fields import AIRLINE, DESTINATION, MONTH, MONTHS, NOT_GI
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset
 from challenge.training.data.splits import Split, forward_split, random_split
-from challenge.training.evaluate.metrics import Answers, Quality, measure
+from challenge.training.evaluate.metrics import Predictions, Quality, measure
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Balanced, Given, ThresholdRule
 
 # Groups are many and small: fewer replicates give intervals that are good enough.
 GROUP_REPLICATES: Final = 200
-SPLITS: Final = {"random": random_split, "forward": forward_split}
+SPLITTERS: Final = {"random": random_split, "forward": forward_split}
 
 # The notebook's six models, then those of the whole schedule. Class weights moved its
 # decisions; on calibrated probabilities the threshold does, so "balanced" is the delay
 # rate and "not balanced" one half.
-COMPARED: Final[dict[str, tuple[Recipe, ThresholdRule]]] = {
+REFERENCE_MODELS: Final[dict[str, tuple[Recipe, ThresholdRule]]] = {
     f"{name}, {columns}": (Recipe(classifier, features), rule)
     for columns, features, rule in (
         ("all categories", "all", Given(0.5)),
@@ -42,21 +42,21 @@ COMPARED: Final[dict[str, tuple[Recipe, ThresholdRule]]] = {
 
 
 @dataclass(frozen=True)
-class Judgement:
+class EvaluationResult:
     """A model fitted to one part of the flights and judged by another.
 
     Attributes:
         model: the fitted model.
         split: the positions of the flights in the dataset.
-        answers: of the model about the held-out flights, in their order.
-        quality: of all answers.
+        predictions: of the model about the held-out flights, in their order.
+        quality: of all predictions.
         groups: the quality by field and value: "OPERA", "SIGLADES" and "MES", each
             in the order of the vocabulary, without the values that no flight has.
     """
 
     model: DelayModel
     split: Split
-    answers: Answers
+    predictions: Predictions
     quality: Quality
     groups: dict[str, dict[str, Quality]] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ class Evaluation:
         dataset: the flights.
         recipe: how the model is made; fitted anew for each split.
         rule: where it warns.
-        judgements: by split, "random" and "forward"; without a split for which there
+        results: by split, "random" and "forward"; without a split for which there
             are too few flights, or too few with a time.
         comparison: by model and split.
         as_it_is: what the model itself says of all flights that it can answer; None
@@ -87,7 +87,7 @@ class Evaluation:
     dataset: Dataset
     recipe: Recipe
     rule: ThresholdRule
-    judgements: dict[str, Judgement]
+    results: dict[str, EvaluationResult]
     comparison: dict[str, dict[str, Quality]]
     as_it_is: Quality | None
     may_have_seen: bool
@@ -103,7 +103,7 @@ class Evaluation:
             "features": self.recipe.features,
             "parameters": dict(self.recipe.parameters),
             "threshold_rule": str(self.rule),
-            "splits": {name: j.to_dict() for name, j in self.judgements.items()},
+            "splits": {name: j.to_dict() for name, j in self.results.items()},
             "comparison": {
                 name: {split: quality.to_dict() for split, quality in of_model.items()}
                 for name, of_model in self.comparison.items()
@@ -118,7 +118,7 @@ def evaluate(model: DelayModel, dataset: Dataset) -> Evaluation:
 
     A model must not be judged by flights that it was trained on. So its recipe is
     fitted anew to a part of the flights and judged by the others, at random and
-    forward in time; the model itself answers them if it was trained on other data.
+    forward in time; the model itself predictions them if it was trained on other data.
 
     Raises:
         NotFittedError: the model was not loaded from a file.
@@ -129,18 +129,20 @@ def evaluate(model: DelayModel, dataset: Dataset) -> Evaluation:
     rule: ThresholdRule = Balanced()
     if model.card.threshold_rule != str(rule):
         rule = Given(model.card.threshold)
-    judgements: dict[str, Judgement] = {}
-    comparison: dict[str, dict[str, Quality]] = {name: {} for name in COMPARED}
+    results: dict[str, EvaluationResult] = {}
+    comparison: dict[str, dict[str, Quality]] = {name: {} for name in REFERENCE_MODELS}
     for split_name, split in splits(dataset):
-        judgements[split_name] = judge(recipe, dataset, split, rule, by_group=True)
-        for name, (rival, rival_rule) in COMPARED.items():
-            rival_judgement = judge(rival, dataset, split, rival_rule)
-            comparison[name][split_name] = rival_judgement.quality
+        results[split_name] = evaluate_split(
+            recipe, dataset, split, rule, by_group=True
+        )
+        for name, (reference, reference_rule) in REFERENCE_MODELS.items():
+            reference_result = evaluate_split(reference, dataset, split, reference_rule)
+            comparison[name][split_name] = reference_result.quality
     return Evaluation(
         dataset=dataset,
         recipe=recipe,
         rule=rule,
-        judgements=judgements,
+        results=results,
         comparison=comparison,
         as_it_is=_as_it_is(model, dataset),
         may_have_seen=may_have_seen(model, dataset) or _updated_by(model, dataset),
@@ -154,7 +156,7 @@ def _as_it_is(model: DelayModel, dataset: Dataset) -> Quality | None:
     if not known.any():
         return None
     probability = model.predict_codes(codes[known], dataset.days[known])
-    return measure(Answers(probability, dataset.delayed[known]), model.threshold)
+    return measure(Predictions(probability, dataset.delayed[known]), model.threshold)
 
 
 def may_have_seen(model: DelayModel, dataset: Dataset) -> bool:
@@ -175,39 +177,39 @@ def _updated_by(model: DelayModel, dataset: Dataset) -> bool:
 
 def splits(dataset: Dataset) -> Iterator[tuple[str, Split]]:
     """The splits for which there are enough flights, with their names."""
-    for name, make in SPLITS.items():
+    for name, make in SPLITTERS.items():
         if (split := make(dataset)) is not None:
             yield name, split
 
 
-def judge(
+def evaluate_split(
     recipe: Recipe,
     dataset: Dataset,
     split: Split,
     rule: ThresholdRule = Balanced(),
     by_group: bool = False,
-) -> Judgement:
+) -> EvaluationResult:
     """Fit a model to the training part of a split and measure it on the held-out."""
     threshold = rule.choose(recipe, dataset, split.training)
     counts = dataset.counts(split.training)
     model = recipe.fit(counts, dataset.vocabulary, threshold)
-    answers = answer(model, dataset, split)
-    quality = measure(answers, model.threshold)
-    groups = _by_group(model, dataset, split, answers) if by_group else {}
-    return Judgement(model, split, answers, quality, groups)
+    predictions = predict_held_out(model, dataset, split)
+    quality = measure(predictions, model.threshold)
+    groups = _by_group(model, dataset, split, predictions) if by_group else {}
+    return EvaluationResult(model, split, predictions, quality, groups)
 
 
-def answer(model: DelayModel, dataset: Dataset, split: Split) -> Answers:
+def predict_held_out(model: DelayModel, dataset: Dataset, split: Split) -> Predictions:
     """What a model says of the held-out flights."""
     # One question for each kind of flight: they are far fewer than the flights.
     codes = dataset.codes[split.held_out]
     kinds, kind = unique_rows(codes, dataset.vocabulary.sizes)
     probability = model.predict_codes(kinds)[kind]
-    return Answers(probability, dataset.delayed[split.held_out])
+    return Predictions(probability, dataset.delayed[split.held_out])
 
 
 def _by_group(
-    model: DelayModel, dataset: Dataset, split: Split, answers: Answers
+    model: DelayModel, dataset: Dataset, split: Split, predictions: Predictions
 ) -> dict[str, dict[str, Quality]]:
     vocabulary = dataset.vocabulary
     fields: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -220,7 +222,7 @@ def _by_group(
         codes = dataset.codes[split.held_out, column]
         groups[name] = {
             values[code]: measure(
-                answers[codes == code], model.threshold, GROUP_REPLICATES
+                predictions[codes == code], model.threshold, GROUP_REPLICATES
             )
             for code in np.unique(codes[codes != NOT_GIVEN]).tolist()
         }

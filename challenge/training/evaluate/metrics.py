@@ -1,8 +1,8 @@
-"""Measures of a model's answers, with the intervals that chance gives them.
+"""Measures of a model's predictions, with bootstrap confidence intervals.
 
-Answers are pairs of a probability and what happened. All measures are sums over the
-distinct probabilities, from the highest, so each is one array expression that serves
-for the answers themselves and, along a leading axis, for all bootstrap replicates.
+All measures are sums over the distinct probabilities, from the highest, so each is one
+array expression that serves for the predictions themselves and, along a leading axis,
+for all bootstrap replicates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REPLICATES: Final = 500
 BOOTSTRAP_SEED: Final = 0
 INTERVAL: Final = (0.025, 0.975)
 CALIBRATION_BINS: Final = 10
-LOOKED_AT: Final = 0.1
+TOP_SHARE: Final = 0.1
 # A curve is many measures: fewer replicates show how wide its interval is.
 CURVE_REPLICATES: Final = 200
 # Keeps the log loss finite where a model is certain and wrong.
@@ -44,8 +44,8 @@ MEASURES: Final = {
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a model said of some flights, and what happened.
+class Predictions:
+    """What a model predicted of some flights, and what happened.
 
     Attributes:
         probability: of a delay, shape (flights,), 0 to 1.
@@ -58,8 +58,8 @@ class Answers:
     def __len__(self) -> int:
         return len(self.delayed)
 
-    def __getitem__(self, flights: NDArray[Any]) -> Answers:
-        return Answers(self.probability[flights], self.delayed[flights])
+    def __getitem__(self, flights: NDArray[Any]) -> Predictions:
+        return Predictions(self.probability[flights], self.delayed[flights])
 
     @property
     def has_both_classes(self) -> bool:
@@ -96,7 +96,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good answers are.
+    """How good predictions are.
 
     `brier` is the mean squared error of the probability, `log_loss` is in nats, `ece`
     the expected calibration error over ten bins of equal width. Recall, precision and
@@ -129,15 +129,15 @@ class Quality:
 
 
 def measure(
-    answers: Answers, threshold: float, replicates: int = REPLICATES
+    predictions: Predictions, threshold: float, replicates: int = REPLICATES
 ) -> Quality:
-    """The quality of at least one answer, where a warning is one above the threshold.
+    """The quality of at least one prediction; those above the threshold are warnings.
 
     The intervals are percentiles of the measures over bootstrap replicates: as many
     flights, drawn with replacement (Efron, 1979), always with the same seed. They
     take flights for independent; those of a day are not, so read them as lower bounds.
     """
-    counted = _Counted.of(answers)
+    counted = _CountsByProbability.of(predictions)
     values = _measures(counted.probability, counted.whole(), threshold)
     replicated = [
         _measures(counted.probability, sample, threshold)
@@ -150,12 +150,12 @@ def measure(
         for name, value in values.items()
     }
     # As wide as the threshold, or a probability just above it might not be.
-    warned = answers.probability.astype(np.float64) > threshold
-    late = answers.delayed == 1
+    warned = predictions.probability.astype(np.float64) > threshold
+    late = predictions.delayed == 1
     return Quality(
-        flights=len(answers),
+        flights=len(predictions),
         delay_rate=float(late.mean()),
-        mean_probability=float(answers.probability.mean()),
+        mean_probability=float(predictions.probability.mean()),
         threshold=threshold,
         confusion=Confusion(
             on_time_as_on_time=int((~warned & ~late).sum()),
@@ -167,19 +167,19 @@ def measure(
     )
 
 
-def compare_answers(
-    answers: Answers, others: Answers, measures: Sequence[str]
+def compare_predictions(
+    predictions: Predictions, others: Predictions, measures: Sequence[str]
 ) -> dict[str, Difference]:
-    """Two models on the same flights, of which both classes must be among them.
+    """Compare two models on the same flights, among which are both classes.
 
-    Each replicate draws the same flights for both, so that what is hard about a
-    flight cancels out.
+    Each replicate draws the same flights for both (a paired bootstrap), so that what
+    makes a flight hard to predict cancels out.
 
     Args:
-        answers, others: of the two, about the same flights in the same order.
+        predictions, others: of the two, for the same flights in the same order.
         measures: names of estimates in `Quality` that need no threshold.
     """
-    one, other = _Counted.of(answers), _Counted.of(others)
+    one, other = _CountsByProbability.of(predictions), _CountsByProbability.of(others)
     pairs = zip(one.replicates(REPLICATES), other.replicates(REPLICATES), strict=True)
     replicates = [
         (
@@ -205,9 +205,9 @@ def compare_answers(
     }
 
 
-def average_precision_of(answers: Answers) -> float:
-    """The average precision of answers about flights of both classes."""
-    return float(average_precision(_Counted.of(answers).whole()))
+def average_precision_of(predictions: Predictions) -> float:
+    """The average precision of predictions for flights of both classes."""
+    return float(average_precision(_CountsByProbability.of(predictions).whole()))
 
 
 def roc_auc(counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -237,10 +237,10 @@ def average_precision(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return _ratio((precision * delayed).sum(axis=-1), delayed.sum(axis=-1))
 
 
-def caught(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:
-    """The share of the delays that is among a share of the flights, the highest first.
+def recall_at(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+    """The recall when a share of the flights is selected, the highest first.
 
-    Of flights with the same probability, as many as are wanted are taken at random.
+    Among flights of equal probability, those needed are selected at random.
 
     Args:
         counts: those that `roc_auc` takes.
@@ -248,27 +248,27 @@ def caught(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:
     """
     flights, delayed = counts.sum(axis=-1), counts[..., 1]
     reached = np.cumsum(flights, axis=-1)
-    wanted = share * reached[..., -1:]
-    taken = np.clip(wanted - (reached - flights), 0, flights)
+    needed = share * reached[..., -1:]
+    selected = np.clip(needed - (reached - flights), 0, flights)
     return _ratio(
-        (delayed * taken / np.maximum(flights, 1)).sum(axis=-1), delayed.sum(axis=-1)
+        (delayed * selected / np.maximum(flights, 1)).sum(axis=-1), delayed.sum(axis=-1)
     )
 
 
-def caught_curve(
-    answers: Answers, shares: NDArray[np.float64]
+def cumulative_gains_curve(
+    predictions: Predictions, shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The delays caught by looking at each share of the flights, and the interval.
+    """The cumulative gains curve: the recall at each share of the flights selected.
 
     Returns:
         value, low and high, each of shape (shares,); intervals as of `measure`.
     """
-    counted = _Counted.of(answers)
+    counted = _CountsByProbability.of(predictions)
     whole, replicates = counted.whole(), list(counted.replicates(CURVE_REPLICATES))
     estimates = [
         _estimate(
-            float(caught(whole, share)),
-            np.concatenate([caught(sample, share) for sample in replicates]),
+            float(recall_at(whole, share)),
+            np.concatenate([recall_at(sample, share) for sample in replicates]),
         )
         for share in shares.tolist()
     ]
@@ -280,17 +280,17 @@ def caught_curve(
 
 
 @dataclass(frozen=True)
-class _Counted:
-    """Answers as counts over their distinct probabilities, the highest first."""
+class _CountsByProbability:
+    """Flights counted by distinct probability, the highest first, and class."""
 
     probability: NDArray[np.float64]
     cells: NDArray[np.int64]
 
     @classmethod
-    def of(cls, answers: Answers) -> _Counted:
-        lowest_first, place = np.unique(answers.probability, return_inverse=True)
+    def of(cls, predictions: Predictions) -> _CountsByProbability:
+        lowest_first, place = np.unique(predictions.probability, return_inverse=True)
         place = len(lowest_first) - 1 - place
-        cells = 2 * place + answers.delayed
+        cells = 2 * place + predictions.delayed
         return cls(lowest_first[::-1].astype(np.float64), cells)
 
     def whole(self) -> NDArray[np.int64]:
@@ -298,7 +298,7 @@ class _Counted:
         return counts.reshape(-1, 2)
 
     def replicates(self, replicates: int) -> Iterator[NDArray[np.int64]]:
-        """Counts of as many flights, drawn with replacement, some replicates a time.
+        """Counts of as many flights, drawn with replacement, in batches of replicates.
 
         Which flights are drawn depends on their number alone.
         """
@@ -324,7 +324,7 @@ def _measures(
     hits, false_alarms = (
         side[..., :warned].sum(axis=-1) for side in (delayed, on_time)
     )
-    looked_at = caught(counts, LOOKED_AT)
+    top_recall = recall_at(counts, TOP_SHARE)
     return {
         "roc_auc": roc_auc(counts),
         "average_precision": average_precision(counts),
@@ -333,8 +333,8 @@ def _measures(
         "log_loss": -(delayed @ np.log(certain) + on_time @ np.log(1 - certain))
         / flights,
         "ece": _calibration_error(probability, counts) / flights,
-        "lift_at_10": looked_at / LOOKED_AT,
-        "precision_at_10": looked_at / LOOKED_AT * _ratio(delays, flights),
+        "lift_at_10": top_recall / TOP_SHARE,
+        "precision_at_10": top_recall / TOP_SHARE * _ratio(delays, flights),
         "recall": _ratio(hits, delays),
         "precision": _ratio(hits, hits + false_alarms),
         "f1": _ratio(2 * hits, hits + false_alarms + delays),

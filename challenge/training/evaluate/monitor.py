@@ -12,7 +12,7 @@ import numpy as np
 from challenge.artifact.card import ModelCard
 from challenge.files.prediction_log import is_record
 from challenge.training.evaluate.departures import join_departures, read_recorded
-from challenge.training.evaluate.metrics import Answers, Estimate, Quality, measure
+from challenge.training.evaluate.metrics import Estimate, Predictions, Quality, measure
 
 # What is compared with the model card, and whether more of it is better.
 PROMISED: Final = {"roc_auc": True, "ece": False}
@@ -94,20 +94,20 @@ def monitor(
     joined = join_departures(
         read_recorded(predictions) if is_record(predictions) else predictions, flights
     )
-    answers = Answers(joined.probability, joined.delayed)
-    quality = measure(answers, card.threshold)
+    joined_predictions = Predictions(joined.probability, joined.delayed)
+    quality = measure(joined_predictions, card.threshold)
     return Monitoring(
         predictions=joined.predictions,
         departures=joined.departures,
         quality=quality,
         weeks={
             week.item(): measure(
-                answers[joined.week == week], card.threshold, WEEK_REPLICATES
+                joined_predictions[joined.week == week], card.threshold, WEEK_REPLICATES
             )
             for week in np.unique(joined.week)
         },
         promises=_promises(quality, card),
-        unanswered=joined.departures - len(answers),
+        unanswered=joined.departures - len(joined_predictions),
         unusable=joined.unusable,
     )
 

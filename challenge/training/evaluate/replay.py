@@ -20,10 +20,14 @@ from challenge.training.evaluate.departures import (
     join_departures,
     read_recorded,
 )
-from challenge.training.evaluate.metrics import Answers, Difference, compare_answers
+from challenge.training.evaluate.metrics import (
+    Difference,
+    Predictions,
+    compare_predictions,
+)
 
-GROUPED: Final = (AIRLINE, DESTINATION, MONTH)
-COMPARED: Final = ("roc_auc", "average_precision", "brier", "log_loss", "ece")
+GROUP_FIELDS: Final = (AIRLINE, DESTINATION, MONTH)
+COMPARED_MEASURES: Final = ("roc_auc", "average_precision", "brier", "log_loss", "ece")
 QUANTILES: Final = (0.05, 0.5, 0.95)
 
 
@@ -161,10 +165,10 @@ def replay(
     if departures is not None:
         joined = join_departures(answered, departures)
         departed = len(joined.row)
-        ours = Answers(probability[joined.row], joined.delayed)
+        ours = Predictions(probability[joined.row], joined.delayed)
         if ours.has_both_classes:
-            theirs = Answers(joined.probability, joined.delayed)
-            quality = compare_answers(ours, theirs, COMPARED)
+            theirs = Predictions(joined.probability, joined.delayed)
+            quality = compare_predictions(ours, theirs, COMPARED_MEASURES)
     low, middle, high = np.quantile(change, QUANTILES).tolist()
     return Replay(
         period=(recorded["time"].iloc[0], recorded["time"].iloc[-1]),
@@ -174,7 +178,7 @@ def replay(
         all=_moved(flips, before, probability),
         groups={
             field: _by_value(answered[field], flips, before, probability)
-            for field in GROUPED
+            for field in GROUP_FIELDS
         },
         change=(low, middle, high),
         mean_change=float(np.abs(change).mean()),

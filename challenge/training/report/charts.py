@@ -17,9 +17,9 @@ from challenge.explain import evidence as past
 from challenge.training.evaluate.effects import Effect, HeatMap, Importance
 from challenge.training.evaluate.metrics import (
     CALIBRATION_BINS,
-    Answers,
+    Predictions,
     calibration_bin,
-    caught_curve,
+    cumulative_gains_curve,
 )
 
 # Okabe and Ito's, told apart by all eyes, legible on light and dark.
@@ -59,12 +59,12 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 
 
-def roc(answers: Mapping[str, Answers]) -> str:
+def roc(predictions: Mapping[str, Predictions]) -> str:
     """Delays caught against false alarms, at every threshold."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
-        for split, given in answers.items():
+        for split, given in predictions.items():
             _, delayed, on_time = _from_the_highest(given)
             axes.plot(
                 np.r_[0, on_time / on_time[-1]],
@@ -83,11 +83,11 @@ def roc(answers: Mapping[str, Answers]) -> str:
     return _svg(draw)
 
 
-def precision_recall(answers: Mapping[str, Answers]) -> str:
+def precision_recall(predictions: Mapping[str, Predictions]) -> str:
     """Right warnings against delays caught, at every threshold."""
 
     def draw(axes: Axes) -> None:
-        for split, given in answers.items():
+        for split, given in predictions.items():
             _, delayed, on_time = _from_the_highest(given)
             axes.plot(
                 delayed / delayed[-1],
@@ -109,14 +109,14 @@ def precision_recall(answers: Mapping[str, Answers]) -> str:
     return _svg(draw)
 
 
-def caught(answers: Mapping[str, Answers]) -> str:
+def cumulative_gains(predictions: Mapping[str, Predictions]) -> str:
     """Delays caught against flights looked at, the most probable first."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
         shares = np.linspace(0, 1, 41)
-        for split, given in answers.items():
-            value, low, high = caught_curve(given, shares)
+        for split, given in predictions.items():
+            value, low, high = cumulative_gains_curve(given, shares)
             colour = SPLIT_COLOURS[split]
             axes.plot(shares, value, color=colour, label=split)
             axes.fill_between(shares, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -131,12 +131,12 @@ def caught(answers: Mapping[str, Answers]) -> str:
     return _svg(draw)
 
 
-def reliability(answers: Mapping[str, Answers]) -> str:
+def reliability(predictions: Mapping[str, Predictions]) -> str:
     """What happened against what was said, in ten equal bins."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
-        for shift, (split, given) in zip((-0.004, 0.004), answers.items()):
+        for shift, (split, given) in zip((-0.004, 0.004), predictions.items()):
             bins = calibration_bin(given.probability)
             flights = np.bincount(bins, minlength=CALIBRATION_BINS)
             some = flights >= MIN_FLIGHTS
@@ -164,14 +164,14 @@ def reliability(answers: Mapping[str, Answers]) -> str:
     return _svg(draw)
 
 
-def histogram(answers: Answers) -> str:
+def histogram(predictions: Predictions) -> str:
     """How many flights got which probability, by what happened."""
 
     def draw(axes: Axes) -> None:
         edges = np.linspace(0, 1, 41)
-        late = answers.delayed == 1
+        late = predictions.delayed == 1
         axes.hist(
-            [answers.probability[late], answers.probability[~late]],
+            [predictions.probability[late], predictions.probability[~late]],
             bins=list(edges),
             stacked=True,
             color=[DELAYED, ON_TIME],
@@ -183,11 +183,11 @@ def histogram(answers: Answers) -> str:
     return _svg(draw)
 
 
-def thresholds(answers: Answers, threshold: float) -> str:
+def thresholds(predictions: Predictions, threshold: float) -> str:
     """How recall, precision, F1 and the share of warnings move with the threshold."""
 
     def draw(axes: Axes) -> None:
-        probability, delayed, on_time = _from_the_highest(answers)
+        probability, delayed, on_time = _from_the_highest(predictions)
         warned = delayed + on_time
         for values, colour, style, label in (
             (delayed / delayed[-1], "#d55e00", "-", "recall"),
@@ -291,11 +291,11 @@ def wilson(
 
 
 def _from_the_highest(
-    answers: Answers,
+    predictions: Predictions,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Distinct probabilities, the highest first, with delays and others down to each."""
-    lowest_first, place = np.unique(answers.probability, return_inverse=True)
-    delayed = np.bincount(place, answers.delayed)[::-1]
+    lowest_first, place = np.unique(predictions.probability, return_inverse=True)
+    delayed = np.bincount(place, predictions.delayed)[::-1]
     flights = np.bincount(place)[::-1]
     down_to = np.cumsum(delayed)
     on_time = np.cumsum(flights) - down_to

@@ -20,7 +20,7 @@ from challenge.training.report import charts as figures
 
 TEMPLATE: Final = "report.html.jinja"
 TILES: Final = ("roc_auc", "average_precision", "brier", "ece", "recall", "f1")
-COMPARED: Final = ("roc_auc", "average_precision", "brier", "recall", "f1")
+COMPARISON_MEASURES: Final = ("roc_auc", "average_precision", "brier", "recall", "f1")
 SPLIT_NAMES: Final = {"random": "a random third", "forward": "the last third by date"}
 GROUP_NAMES: Final = {"OPERA": "airline", "MES": "month", "SIGLADES": "destination"}
 # Of these a lower value is better.
@@ -60,41 +60,41 @@ def render(evaluation: Evaluation) -> str:
         evaluation=evaluation,
         dataset=evaluation.dataset,
         recipe=evaluation.recipe,
-        judgements=evaluation.judgements,
+        results=evaluation.results,
         split_names=SPLIT_NAMES,
         group_names=GROUP_NAMES,
         measures=MEASURES,
         tiles=TILES,
-        compared=COMPARED,
+        compared=COMPARISON_MEASURES,
         best=_best(evaluation.comparison),
-        charts=_charts(evaluation) if evaluation.judgements else {},
+        charts=_charts(evaluation) if evaluation.results else {},
     )
 
 
 def _charts(evaluation: Evaluation) -> dict[str, Any]:
     """The charts by name; those of one split are of the random one if there is one."""
-    judgements, dataset = evaluation.judgements, evaluation.dataset
-    judged = judgements.get("random") or next(iter(judgements.values()))
-    answers = {name: judgement.answers for name, judgement in judgements.items()}
-    heat = heat_map(judged, dataset)
+    results, dataset = evaluation.results, evaluation.dataset
+    result = results.get("random") or next(iter(results.values()))
+    predictions = {name: result.predictions for name, result in results.items()}
+    heat = heat_map(result, dataset)
     # Small cells reach 1 by chance; they must not take the colours from the others.
     known = np.where(heat.flights >= figures.MIN_FLIGHTS, heat.actual, np.nan)
     highest = float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
     return {
-        "roc": figures.roc(answers),
-        "precision_recall": figures.precision_recall(answers),
-        "caught": figures.caught(answers),
-        "reliability": figures.reliability(answers),
-        "histogram": figures.histogram(judged.answers),
-        "thresholds": figures.thresholds(judged.answers, judged.quality.threshold),
-        "importance": figures.importance(importances(judged, dataset)),
+        "roc": figures.roc(predictions),
+        "precision_recall": figures.precision_recall(predictions),
+        "cumulative_gains": figures.cumulative_gains(predictions),
+        "reliability": figures.reliability(predictions),
+        "histogram": figures.histogram(result.predictions),
+        "thresholds": figures.thresholds(result.predictions, result.quality.threshold),
+        "importance": figures.importance(importances(result, dataset)),
         "effects": [
             (effect.field, figures.effect(effect))
-            for effect in effects(judged, dataset)
+            for effect in effects(result, dataset)
         ],
         "actual": figures.heat_map(heat, heat.actual, highest),
         "predicted": figures.heat_map(heat, heat.predicted, highest),
-        "quality": judged.quality,
+        "quality": result.quality,
     }
 
 
@@ -105,7 +105,7 @@ def _best(
     best: dict[tuple[str, str], float] = {}
     for by_split in comparison.values():
         for split, quality in by_split.items():
-            for name in COMPARED:
+            for name in COMPARISON_MEASURES:
                 value = getattr(quality, name).value
                 if value is not None:
                     better = min if name in _LOWER else max

@@ -9,8 +9,8 @@ from challenge.cli.command import WORSE
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import random_split
-from challenge.training.evaluate.evaluation import judge
-from challenge.training.evaluate.gate import compare
+from challenge.training.evaluate.evaluation import evaluate_split
+from challenge.training.evaluate.model_comparison import compare
 from challenge.training.recipe import Recipe
 
 TOP10 = ["--features", "top10", "--classifier", "logistic-regression"]
@@ -51,7 +51,9 @@ def test_a_model_that_is_not_worse_is_written(options, sample_csv, good, tmp_pat
 
 def test_a_baseline_is_judged_without_the_flights_that_are_held_out(good, sample_csv):
     dataset = read_dataset(sample_csv)
-    same = judge(Recipe("logistic-regression", "all"), dataset, random_split(dataset))
+    same = evaluate_split(
+        Recipe("logistic-regression", "all"), dataset, random_split(dataset)
+    )
     comparison = compare(same, DelayModel.load(good), dataset)
     assert comparison.difference.value == 0
 
@@ -62,7 +64,9 @@ def test_flights_that_the_baseline_does_not_know_are_not_compared_by(
     source = tmp_path / "flights.csv"
     enough_flights.to_csv(source, index=False)
     dataset = read_dataset(source)
-    candidate = judge(Recipe("logistic-regression"), dataset, random_split(dataset))
+    candidate = evaluate_split(
+        Recipe("logistic-regression"), dataset, random_split(dataset)
+    )
     known = len(candidate.split.held_out)
 
     enough_flights[enough_flights["OPERA"] == "Sky Airline"].to_csv(source, index=False)

@@ -9,8 +9,12 @@ import numpy as np
 from challenge.features.counts import Counts, translate
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset
-from challenge.training.evaluate.evaluation import Judgement, may_have_seen
-from challenge.training.evaluate.metrics import Answers, Estimate, compare_answers
+from challenge.training.evaluate.evaluation import EvaluationResult, may_have_seen
+from challenge.training.evaluate.metrics import (
+    Estimate,
+    Predictions,
+    compare_predictions,
+)
 from challenge.training.recipe import Recipe
 
 
@@ -41,7 +45,7 @@ class Comparison:
 
 
 def compare(
-    candidate: Judgement, baseline: DelayModel, dataset: Dataset
+    candidate: EvaluationResult, baseline: DelayModel, dataset: Dataset
 ) -> Comparison | None:
     """Compare a judged model with another on the flights that both can answer.
 
@@ -55,14 +59,14 @@ def compare(
     codes, known = translate(
         dataset.codes[held_out], dataset.vocabulary, baseline.vocabulary
     )
-    ours = candidate.answers[known]
+    ours = candidate.predictions[known]
     if not ours.has_both_classes:
         return None
     codes, delayed = codes[known], dataset.delayed[held_out][known]
     if may_have_seen(baseline, dataset):
         seen = Counts.of_rows(codes, delayed, baseline.vocabulary)
         baseline = _without(baseline, seen)
-    theirs = Answers(baseline.predict_codes(codes), delayed)
+    theirs = Predictions(baseline.predict_codes(codes), delayed)
     return _compared(ours, theirs)
 
 
@@ -80,7 +84,7 @@ def compare_as_they_are(
     ]
     known = coded[0][1] & coded[1][1]
     ours, theirs = (
-        Answers(
+        Predictions(
             model.predict_codes(codes[known], dataset.days[known]),
             dataset.delayed[known],
         )
@@ -91,9 +95,9 @@ def compare_as_they_are(
     return _compared(ours, theirs)
 
 
-def _compared(ours: Answers, theirs: Answers) -> Comparison:
+def _compared(ours: Predictions, theirs: Predictions) -> Comparison:
     measure = "average_precision"
-    return Comparison(len(ours), *compare_answers(ours, theirs, [measure])[measure])
+    return Comparison(len(ours), *compare_predictions(ours, theirs, [measure])[measure])
 
 
 def _without(baseline: DelayModel, seen: Counts) -> DelayModel:
