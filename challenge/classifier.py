@@ -43,7 +43,7 @@ class Classifier(ABC):
     Attributes:
         base_rate_: the weighted share of delays that `fit` has seen, 0 to 1.
         categories_: for each column the codes that `fit` has seen, in order.
-        ordered_: the columns that `fit` was told are ordered.
+        ordered_: the positions of the ordered columns, as given to `fit`.
         feature_names_in_: the column names of the frame that `fit` has seen; empty
             if it was an array, or the classifier was restored from its state.
     """
@@ -207,8 +207,8 @@ class LogisticRegressionClassifier(Classifier):
     """Logistic regression over one-hot categories, with balanced class weights.
 
     Balancing weighs the classes alike, which moves every log-odds by the same amount:
-    the log of non-delays over delays. `predict_proba` takes it back (King and Zeng,
-    "Logistic Regression in Rare Events Data", 2001, prior correction), so that
+    the log of on-time flights over delays. `predict_proba` subtracts it again (King
+    and Zeng, "Logistic Regression in Rare Events Data", 2001, prior correction), so that
     probabilities are calibrated and the coefficients are those of scikit-learn's
     `LogisticRegression(class_weight="balanced")`.
 
@@ -308,8 +308,8 @@ class XGBoostClassifier(Classifier):
     into two sets of categories.
 
     Args:
-        rounds: how many trees there are.
-        settings: XGBoost's own, in place of those in DEFAULT_SETTINGS.
+        rounds: the number of trees.
+        settings: parameters of XGBoost, which replace those in DEFAULT_SETTINGS.
     """
 
     name = "xgboost"

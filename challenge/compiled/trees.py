@@ -1,9 +1,9 @@
 """Boosted trees as sums over products of category sets.
 
 A tree splits on one column at a time, so each of its leaves is a box: the rows whose
-every column lies in a set of that column's codes. With the boxes of all trees
-at hand, the answers to all combinations of some left and some right columns are one
-matrix product, about eighty times faster than asking the trees row by row.
+every column lies in a set of that column's codes. From the boxes of all trees, the
+log-odds of all combinations of some left and some right columns are one matrix product,
+about eighty times faster than evaluating the trees row by row.
 """
 
 from __future__ import annotations

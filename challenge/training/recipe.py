@@ -1,4 +1,4 @@
-"""How a model is made, but for the flights that it learns from."""
+"""How a model is made, apart from its training data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from challenge.model import DelayModel
 
 @dataclass(frozen=True)
 class Recipe:
-    """A kind of classifier with its parameters, and the features that it sees.
+    """A classifier with its parameters, and its feature set.
 
     Attributes:
         classifier: a name in `challenge.classifier.CLASSIFIERS`.
         features: a name in `challenge.features.feature_sets.FEATURE_SETS`.
-        parameters: of the classifier, in place of its defaults.
+        parameters: arguments of the classifier that replace its defaults.
     """
 
     classifier: str = "xgboost"
@@ -29,7 +29,7 @@ class Recipe:
 
     @classmethod
     def of_card(cls, card: ModelCard) -> Recipe:
-        """The recipe that a model in a file was made by."""
+        """The recipe of the model with this card."""
         return cls(card.classifier, card.features, card.parameters)
 
     def fit(

@@ -1,7 +1,7 @@
-"""Where to warn: rules that choose the threshold of a model.
+"""Rules that choose the threshold above which a model predicts a delay.
 
-A rule that needs data looks at a part of the training flights that its model has not
-seen. No rule looks at the flights that a model is reported on.
+A rule that needs data uses a validation part of the training flights, never the flights
+that a model's quality is reported on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from challenge.training.recipe import Recipe
 
 
 class ThresholdRule(Protocol):
-    """Chooses a threshold; `str` of a rule is what the model card says of it."""
+    """Chooses a threshold; the model card keeps the rule as `str(rule)`."""
 
     def choose(
         self, recipe: Recipe, dataset: Dataset, training: NDArray[np.intp]
@@ -29,7 +29,7 @@ class ThresholdRule(Protocol):
         Args:
             recipe: how the model is made.
             dataset: the flights.
-            training: the positions of those that may be looked at.
+            training: the positions of those that may be used.
         """
 
 
@@ -87,7 +87,8 @@ class LeastCost:
 
 @dataclass(frozen=True)
 class MinRecall:
-    """Warn of at least this share of the delays, above 0 to 1, as rarely as can be."""
+    """Warn of at least this share of the delays, above 0 to 1, with as few warnings as
+    possible."""
 
     recall: float
 
@@ -97,22 +98,22 @@ class MinRecall:
     def choose(
         self, recipe: Recipe, dataset: Dataset, training: NDArray[np.intp]
     ) -> float:
-        """The threshold that does so on a third of the training flights.
+        """The threshold that does so on the validation flights.
 
         Raises:
-            TrainingDataError: there are too few flights to choose by.
+            TrainingDataError: there are too few flights.
         """
-        probability, late = _answers_of_a_third(self, recipe, dataset, training)
+        probability, late = _validation_predictions(self, recipe, dataset, training)
         highest_first = np.sort(probability[late])[::-1]
-        last_caught = highest_first[int(np.ceil(self.recall * late.sum())) - 1]
-        # Warned of is what lies above the threshold, and this one must be.
-        return float(np.nextafter(last_caught, np.float32(0)))
+        lowest_warned = highest_first[int(np.ceil(self.recall * late.sum())) - 1]
+        # Only what lies above the threshold is warned of.
+        return float(np.nextafter(lowest_warned, np.float32(0)))
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """Warn of this share of the flights at most, above 0 to 1: as many as can be
-    looked after."""
+    """Warn of at most this share of the flights, above 0 to 1: those that there is
+    capacity to handle."""
 
     share: float
 
@@ -122,12 +123,12 @@ class Capacity:
     def choose(
         self, recipe: Recipe, dataset: Dataset, training: NDArray[np.intp]
     ) -> float:
-        """The lowest threshold that does so on a third of the training flights.
+        """The lowest threshold that does so on the validation flights.
 
         Raises:
-            TrainingDataError: there are too few flights to choose by.
+            TrainingDataError: there are too few flights.
         """
-        probability, _ = _answers_of_a_third(self, recipe, dataset, training)
+        probability, _ = _validation_predictions(self, recipe, dataset, training)
         highest_first = np.sort(probability)[::-1]
         first_too_many = int(self.share * len(probability))
         if first_too_many >= len(probability):
@@ -135,26 +136,26 @@ class Capacity:
         return float(highest_first[first_too_many])
 
 
-def _answers_of_a_third(
+def _validation_predictions(
     rule: ThresholdRule,
     recipe: Recipe,
     dataset: Dataset,
     training: NDArray[np.intp],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The probabilities of a third of the training flights by a model of the others,
-    and which of them were late.
+    """The probabilities of a third of the training flights, the validation flights, by
+    a model of the others, and which of them were late.
 
     Raises:
         TrainingDataError: there are too few flights.
     """
     shuffled = np.random.default_rng(SPLIT_SEED).permutation(training)
     third = len(shuffled) // 3
-    judged, learned = shuffled[:third], shuffled[third:]
-    late = dataset.delayed[judged] == 1
+    validation, fitted = shuffled[:third], shuffled[third:]
+    late = dataset.delayed[validation] == 1
     if not late.any():
         raise TrainingDataError(
             f"{len(training)} training flights are too few to choose a threshold "
             f"by {rule}; give a threshold instead"
         )
-    model = recipe.fit(dataset.counts(learned), dataset.vocabulary)
-    return model.predict_codes(dataset.codes[judged]), late
+    model = recipe.fit(dataset.counts(fitted), dataset.vocabulary)
+    return model.predict_codes(dataset.codes[validation]), late

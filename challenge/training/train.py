@@ -32,9 +32,9 @@ class Training:
         dataset: the flights.
         results: of the recipe by split, "random" and "forward"; without a split
             for which there were too few flights, or too few with a time.
-        comparison: with the baseline; None if there was none, or nothing to compare by.
-        threshold: above which the model warns.
-        fingerprint: of the file.
+        comparison: with the baseline; None without one, or without flights to compare.
+        threshold: above which the model predicts a delay.
+        fingerprint: the SHA-256 of the model's file.
     """
 
     dataset: Dataset
@@ -54,22 +54,22 @@ def train(
     scheduler: str | None = None,
     progress: Progress = lambda done, of: None,
 ) -> Training:
-    """Judge a recipe on held-out flights, fit it to all flights and write the model.
+    """Evaluate a recipe on held-out flights, fit it to all flights, write the model.
 
     Args:
         source: the flights, as `read_dataset` takes them.
         output: the model's file.
         recipe: how the model is made.
-        rule: where it warns.
+        rule: how its threshold is chosen.
         baseline: the file of a model that the new one must not be worse than.
         skip_invalid: leave out rows with a fault instead of stopping.
         scheduler, progress: as `read_dataset` takes them.
 
     Raises:
-        TrainingDataError, MissingColumnsError: the file is no data to learn from.
+        TrainingDataError, MissingColumnsError: the file cannot be learned from.
         ModelFileError: the baseline cannot be read, or the model cannot be written.
-        WorseModelError: the baseline is better. Whatever is raised, a model that is
-            already in `output` stays as it is.
+        WorseModelError: the baseline is better. Whatever is raised, `output` stays as
+            it was.
     """
     in_use = None if baseline is None else DelayModel.load(baseline)
     dataset = read_dataset(source, skip_invalid, scheduler, progress)
@@ -105,7 +105,7 @@ def train(
 
 
 def _threshold(recipe: Recipe, dataset: Dataset, rule: ThresholdRule) -> float | None:
-    """Chosen without the flights that the random split's figures are of."""
+    """The threshold, chosen without the held-out flights of the random split."""
     split = random_split(dataset)
     training = split.training if split else np.arange(len(dataset.codes))
     return rule.choose(recipe, dataset, training)

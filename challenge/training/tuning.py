@@ -21,7 +21,7 @@ from challenge.training.recipe import Recipe
 FOLDS: Final = 5
 FOLD_SEED: Final = 0
 
-# Of each classifier the parameters that matter most, around the shipped ones.
+# For each classifier the parameters that matter most, around the defaults.
 SPACE: Final[dict[str, dict[str, Sequence[Any]]]] = {
     "xgboost": {
         "learning_rate": (0.05, 0.1),
@@ -43,7 +43,7 @@ TUNING_MEASURES: Final = (
 
 @dataclass(frozen=True)
 class Trial:
-    """One choice of parameters, with the mean of each measure over the folds."""
+    """A combination of parameters, with the mean of each measure over the folds."""
 
     parameters: Mapping[str, Any]
     measures: Mapping[str, float]
@@ -54,10 +54,10 @@ def tune(
     dataset: Dataset,
     space: Mapping[str, Sequence[Any]] | None = None,
 ) -> list[Trial]:
-    """Try every choice of parameters, the best average precision first.
+    """Grid search over the parameters, sorted by average precision, the best first.
 
-    Only the training part of the random split is looked at, in five stratified folds,
-    so that the held-out third can still be reported on.
+    Only the training part of the random split is used, in five stratified folds, so
+    that quality can still be reported on the held-out third.
 
     Args:
         classifier: a name in `challenge.classifier.CLASSIFIERS`.
@@ -93,7 +93,7 @@ def tune(
 
 
 def folds(delayed: NDArray[np.int8], flights: NDArray[np.intp]) -> Iterator[Split]:
-    """Five ways to hold out a fifth of some flights, each with its share of delays.
+    """Five stratified folds, each of which holds out a fifth of some flights.
 
     Args:
         delayed: 0 or 1 for each flight of the dataset.

@@ -17,11 +17,11 @@ HEADINGS = [
     "Key figures",
     "Ranking and calibration",
     "Decisions",
-    "What the model looks at",
+    "What the model uses",
     "By month and airline",
-    "Beside other models",
+    "Comparison with other models",
     "By group",
-    "Words",
+    "Glossary",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Which flights to learn from and which to judge by, as positions in a dataset."""
+"""Training and held-out flights, as positions in a dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRAINING_SHARE: Final = 0.67
 
 
 class Split(NamedTuple):
-    """Positions of flights; no flight is in both parts."""
+    """Positions of flights, none of them in both parts."""
 
     training: NDArray[np.intp]
     held_out: NDArray[np.intp]
@@ -26,8 +26,7 @@ def random_split(dataset: Dataset) -> Split | None:
     """The notebook's split: a random third held out, of the rows in their order.
 
     It is scikit-learn's `train_test_split(test_size=0.33, random_state=42)`, which
-    leaves the share of delays in either part to chance. None if a part lacks delayed
-    flights or others: there are too few.
+    does not stratify. None if a part has flights of one class only: there are too few.
     """
     flights = len(dataset.codes)
     shuffled = np.random.RandomState(SPLIT_SEED).permutation(flights)
@@ -38,7 +37,7 @@ def random_split(dataset: Dataset) -> Split | None:
 def forward_split(
     dataset: Dataset, flights: NDArray[np.intp] | None = None
 ) -> Split | None:
-    """The first 67 % by scheduled time to learn from, what came after held out.
+    """The first 67 % of the flights by scheduled time to train on, the later held out.
 
     Flights without a time are in neither part. None as in `random_split`.
 

@@ -28,7 +28,7 @@ from challenge.flights.fields import (
 )
 
 PROBABILITY: Final = "probability"
-# What names a flight, as far as both sides tell it.
+# The columns that identify a flight; optional ones where both sides have them.
 NEEDED_KEYS: Final = (SCHEDULED, AIRLINE)
 OPTIONAL_KEYS: Final = (FLIGHT_TYPE, DESTINATION, FLIGHT_NUMBER)
 
@@ -38,11 +38,11 @@ class Joined:
     """Flights that were predicted and have left, arrays of shape (flights,).
 
     Attributes:
-        row: of the last prediction about each, from 0.
-        probability: which that is.
+        row: the row of the last prediction for each, from 0.
+        probability: the one predicted there.
         delayed: int8, 1 for a flight that left more than 15 minutes late.
-        week: datetime64[D], the Monday that the week of the scheduled time begins with.
-        predictions, departures: how many usable rows there are of either.
+        week: datetime64[D], the Monday of the week of the scheduled time.
+        predictions, departures: the number of usable rows of either.
         unusable: rows of either without a readable time or probability.
     """
 
@@ -56,8 +56,8 @@ class Joined:
 
 
 def read_recorded(source: str | Path) -> pd.DataFrame:
-    """A record as a table, one row an answer, in the order of time; its columns are
-    named as in the record.
+    """A prediction log as a table, one row per answer, in order of time. Its columns
+    have the names that the log gives them.
 
     Raises:
         TrainingDataError: the record cannot be read, or holds nothing.
@@ -81,11 +81,11 @@ def read_recorded(source: str | Path) -> pd.DataFrame:
 def join_departures(
     predictions: str | Path | pd.DataFrame, flights: str | Path
 ) -> Joined:
-    """Find what was predicted of the flights that left.
+    """Find the predictions for the flights that left.
 
-    A flight is found by Fecha-I and OPERA, and by TIPOVUELO, SIGLADES and Vlo-I where
-    both rows have them. A flight predicted several times has the last prediction of
-    those that tell most of these.
+    They are matched by Fecha-I and OPERA, and by TIPOVUELO, SIGLADES and Vlo-I where
+    both rows have them. Of several predictions for a flight, those that share the most
+    of these are preferred, and the last of them is taken.
 
     Args:
         predictions: a .csv, .csv.gz or .parquet file, or a table, with a `probability`.
@@ -129,25 +129,25 @@ def _table(
 ) -> list[str]:
     """Make a table of the rows of a source; returns its columns."""
     relation = connection.sql(f"SELECT * FROM {source}")
-    columns, kinds = relation.columns, list(map(str, relation.types))
+    columns, types = relation.columns, list(map(str, relation.types))
     missing = [name for name in needed if name not in columns]
     if missing:
         raise MissingColumnsError(missing, columns)
-    wanted = [n for n in dict.fromkeys((*needed, *OPTIONAL_KEYS)) if n in columns]
-    typed = [_typed(name, kinds[columns.index(name)]) for name in wanted]
-    # The order of the rows tells which prediction is the last.
+    selected = [n for n in dict.fromkeys((*needed, *OPTIONAL_KEYS)) if n in columns]
+    typed = [_typed(name, types[columns.index(name)]) for name in selected]
+    # Keeps the order of the rows, by which the last prediction is found.
     connection.execute(
         f"CREATE TABLE {table} AS SELECT {', '.join(typed)}, "
         f"row_number() OVER () - 1 AS row FROM {source}"
     )
-    return wanted
+    return selected
 
 
-def _typed(name: str, kind: str) -> str:
-    types = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
-    if name in types:
-        return f'TRY_CAST("{name}" AS {types[name]}) AS "{name}"'
-    text = text_sql(f'"{name}"', kind)
+def _typed(name: str, type_: str) -> str:
+    casts = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
+    if name in casts:
+        return f'TRY_CAST("{name}" AS {casts[name]}) AS "{name}"'
+    text = text_sql(f'"{name}"', type_)
     return f"nullif({text}, '') AS \"{name}\""
 
 
@@ -156,9 +156,11 @@ def _joined(
 ) -> Joined:
     same = [f'left_."{name}" = asked."{name}"' for name in (*NEEDED_KEYS, *keys)]
     needed, optional = same[: len(NEEDED_KEYS)], same[len(NEEDED_KEYS) :]
-    # What one of them does not tell is no difference; but who tells more is meant.
+    # A value missing on one side is no difference, but more equal values are better.
     matches = " AND ".join([*needed, *(f"coalesce({one}, true)" for one in optional)])
-    told = " + ".join(f"coalesce({one}, false)::INTEGER" for one in optional) or "0"
+    equal_keys = (
+        " + ".join(f"coalesce({one}, false)::INTEGER" for one in optional) or "0"
+    )
     usable_prediction = f'"{SCHEDULED}" IS NOT NULL AND {PROBABILITY} BETWEEN 0 AND 1'
     usable_departure = f'"{SCHEDULED}" IS NOT NULL AND "{DEPARTED}" IS NOT NULL'
     late = f'"{DEPARTED}" - left_."{SCHEDULED}" > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE'
@@ -169,7 +171,7 @@ def _joined(
         FROM (FROM departed WHERE {usable_departure}) AS left_
         JOIN (FROM predicted WHERE {usable_prediction}) AS asked ON {matches}
         QUALIFY row_number() OVER (
-            PARTITION BY left_.row ORDER BY {told} DESC, asked.row DESC) = 1
+            PARTITION BY left_.row ORDER BY {equal_keys} DESC, asked.row DESC) = 1
         ORDER BY left_.row
         """).fetchnumpy()
 

@@ -1,4 +1,4 @@
-"""What a model makes of each field: importance, effect, and rates by airline and month."""
+"""How a model uses each field: importance, effect, and rates by airline and month."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.flights.fields import HOURS, MONTHS, NOT_GIVEN
+from challenge.flights.fields import HOURS, MONTHS, NOT_GIVEN, Flight
 from challenge.training.data.dataset import Dataset
 from challenge.training.evaluate.evaluation import EvaluationResult
 from challenge.training.evaluate.metrics import Predictions, average_precision_of
@@ -20,7 +20,7 @@ AIRLINES_SHOWN: Final = 12
 SEED: Final = 0
 
 WEEKDAY_NAMES: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-# The columns of a flight's codes that are one thing to a person.
+# The columns of a flight's codes that a person takes for one field.
 FIELD_COLUMNS: Final[dict[str, tuple[int, ...]]] = {
     "airline": (0,),
     "flight type": (1,),
@@ -32,7 +32,7 @@ FIELD_COLUMNS: Final[dict[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Importance:
-    """The average precision that is lost when a field tells nothing any more."""
+    """The average precision that is lost when a field is shuffled among the flights."""
 
     field: str
     mean: float
@@ -42,14 +42,14 @@ class Importance:
 
 @dataclass(frozen=True)
 class Effect:
-    """The values of a field that held-out flights have.
+    """Delay rates, observed and predicted, by the values of a field.
 
     Attributes:
-        field: its name.
-        values: their names, in order or those with the most flights first.
-        is_ordered: whether neighbours are alike.
-        flights, delayed: held-out flights with each value.
-        probability: the mean that the model says when all flights have this value.
+        field: the name of the field.
+        values: those that held-out flights have, in order or by number of flights.
+        is_ordered: whether the values are ordered.
+        flights, delayed: the number of held-out flights with each value.
+        probability: the mean prediction if all flights had this value.
     """
 
     field: str
@@ -95,7 +95,7 @@ def importances(result: EvaluationResult, dataset: Dataset) -> list[Importance]:
 
 
 def effects(result: EvaluationResult, dataset: Dataset) -> list[Effect]:
-    """Partial dependence (Friedman, 2001) beside what happened, field by field."""
+    """Partial dependence (Friedman, 2001) beside observed rates, field by field."""
     vocabulary = dataset.vocabulary
     fields: tuple[tuple[str, int, list[str], bool], ...] = (
         ("hour", 4, [f"{hour}" for hour in range(HOURS)], True),
@@ -120,7 +120,7 @@ def effects(result: EvaluationResult, dataset: Dataset) -> list[Effect]:
             by_flights = chosen[np.argsort(-flights[chosen], kind="stable")]
             chosen = by_flights[:VALUES_SHOWN]
         predicted = []
-        # Only flights that tell the field can tell another value of it.
+        # Only flights that give the field can have another value of it.
         given_flights = sample[sample[:, column] != NOT_GIVEN]
         for code in chosen.tolist():
             moved = given_flights.copy()
@@ -161,5 +161,4 @@ def heat_map(result: EvaluationResult, dataset: Dataset) -> HeatMap:
 
 
 def _uses(result: EvaluationResult, column: int) -> bool:
-    fields = ("airline", "flight_type", "month", "destination", "hour", "weekday")
-    return fields[column] in result.model.features.fields
+    return Flight._fields[column] in result.model.features.fields

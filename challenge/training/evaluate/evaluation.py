@@ -1,4 +1,5 @@
-"""How good a model is on flights that it has not seen: in all, by group, by reference."""
+"""How good a model is on flights that it has not seen, overall, by group and beside
+reference models."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from challenge.training.evaluate.metrics import Predictions, Quality, measure
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Balanced, Given, ThresholdRule
 
-# Groups are many and small: fewer replicates give intervals that are good enough.
+# Groups are many and small: fewer replicates are accurate enough.
 GROUP_REPLICATES: Final = 200
 SPLITTERS: Final = {"random": random_split, "forward": forward_split}
 
@@ -43,12 +44,12 @@ REFERENCE_MODELS: Final[dict[str, tuple[Recipe, ThresholdRule]]] = {
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """A model fitted to one part of the flights and judged by another.
+    """A model fitted to the training part of a split, and its quality on the held-out.
 
     Attributes:
         model: the fitted model.
         split: the positions of the flights in the dataset.
-        predictions: of the model about the held-out flights, in their order.
+        predictions: for the held-out flights, in their order.
         quality: of all predictions.
         groups: the quality by field and value: "OPERA", "SIGLADES" and "MES", each
             in the order of the vocabulary, without the values that no flight has.
@@ -70,18 +71,18 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model judged by flights that it has not seen, and beside other models.
+    """The quality of a model on flights that it has not seen, and of reference models.
 
     Attributes:
         dataset: the flights.
         recipe: how the model is made; fitted anew for each split.
-        rule: where it warns.
+        rule: how its threshold is chosen.
         results: by split, "random" and "forward"; without a split for which there
             are too few flights, or too few with a time.
         comparison: by model and split.
-        as_it_is: what the model itself says of all flights that it can answer; None
-            if these are the flights that it was trained on, or it can answer none.
-        may_have_seen: whether some of them may be among those it was trained on.
+        as_it_is: the quality of the model itself on all flights that it knows; None
+            if it was trained on these flights, or knows none of them.
+        may_have_seen: whether it may have been trained on some of these flights.
     """
 
     dataset: Dataset
@@ -103,7 +104,7 @@ class Evaluation:
             "features": self.recipe.features,
             "parameters": dict(self.recipe.parameters),
             "threshold_rule": str(self.rule),
-            "splits": {name: j.to_dict() for name, j in self.results.items()},
+            "splits": {name: result.to_dict() for name, result in self.results.items()},
             "comparison": {
                 name: {split: quality.to_dict() for split, quality in of_model.items()}
                 for name, of_model in self.comparison.items()
@@ -114,11 +115,11 @@ class Evaluation:
 
 
 def evaluate(model: DelayModel, dataset: Dataset) -> Evaluation:
-    """Judge a model from a file on the flights of a dataset.
+    """Evaluate a model from a file on the flights of a dataset.
 
-    A model must not be judged by flights that it was trained on. So its recipe is
-    fitted anew to a part of the flights and judged by the others, at random and
-    forward in time; the model itself predictions them if it was trained on other data.
+    A model must not be evaluated on flights that it was trained on. So its recipe is
+    fitted again to a part of the flights and evaluated on the others, for a random and
+    a forward split; the model itself is evaluated if it was trained on another file.
 
     Raises:
         NotFittedError: the model was not loaded from a file.
@@ -189,7 +190,7 @@ def evaluate_split(
     rule: ThresholdRule = Balanced(),
     by_group: bool = False,
 ) -> EvaluationResult:
-    """Fit a model to the training part of a split and measure it on the held-out."""
+    """Fit a model to the training part of a split and evaluate it on the held-out."""
     threshold = rule.choose(recipe, dataset, split.training)
     counts = dataset.counts(split.training)
     model = recipe.fit(counts, dataset.vocabulary, threshold)
@@ -200,11 +201,11 @@ def evaluate_split(
 
 
 def predict_held_out(model: DelayModel, dataset: Dataset, split: Split) -> Predictions:
-    """What a model says of the held-out flights."""
-    # One question for each kind of flight: they are far fewer than the flights.
+    """The predictions of a model for the held-out flights."""
     codes = dataset.codes[split.held_out]
-    kinds, kind = unique_rows(codes, dataset.vocabulary.sizes)
-    probability = model.predict_codes(kinds)[kind]
+    # Unique rows are far fewer than the flights.
+    unique, inverse = unique_rows(codes, dataset.vocabulary.sizes)
+    probability = model.predict_codes(unique)[inverse]
     return Predictions(probability, dataset.delayed[split.held_out])
 
 

@@ -1,4 +1,4 @@
-"""Whether a new model may take the place of one that is in use."""
+"""A new model compared with the one in use: whether it ranks flights worse."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Comparison:
 def compare(
     candidate: EvaluationResult, baseline: DelayModel, dataset: Dataset
 ) -> Comparison | None:
-    """Compare a judged model with another on the flights that both can answer.
+    """Compare an evaluated model with a baseline on held-out flights that both know.
 
-    A baseline that was trained on flights of the same time may have seen the held-out
-    ones, and would look better than it is. Its recipe is then fitted again, to the
-    flights that it was trained on less those held out.
+    A baseline that was trained on flights of the same period may have seen those held
+    out, and would look better than it is. Its recipe is then fitted again, to its
+    training flights without those held out.
 
-    Returns: None if there are no flights, or only one class, to compare by.
+    Returns: None if they have no such flights, or only of one class.
     """
     held_out = candidate.split.held_out
     codes, known = translate(
@@ -73,10 +73,9 @@ def compare(
 def compare_as_they_are(
     candidate: DelayModel, baseline: DelayModel, dataset: Dataset
 ) -> Comparison | None:
-    """Compare two models, each with its recent form, on the flights of a dataset that
-    both can answer.
+    """Compare two models, each with its recent form, on the flights that both know.
 
-    Returns: None if there are no flights, or only one class, to compare by.
+    Returns: None if there are no such flights, or only of one class.
     """
     coded = [
         translate(dataset.codes, dataset.vocabulary, model.vocabulary)

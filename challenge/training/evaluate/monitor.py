@@ -1,4 +1,4 @@
-"""How good the answers given were, once the flights have left: week by week."""
+"""How good past predictions were, once the flights have left, week by week."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from challenge.files.prediction_log import is_record
 from challenge.training.evaluate.departures import join_departures, read_recorded
 from challenge.training.evaluate.metrics import Estimate, Predictions, Quality, measure
 
-# What is compared with the model card, and whether more of it is better.
+# The measures compared with the model card, and whether higher is better.
 PROMISED: Final = {"roc_auc": True, "ece": False}
 WEEK_REPLICATES: Final = 200
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A measure now, and what the model card says of it.
+    """A measure now, and in the model card.
 
     Attributes:
         measure: its name in `Quality`.
-        promised: on flights later than those that the model learned from.
-        now: on those that were answered.
-        is_worse: whether the two intervals do not meet, on the bad side.
+        promised: its value in the model card, on held-out flights.
+        now: its value on the flights predicted.
+        is_worse: whether the interval of `now` lies wholly on the worse side of that
+            of `promised`.
     """
 
     measure: str
@@ -38,14 +39,14 @@ class Promise:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """What became of predictions.
+    """The quality of predictions, in all and by week, beside the model card's.
 
     Attributes:
-        predictions: how many flights were answered.
-        departures: how many flights left.
-        quality: of the answers about flights that left.
-        weeks: the same by the Monday that the week of the scheduled time begins with.
-        promises: each beside the model card's; none if that has no quality.
+        predictions: the number of predictions.
+        departures: the number of flights that left.
+        quality: of the predictions for flights that left.
+        weeks: the same by the Monday of the week of the scheduled time.
+        promises: measures beside the model card's; empty if the card has none.
         unanswered: departures without a prediction.
         unusable: rows of either file without a readable time or probability.
     """
@@ -60,7 +61,7 @@ class Monitoring:
 
     @property
     def is_worse(self) -> bool:
-        """Whether anything is worse than promised, by more than chance explains."""
+        """Whether any measure is worse than promised, by more than chance explains."""
         return any(promise.is_worse for promise in self.promises)
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,13 +80,13 @@ class Monitoring:
 def monitor(
     predictions: str | Path, flights: str | Path, card: ModelCard
 ) -> Monitoring:
-    """Join what was predicted with what happened, and measure it.
+    """Join predictions with departures, and measure their quality.
 
     Args:
         predictions: what `challenge.files.answering.score_file` wrote, or any .csv, .csv.gz or
             .parquet file with a column `probability`; or the record of a server.
         flights: the flights as they left, with Fecha-I and Fecha-O.
-        card: of the model that answered; the threshold and the promises are its own.
+        card: of the model that predicted, for its threshold and its promises.
 
     Raises:
         MissingColumnsError: a file lacks a column.
@@ -113,14 +114,14 @@ def monitor(
 
 
 def _promises(quality: Quality, card: ModelCard) -> list[Promise]:
-    """What the card says of later flights, or else of others, beside what is."""
+    """The card's measures on later flights, or else on random ones, beside those now."""
     metrics = card.metrics or {}
-    told = metrics.get("forward") or metrics.get("random")
-    if told is None:
+    promised_metrics = metrics.get("forward") or metrics.get("random")
+    if promised_metrics is None:
         return []
     promises = []
     for name, more_is_better in PROMISED.items():
-        promised, now = Estimate(**told[name]), getattr(quality, name)
+        promised, now = Estimate(**promised_metrics[name]), getattr(quality, name)
         if None in (promised.low, promised.high, now.low, now.high):
             continue
         worse = now.high < promised.low if more_is_better else now.low > promised.high

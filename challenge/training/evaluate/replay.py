@@ -1,4 +1,4 @@
-"""What another model would have answered to recorded flights, and with what success."""
+"""What another model would have predicted for recorded flights, and how well."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ QUANTILES: Final = (0.05, 0.5, 0.95)
 
 @dataclass(frozen=True)
 class Moved:
-    """Answers, and what the candidate makes of them.
+    """Recorded answers, and how those of the candidate differ.
 
     Attributes:
-        answers: how many there are.
-        to_late, to_on_time: how many decisions flip, and to what.
+        answers: the number of answers.
+        to_late, to_on_time: the number of decisions that flip in each direction.
         recorded, candidate: the mean probability.
     """
 
@@ -57,15 +57,16 @@ class Replay:
     """Recorded answers beside those of a candidate.
 
     Attributes:
-        period: when the first and the last were recorded, as the record writes it.
-        models: how many answers each model gave, by the start of its fingerprint.
-        unanswered: how many flights the candidate cannot answer.
-        faults: how often each (field, type) of fault is why; a flight may have several.
-        all: over all that it answers.
+        period: the times of the first and the last answer, as recorded.
+        models: the number of answers of each model, by the start of its fingerprint.
+        unanswered: the number of flights that the candidate rejects.
+        faults: the number of faults by (field, type); a flight may have several.
+        all: over all flights that the candidate knows.
         groups: by field and value, those with the most flips first.
-        change: the 5th, 50th and 95th percentile of how far probabilities move.
-        mean_change: how far they move on average, up or down.
-        departed: how many flights that left were compared; 0 without departures.
+        change: the 5th, 50th and 95th percentile of the change in probability.
+        mean_change: the mean absolute change in probability.
+        departed: the number of flights that left and were compared; 0 without
+            departures.
         quality: of the candidate (`one`) and of the recorded answers (`other`) about
             these; empty if they are not of both classes.
     """
@@ -89,8 +90,8 @@ class Replay:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the candidate ranks flights worse, or its probabilities are further
-        from what happened, by more than chance explains."""
+        """Whether the average precision or the Brier score of the candidate is worse,
+        by more than chance explains."""
         if not self.quality:
             return False
         ranking = self.quality["average_precision"].difference.high
@@ -131,17 +132,17 @@ class Replay:
 def replay(
     record: str | Path, candidate: DelayModel, departures: str | Path | None = None
 ) -> Replay:
-    """Ask a model about the flights of a record, and compare.
+    """Predict the flights of a record with another model, and compare.
 
     Args:
-        record: a file of it, or its folder.
-        candidate: who is asked.
+        record: a file of the record, or its folder.
+        candidate: the other model.
         departures: a file of the flights as they left, with Fecha-I and Fecha-O; None
             if they are not known.
 
     Raises:
-        TrainingDataError: the record or the file cannot be read, the candidate can
-            answer none of the flights, or none of them has left.
+        TrainingDataError: the record or the file cannot be read, the candidate knows
+            none of the flights, or none of them has left.
         MissingColumnsError: the file lacks a column.
     """
     recorded = read_recorded(record)
@@ -190,15 +191,15 @@ def replay(
 def _cells(
     recorded: pd.DataFrame, candidate: DelayModel
 ) -> tuple[NDArray[np.int64], Counter[tuple[str, str]]]:
-    """The numbers of the flights, -1 for those that cannot be answered, and why not."""
-    # Flights are asked about more than once: each is looked up once.
+    """The cell of each flight, -1 for those with a fault, and the faults counted."""
+    # Many flights are alike: each unique one is looked up once.
     columns = [recorded[name] for name in FLIGHT_FIELDS]
     flights = pd.MultiIndex.from_arrays(columns)
-    places, kinds = flights.factorize(use_na_sentinel=False)
+    inverse, unique = flights.factorize(use_na_sentinel=False)
     found = []
     faults: Counter[tuple[str, str]] = Counter()
-    times = np.bincount(places, minlength=len(kinds)).tolist()
-    for values, count in zip(kinds.tolist(), times, strict=True):
+    times = np.bincount(inverse, minlength=len(unique)).tolist()
+    for values, count in zip(unique.tolist(), times, strict=True):
         given = {
             name: None if pd.isna(value) else value
             for name, value in zip(FLIGHT_FIELDS, values, strict=True)
@@ -210,7 +211,7 @@ def _cells(
             found.append(-1)
             for fault in outcome:
                 faults[fault.field, fault.type] += count
-    return np.array(found, dtype=np.int64)[places], faults
+    return np.array(found, dtype=np.int64)[inverse], faults
 
 
 def _by_value(

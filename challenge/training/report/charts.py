@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from challenge.explain import evidence as past
+from challenge.explain import evidence
 from challenge.training.evaluate.effects import Effect, HeatMap, Importance
 from challenge.training.evaluate.metrics import (
     CALIBRATION_BINS,
@@ -60,35 +60,29 @@ _STYLE: Final[dict[Any, Any]] = {
 
 
 def roc(predictions: Mapping[str, Predictions]) -> str:
-    """Delays caught against false alarms, at every threshold."""
+    """The ROC curve of each split."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
-        for split, given in predictions.items():
-            _, delayed, on_time = _from_the_highest(given)
+        _draw_diagonal(axes)
+        for split, of_split in predictions.items():
+            _, delayed, on_time = _from_the_highest(of_split)
             axes.plot(
                 np.r_[0, on_time / on_time[-1]],
                 np.r_[0, delayed / delayed[-1]],
                 color=SPLIT_COLOURS[split],
                 label=split,
             )
-        axes.set(
-            xlabel="flights on time that are warned of",
-            ylabel="delays that are warned of",
-            xlim=(0, 1),
-            ylim=(0, 1),
-        )
-        axes.legend(loc="lower right")
+        _set_shares(axes, "false positive rate", "true positive rate", "lower right")
 
     return _svg(draw)
 
 
 def precision_recall(predictions: Mapping[str, Predictions]) -> str:
-    """Right warnings against delays caught, at every threshold."""
+    """The precision-recall curve of each split."""
 
     def draw(axes: Axes) -> None:
-        for split, given in predictions.items():
-            _, delayed, on_time = _from_the_highest(given)
+        for split, of_split in predictions.items():
+            _, delayed, on_time = _from_the_highest(of_split)
             axes.plot(
                 delayed / delayed[-1],
                 delayed / (delayed + on_time),
@@ -96,55 +90,43 @@ def precision_recall(predictions: Mapping[str, Predictions]) -> str:
                 label=split,
             )
             axes.axhline(
-                given.delayed.mean(), color=SPLIT_COLOURS[split], linestyle=":"
+                of_split.delayed.mean(), color=SPLIT_COLOURS[split], linestyle=":"
             )
-        axes.set(
-            xlabel="delays that are warned of",
-            ylabel="warnings that are right",
-            xlim=(0, 1),
-            ylim=(0, 1),
-        )
-        axes.legend(loc="upper right")
+        _set_shares(axes, "recall", "precision", "upper right")
 
     return _svg(draw)
 
 
 def cumulative_gains(predictions: Mapping[str, Predictions]) -> str:
-    """Delays caught against flights looked at, the most probable first."""
+    """The share of delays among a share of the flights, the most probable first."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
+        _draw_diagonal(axes)
         shares = np.linspace(0, 1, 41)
-        for split, given in predictions.items():
-            value, low, high = cumulative_gains_curve(given, shares)
+        for split, of_split in predictions.items():
+            value, low, high = cumulative_gains_curve(of_split, shares)
             colour = SPLIT_COLOURS[split]
             axes.plot(shares, value, color=colour, label=split)
             axes.fill_between(shares, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.set(
-            xlabel="flights that are looked at",
-            ylabel="delays among them",
-            xlim=(0, 1),
-            ylim=(0, 1),
-        )
-        axes.legend(loc="lower right")
+        _set_shares(axes, "share of flights", "share of delays", "lower right")
 
     return _svg(draw)
 
 
 def reliability(predictions: Mapping[str, Predictions]) -> str:
-    """What happened against what was said, in ten equal bins."""
+    """Observed against predicted delay rates, in ten bins of equal width."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
-        for shift, (split, given) in zip((-0.004, 0.004), predictions.items()):
-            bins = calibration_bin(given.probability)
+        _draw_diagonal(axes)
+        for shift, (split, of_split) in zip((-0.004, 0.004), predictions.items()):
+            bins = calibration_bin(of_split.probability)
             flights = np.bincount(bins, minlength=CALIBRATION_BINS)
-            some = flights >= MIN_FLIGHTS
-            late = np.bincount(bins, given.delayed, CALIBRATION_BINS)[some]
-            said = np.bincount(bins, given.probability, CALIBRATION_BINS)[some]
-            rate, low, high = wilson(late, flights[some])
+            enough = flights >= MIN_FLIGHTS
+            late = np.bincount(bins, of_split.delayed, CALIBRATION_BINS)[enough]
+            expected = np.bincount(bins, of_split.probability, CALIBRATION_BINS)[enough]
+            rate, low, high = wilson(late, flights[enough])
             axes.errorbar(
-                said / flights[some] + shift,
+                expected / flights[enough] + shift,
                 rate,
                 yerr=[rate - low, high - rate],
                 color=SPLIT_COLOURS[split],
@@ -153,19 +135,13 @@ def reliability(predictions: Mapping[str, Predictions]) -> str:
                 linewidth=1,
                 label=split,
             )
-        axes.set(
-            xlabel="probability that was said",
-            ylabel="share that was late",
-            xlim=(0, 1),
-            ylim=(0, 1),
-        )
-        axes.legend(loc="upper left")
+        _set_shares(axes, "predicted probability", "observed rate", "upper left")
 
     return _svg(draw)
 
 
 def histogram(predictions: Predictions) -> str:
-    """How many flights got which probability, by what happened."""
+    """The number of flights by predicted probability, late and on time."""
 
     def draw(axes: Axes) -> None:
         edges = np.linspace(0, 1, 41)
@@ -184,7 +160,7 @@ def histogram(predictions: Predictions) -> str:
 
 
 def thresholds(predictions: Predictions, threshold: float) -> str:
-    """How recall, precision, F1 and the share of warnings move with the threshold."""
+    """Recall, precision, F1 and the share of warnings by threshold."""
 
     def draw(axes: Axes) -> None:
         probability, delayed, on_time = _from_the_highest(predictions)
@@ -193,7 +169,7 @@ def thresholds(predictions: Predictions, threshold: float) -> str:
             (delayed / delayed[-1], "#d55e00", "-", "recall"),
             (delayed / warned, "#0f85c9", "-", "precision"),
             (2 * delayed / (warned + delayed[-1]), "#009e73", "-", "F1"),
-            (warned / warned[-1], QUIET, "--", "flights warned of"),
+            (warned / warned[-1], QUIET, "--", "share of warnings"),
         ):
             axes.plot(probability, values, color=colour, linestyle=style, label=label)
         axes.axvline(threshold, color=_TEXT, linewidth=1)
@@ -207,7 +183,7 @@ def thresholds(predictions: Predictions, threshold: float) -> str:
 
 
 def importance(importances: Sequence[Importance]) -> str:
-    """How much average precision is lost when a field is shuffled."""
+    """The average precision lost when a field is shuffled."""
 
     def draw(axes: Axes) -> None:
         ranked = sorted(importances, key=lambda one: one.mean)
@@ -222,35 +198,35 @@ def importance(importances: Sequence[Importance]) -> str:
 
 
 def effect(of: Effect) -> str:
-    """What the model says and what happened, by the values of one field."""
+    """Predicted and observed delay rates, by the values of one field."""
 
     def draw(axes: Axes) -> None:
         rate, low, high = wilson(of.delayed, of.flights)
         if of.is_ordered:
             places = np.arange(len(of.values))
             axes.vlines(places, low, high, color=QUIET, linewidth=1)
-            axes.plot(places, rate, "o", color=DELAYED, markersize=4, label="was late")
-            axes.plot(places, of.probability, color=ON_TIME, label="is said")
+            axes.plot(places, rate, "o", color=DELAYED, markersize=4, label="observed")
+            axes.plot(places, of.probability, color=ON_TIME, label="predicted")
             step = 3 if len(places) > 12 else 1
             axes.set_xticks(places[::step], of.values[::step])
-            axes.set(ylabel="share of flights", ylim=(0, None))
+            axes.set(ylabel="delay rate", ylim=(0, None))
             axes.legend(**_ABOVE)
             return
         places = np.arange(len(of.values))[::-1]
         axes.hlines(places, low, high, color=QUIET, linewidth=1)
-        axes.plot(rate, places, "o", color=DELAYED, markersize=4, label="was late")
+        axes.plot(rate, places, "o", color=DELAYED, markersize=4, label="observed")
         axes.plot(
             of.probability,
             places,
             "D",
             color=ON_TIME,
             markersize=4,
-            label="is said",
+            label="predicted",
         )
         labels = [f"{v} ({n:,})" for v, n in zip(of.values, of.flights.tolist())]
         axes.set_yticks(places, labels)
         ends = (-0.6, len(places) - 0.4)
-        axes.set(xlabel="share of flights", xlim=(0, None), ylim=ends)
+        axes.set(xlabel="delay rate", xlim=(0, None), ylim=ends)
         # From the right: long names leave little room over the axes.
         axes.legend(**_ABOVE | {"loc": "lower right", "bbox_to_anchor": (1, 1)})
 
@@ -260,7 +236,7 @@ def effect(of: Effect) -> str:
 
 
 def heat_map(of: HeatMap, rates: NDArray[np.float64], highest: float) -> str:
-    """Rates by airline and month; hatched where few flights stand behind them."""
+    """Rates by airline and month, hatched where there are few flights."""
 
     def draw(axes: Axes) -> None:
         image = axes.imshow(rates, cmap="cividis", vmin=0, vmax=highest, aspect="auto")
@@ -286,7 +262,7 @@ def wilson(
     part: NDArray[Any], whole: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Shares with their 95 % intervals, as `challenge.explain.evidence.wilson` gives them."""
-    low, high = np.vectorize(past.wilson, otypes="dd")(part, whole)
+    low, high = np.vectorize(evidence.wilson, otypes="dd")(part, whole)
     return part / whole, low, high
 
 
@@ -305,6 +281,21 @@ def _from_the_highest(
     columns = (lowest_first[::-1], down_to, on_time)
     highest, late, punctual = (column[kept].astype(np.float64) for column in columns)
     return highest, late, punctual
+
+
+def _draw_diagonal(axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
+
+
+def _set_shares(
+    axes: Axes,
+    x: str,
+    y: str,
+    legend: Literal["lower right", "upper right", "upper left"],
+) -> None:
+    """Label axes that both span 0 to 1, and place the legend."""
+    axes.set(xlabel=x, ylabel=y, xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc=legend)
 
 
 def _svg(draw: Callable[[Axes], None], height: float = _SIZE[1]) -> str:
