@@ -195,10 +195,10 @@ def predict(
 
         flight-prophet predict 'flights/*.parquet' answers --scheduler tcp://host:8786
     """
-    from challenge.files.many_files import score_parts
+    from challenge.files.many_files import predict_files
 
     with _busy("Answering") as tell:
-        scored = score_parts(model, source, output, invalid, scheduler, tell)
+        scored = predict_files(model, source, output, invalid, scheduler, tell)
     if as_json:
         counts = {
             name: getattr(scored, name) for name in ("rows", "delayed", "invalid")

@@ -20,7 +20,7 @@ from challenge.cli import main
 from challenge.cli.summaries import rolling_summary
 from challenge.errors import ModelFileError, TrainingDataError
 from challenge.explain.shapley import log_odds
-from challenge.files.answering import count_delays, score_file
+from challenge.files.answering import count_delays, predict_file
 from challenge.flights.fields import NOT_GIVEN, Flight
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.live.recent import Recent, weight
@@ -322,7 +322,7 @@ def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_pat
     duckdb.sql("SELECT * FROM rows").write_parquet(str(tmp_path / "in.parquet"))
     assert model.decide([probability]) == [1] and len(rows) == 1
     for kind in ("csv", "parquet"):
-        scored = score_file(model, tmp_path / f"in.{kind}", tmp_path / f"out.{kind}")
+        scored = predict_file(model, tmp_path / f"in.{kind}", tmp_path / f"out.{kind}")
         assert scored.delayed == 1
         assert count_delays(model, tmp_path / f"in.{kind}").delayed == 1
 

@@ -82,7 +82,7 @@ def monitor(
     """Join what was predicted with what happened, and measure it.
 
     Args:
-        predictions: what `challenge.files.answering.score_file` wrote, or any .csv, .csv.gz or
+        predictions: what `challenge.files.answering.predict_file` wrote, or any .csv, .csv.gz or
             .parquet file with a column `probability`; or the record of a server.
         flights: the flights as they left, with Fecha-I and Fecha-O.
         card: of the model that answered; the threshold and the promises are its own.

@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from challenge.errors import FlightsFileError
-from challenge.files.sources import fetched, find_parts, part_name
+from challenge.files.sources import fetched, file_name, find_files
 
 
 @pytest.fixture
@@ -42,22 +42,22 @@ def names(parts, folder):
     ],
 )
 def test_a_source_names_files_in_their_order(source, found, folder, elsewhere):
-    assert names(find_parts(f"{folder}{source}"), folder) == found
-    parts = find_parts(f"{elsewhere}{source}")
+    assert names(find_files(f"{folder}{source}"), folder) == found
+    parts = find_files(f"{elsewhere}{source}")
     assert [part.split("bucket/")[1] for part in parts] == found
     assert all(part.startswith("memory://") for part in parts)
 
 
 def test_a_pattern_may_be_relative(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert find_parts("*.csv") == ["a.csv"]
-    assert find_parts("deep") == ["deep/d.csv", "deep/er/c.csv.gz"]
+    assert find_files("*.csv") == ["a.csv"]
+    assert find_files("deep") == ["deep/d.csv", "deep/er/c.csv.gz"]
 
 
 def test_a_file_may_look_like_a_pattern(tmp_path):
     path = tmp_path / "flights [1].csv"
     path.write_text("x")
-    assert find_parts(path) == [str(path)]
+    assert find_files(path) == [str(path)]
 
 
 @pytest.mark.parametrize("source", ["*.json", "empty", "memory://bucket/x/*.csv"])
@@ -65,13 +65,13 @@ def test_a_source_without_files_is_told(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FlightsFileError, match="names no .csv or .csv.gz or .parquet"):
-        find_parts(source)
+        find_files(source)
 
 
 @pytest.mark.parametrize("source", ["nowhere://x/*.csv", "s3://bucket/flights.csv"])
 def test_an_address_that_cannot_be_read_is_told(source):
     with pytest.raises(FlightsFileError) as told:
-        find_parts(source)
+        find_files(source)
     assert str(told.value).startswith(repr(source))
     assert "needs a package" in str(told.value) or "cannot be read" in str(told.value)
 
@@ -79,7 +79,7 @@ def test_an_address_that_cannot_be_read_is_told(source):
 def test_a_part_elsewhere_is_fetched_and_left_no_trace(elsewhere):
     with fetched(f"{elsewhere}/deep/d.csv") as path:
         assert path.read_text() == "deep/d.csv"
-        assert path.name == "d.csv" == part_name(f"{elsewhere}/deep/d.csv")
+        assert path.name == "d.csv" == file_name(f"{elsewhere}/deep/d.csv")
     assert not path.exists()
 
 
