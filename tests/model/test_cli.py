@@ -48,7 +48,7 @@ def test_every_command_has_help_with_an_example(capsys):
 
 def test_help_tells_the_exit_codes(capsys):
     assert main(["--help"]) == 0
-    assert "Exit codes: 0 when all went well" in capsys.readouterr().out
+    assert "Exit codes: 0 success" in capsys.readouterr().out
 
 
 def test_model_show_tells_what_a_model_is(schedule_model, capsys):
@@ -110,7 +110,7 @@ def test_progress_is_for_terminals(sample_csv, tmp_path):
     ours, theirs = pty.openpty()
     subprocess.run(asked, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
     os.close(theirs)
-    assert "Answering" in os.read(ours, 65_536).decode()
+    assert "Predicting" in os.read(ours, 65_536).decode()
     os.close(ours)
 
 
