@@ -15,10 +15,10 @@ app = typer.Typer(
     name="flight-prophet",
     help="Predict whether a flight leaving Santiago de Chile is delayed by more than "
     "15 minutes.",
-    epilog="Exit codes: 0 success; 1 invalid data or model file; 2 wrong usage; 3 a "
-    "new model is worse than its baseline or changes too many decisions, live "
-    "predictions are worse than the model card states, or servers serve different "
-    "models.",
+    epilog="Exit codes: 0 success; 1 error, like invalid data or an invalid model file; 2 "
+    "wrong usage; 3 a new model is worse than its baseline or changes too many "
+    "decisions, live predictions are worse than the model card states, or servers serve "
+    "different models.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

@@ -15,10 +15,10 @@ from challenge.training.evaluate.metrics import MEASURES, Quality
 from challenge.training.form import Rolling
 
 OUTCOMES: Final = {
-    "delayed_as_delayed": "delays predicted",
+    "delayed_as_delayed": "delays caught",
     "delayed_as_on_time": "delays missed",
     "on_time_as_delayed": "false alarms",
-    "on_time_as_on_time": "on time predicted",
+    "on_time_as_on_time": "on time as predicted",
 }
 COMPARED: Final = ("roc_auc", "average_precision", "brier", "recall", "f1")
 ROLLING: Final = ("roc_auc", "average_precision", "brier", "ece")
