@@ -145,17 +145,13 @@ def list_models(model: ModelOption = DEFAULT_MODEL, as_json: Json = False) -> No
     past = promotions(model)
     if as_json:
         print_json([one._asdict() for one in past])
-        return
-    from challenge.cli import tables
+    elif past:
+        from challenge.cli import tables
 
-    tables.show(
-        tables.columns(
-            (
-                "*" if one.is_used else "",
-                str(one.number),
-                one.fingerprint,
-                str(one.path),
+        marks = ["*" if one.is_used else "" for one in past]
+        tables.show(
+            tables.columns(
+                (mark, str(one.number), one.fingerprint, str(one.path))
+                for mark, one in zip(marks, past)
             )
-            for one in past
         )
-    )

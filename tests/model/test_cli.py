@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from challenge.cli import app, main
+from challenge.cli.tables import show, table
 from tests.conftest import TEST_MODEL
 
 PROGRAM = Path(sysconfig.get_path("scripts"), "flight-prophet")
@@ -124,3 +125,14 @@ def test_shells_complete_its_words(shell):
         check=False,
     )
     assert "flight-prophet" in told.stdout
+
+
+def test_a_pipe_gets_whole_lines_as_they_are(capsys):
+    text = "[bold]x[/bold] :smile: " * 20
+    show(table(["name", "flights"], [[text, "1"], ["y", "22"]]), "end")
+    header, rule, first, second, *rest = capsys.readouterr().out.splitlines()
+    assert header == "name".ljust(len(text)) + "  flights"
+    assert set(rule) == {"─"} and len(rule) == len(header)
+    assert first == text + "  " + "1".rjust(7)
+    assert second == "y".ljust(len(text)) + "  " + "22".rjust(7)
+    assert rest == ["", "end"]

@@ -1,4 +1,4 @@
-"""Sources of one or many files: here, in folders, by patterns, and elsewhere."""
+"""Sources of one or many files: here, in folders, by patterns, and remote."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def elsewhere(folder):
     filesystem.rm("/bucket", recursive=True)
 
 
-def names(parts, folder):
-    return [part.removeprefix(f"{folder}/") for part in parts]
+def names(files, folder):
+    return [file.removeprefix(f"{folder}/") for file in files]
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def names(parts, folder):
 )
 def test_a_source_names_files_in_their_order(source, found, folder, elsewhere):
     assert names(find_files(f"{folder}{source}"), folder) == found
-    parts = find_files(f"{elsewhere}{source}")
-    assert [part.split("bucket/")[1] for part in parts] == found
-    assert all(part.startswith("memory://") for part in parts)
+    files = find_files(f"{elsewhere}{source}")
+    assert [file.split("bucket/")[1] for file in files] == found
+    assert all(file.startswith("memory://") for file in files)
 
 
 def test_a_pattern_may_be_relative(folder, monkeypatch):
@@ -76,23 +76,23 @@ def test_an_address_that_cannot_be_read_is_told(source):
     assert "needs a package" in str(told.value) or "cannot be read" in str(told.value)
 
 
-def test_a_part_elsewhere_is_fetched_and_left_no_trace(elsewhere):
+def test_a_remote_file_is_fetched_and_leaves_no_trace(elsewhere):
     with fetched(f"{elsewhere}/deep/d.csv") as path:
         assert path.read_text() == "deep/d.csv"
         assert path.name == "d.csv" == file_name(f"{elsewhere}/deep/d.csv")
     assert not path.exists()
 
 
-def test_what_is_wrong_with_a_fetched_part_is_told_under_its_own_name(elsewhere):
-    part = f"{elsewhere}/a.csv"
+def test_an_error_about_a_fetched_file_names_its_address(elsewhere):
+    file = f"{elsewhere}/a.csv"
     with (
         pytest.raises(FlightsFileError, match="'memory://bucket/a.csv' is odd"),
-        fetched(part) as path,
+        fetched(file) as path,
     ):
         raise FlightsFileError(path, "is odd")
 
 
-def test_a_part_that_vanished_is_told(elsewhere):
+def test_a_remote_file_that_vanished_is_an_error(elsewhere):
     with (
         pytest.raises(FlightsFileError, match="cannot be read"),
         fetched(f"{elsewhere}/gone.csv"),
