@@ -1,7 +1,4 @@
-"""Exit codes of the command; `flight-prophet --help` explains them.
-
-Wrong usage exits with 2, which is up to typer.
-"""
+"""Exit codes of the commands; typer exits with 2 on wrong usage."""
 
 from typing import Final
 

@@ -32,7 +32,9 @@ def show(*items: RenderableType) -> None:
     )
     with console.capture() as capture:
         for number, item in enumerate(items):
-            console.print(*([""] if number else []), item, sep="\n")
+            if number:
+                console.print()
+            console.print(item)
     for line in capture.get().splitlines():
         print(line.rstrip())
 
@@ -40,14 +42,7 @@ def show(*items: RenderableType) -> None:
 def table(
     headers: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[str] = ()
 ) -> Table:
-    """A table with a header.
-
-    Args:
-        headers: of the columns.
-        rows: of cells.
-        left: headers of the columns to align left, by default the first; others are
-            aligned right.
-    """
+    """A table whose columns `left`, by default the first, are aligned left."""
     made = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -75,20 +70,11 @@ def number(estimate: Estimate, decimals: int = 3) -> str:
 
 
 def interval(estimate: Estimate, decimals: int = 3, sign: str = "") -> str:
-    """An estimate with its interval, or "-" if there is none.
-
-    Args:
-        estimate: the value and the ends of its interval.
-        decimals: of each.
-        sign: "+" to show the sign of positive ones, too.
-    """
+    """An estimate with its interval, or "-" if there is none; `sign` "+" shows signs."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
-    value, low, high = (
-        f"{one:{sign}.{decimals}f}"
-        for one in (estimate.value, estimate.low, estimate.high)
-    )
-    return f"{value} ({low} to {high})"
+    ends = f"{estimate.low:{sign}.{decimals}f} to {estimate.high:{sign}.{decimals}f}"
+    return f"{estimate.value:{sign}.{decimals}f} ({ends})"
 
 
 def rates(quality: Quality) -> list[str]:
