@@ -1,10 +1,11 @@
-"""python train.py SOURCE OUTPUT: train a model; --help lists the options."""
+"""python train.py SOURCE OUTPUT: train a model; see --help."""
 
 import sys
 
 import typer
 
-from challenge.cli.command import run, train
+from challenge.cli import run
+from challenge.cli.train import train
 
 if __name__ == "__main__":
     command = typer.Typer(

@@ -30,19 +30,19 @@ ROOT = Path(__file__).parents[1]
 COPIES = 10
 COUNT = """
 import sys
-from challenge.cluster import mapping
-from challenge.parts import find_parts
-from challenge.training.counting import count_parts
-with mapping(sys.argv[2] or None) as each:
-    counted = count_parts(find_parts(sys.argv[1]), each)
+from challenge.files.dask_cluster import parallel_map
+from challenge.files.sources import find_files
+from challenge.training.data.counting import count_parts
+with parallel_map(sys.argv[2] or None) as each:
+    counted = count_parts(find_files(sys.argv[1]), each)
 print(counted.counts.total, counted.sha256)
 """
 SCORE = """
 import sys
 from pathlib import Path
-from challenge.batch import score_parts
+from challenge.files.many_files import predict_files
 source, scheduler, model, output = sys.argv[1:]
-print(score_parts(model, source, Path(output), scheduler=scheduler or None).delayed)
+print(predict_files(model, source, Path(output), scheduler=scheduler or None).delayed)
 """
 
 

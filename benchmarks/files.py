@@ -26,20 +26,20 @@ ROOT = Path(__file__).parents[1]
 
 COUNT = """
 import sys
-from challenge.files import count_delays
+from challenge.files.answering import count_delays
 from challenge.model import DelayModel
 print(count_delays(DelayModel.load(sys.argv[1]), sys.argv[2]).delayed)
 """
 SCORE = """
 import sys
-from challenge.files import score_file
+from challenge.files.answering import predict_file
 from challenge.model import DelayModel
-print(score_file(DelayModel.load(sys.argv[1]), *sys.argv[2:]).delayed)
+print(predict_file(DelayModel.load(sys.argv[1]), *sys.argv[2:]).delayed)
 """
 JOIN = """
 import sys
 import duckdb
-from challenge.scan import source_sql
+from challenge.files.sql import source_sql
 from pathlib import Path
 _, model, source, output = sys.argv
 keys = 'OPERA, TIPOVUELO, MES, SIGLADES, hour("Fecha-I"::TIMESTAMP)'

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from challenge.cli.command import app
+from challenge.cli import app
 from challenge.serving.settings import Settings
 from tests.conftest import ROOT
 

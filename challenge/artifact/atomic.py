@@ -1,36 +1,53 @@
-"""The file of a model: atomic write, safe read, model card, fingerprint.
-
-The file is a pickle of plain values (numbers, texts, bytes, lists, dicts) in two layers:
-a header with the format's number and a checksum, and inside it, as bytes, the contents.
-No class, function or library object is in it, and reading refuses any: a pickle is a
-program, this one may only build data.
-
-To change what the file holds, raise SCHEMA_VERSION, describe the change in
-docs/challenge.md, and train the models again: a file of another version is refused.
-"""
+"""Files and folders that appear complete or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def replace(target: Path, content: bytes) -> None:
-    """Write a file in one step; its folder is made when it is missing.
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a temporary path, which is renamed to `target` if the block succeeds.
 
-    Raises:
-        OSError: it cannot be written; an old one is as it was.
+    The block creates a file or a folder there. If it fails, that is removed and what
+    `target` was before stays.
     """
-    # In the same folder, so that the last step is a rename.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # In the same folder, so that the last step is a rename, and with the same suffix,
+    # which tells how to write it.
+    temporary = target.absolute().with_name(f".{os.getpid()}.tmp.{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield temporary
         temporary.replace(target)
     finally:
+        _remove(temporary)
+
+
+def replace(target: Path, content: bytes) -> None:
+    """Write a file in one step, safe from a power loss; create its folder if missing.
+
+    Raises:
+        OSError: it cannot be written; an old file stays as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary, temporary.open("xb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _remove(path: Path) -> None:
+    if not path.is_dir():
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            path.unlink()
+        return
+    # Workers that were just stopped may add a file while the folder is emptied.
+    for _ in range(20):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(0.05)

@@ -1,5 +1,5 @@
-"""The `flight-prophet` command."""
+"""The `flight-prophet` command: a module per group of commands."""
 
-from challenge.cli.command import app, main, run
+from challenge.cli.app import app, main, run
 
 __all__ = ["app", "main", "run"]

@@ -6,9 +6,7 @@ bytes: the answers are written behind each of its rows.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import os
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from math import nan
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
+from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import SUFFIXES, UNCERTAIN, FlightsScan, reading
@@ -42,7 +41,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass
-class ScoredFile:
+class PredictionCounts:
     """What became of the rows of a file, or of several.
 
     Attributes:
@@ -60,20 +59,20 @@ class ScoredFile:
         """How many rows have a fault."""
         return self.rejected.rows
 
-    def add(self, other: ScoredFile) -> None:
+    def add(self, other: PredictionCounts) -> None:
         """Add what became of the rows of another file."""
         self.rows += other.rows
         self.delayed += other.delayed
         self.rejected.add(other.rejected)
 
 
-def score_file(
+def predict_file(
     model: DelayModel,
     source: str | Path,
     output: str | Path,
     invalid: Literal["stop", "keep"] = "stop",
     progress: Progress = lambda rows: None,
-) -> ScoredFile:
+) -> PredictionCounts:
     """Write a file again with `probability` and `delay` behind its columns.
 
     Args:
@@ -94,26 +93,20 @@ def score_file(
     kind = _kind(source)
     if _kind(output) != kind:
         raise FlightsFileError(output, f"must be a {kind} file, as {source.name!r} is")
-    # In the same folder, so that the last step is a rename.
-    temporary = output.with_name(f".{os.getpid()}.tmp.{output.name}")
-    score = _score_parquet if kind == ".parquet" else _score_csv
-    try:
+    predict = _predict_parquet if kind == ".parquet" else _predict_csv
+    with replacing(output) as temporary:
         with engine(model) as connection:
             flights = FlightsScan(connection, model, source)
             for name in ADDED_COLUMNS:
                 if name in flights.columns:
                     raise FlightsFileError(source, f"has a column {name!r} already")
             try:
-                scored = score(flights, temporary, invalid == "keep", progress)
+                scored = predict(flights, temporary, invalid == "keep", progress)
             except OSError as error:
                 reason = error.strerror or error
                 raise FlightsFileError(output, f"cannot be written: {reason}") from None
         if scored.invalid and invalid == "stop":
             raise FlightsFileError(source, f"has {scored.rejected}")
-        temporary.replace(output)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
     return scored
 
 
@@ -122,7 +115,7 @@ def answered_rows(
     answers: Path,
     invalid: Literal["stop", "keep"],
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a file that `score_file` wrote, but those with a fault, some at a time.
+    """The rows of a file that `predict_file` wrote, but those with a fault, some at a time.
 
     A row holds the fields of a request, in the order in which it may name them and as
     it would write them, the probability, and the decision. A flight number is cut to
@@ -157,9 +150,9 @@ def answered_rows(
             yield some
 
 
-def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:
-    """Answer all rows of a file without writing anything; rules as in `score_file`."""
-    scored = ScoredFile()
+def count_delays(model: DelayModel, source: str | Path) -> PredictionCounts:
+    """Answer all rows of a file without writing anything; rules as in `predict_file`."""
+    scored = PredictionCounts()
     with engine(model) as connection:
         flights = FlightsScan(connection, model, Path(source))
         times = flights.count_cells()
@@ -177,7 +170,7 @@ def count_delays(model: DelayModel, source: str | Path) -> ScoredFile:
 
 
 def judged_cells(
-    flights: FlightsScan, scored: ScoredFile
+    flights: FlightsScan, scored: PredictionCounts
 ) -> Iterator[tuple[list[int], dict[int, str]]]:
     """The cells of a scan, batch by batch, and what is wrong by position in the batch.
 
@@ -200,10 +193,10 @@ def judged_cells(
         yield cells, faults
 
 
-def _score_csv(
+def _predict_csv(
     flights: FlightsScan, output: Path, keep: bool, progress: Progress
-) -> ScoredFile:
-    scored = ScoredFile()
+) -> PredictionCounts:
+    scored = PredictionCounts()
     with _open(flights.path, "rb") as source, _open(output, "wb") as target:
         records = _records(source)
         header, end = next(records)
@@ -251,12 +244,12 @@ class _AnswerTexts(dict[int, bytes]):
         return sum(map(self._delayed.__getitem__, cells))
 
 
-def _score_parquet(
+def _predict_parquet(
     flights: FlightsScan, output: Path, keep: bool, progress: Progress
-) -> ScoredFile:
+) -> PredictionCounts:
     import nanoarrow
 
-    scored = ScoredFile()
+    scored = PredictionCounts()
     told: list[tuple[str, int]] = []
     model, answers = flights.model, flights.connection.cursor()
     answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")

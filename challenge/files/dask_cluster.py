@@ -1,47 +1,46 @@
-"""The same work for many parts: one after the other, or on a Dask cluster."""
+"""Apply a function to many items: one after the other, or on a Dask cluster."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from challenge.errors import ClusterError
 
 LOCAL: Final = "local"
-# How long a scheduler is waited for.
+# How long to wait for a scheduler. Not final: tests do not wait that long.
 CONNECT_SECONDS = 10
 
 S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Called with how many parts are done, of how many.
-Progress = Callable[[int, int], None]
-# Of a function of what all parts share and of a part, what they share, and the parts.
-Map = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
+# Called with the number of items done and the number of all.
+ProgressCallback = Callable[[int, int], None]
+# Called with a function of (shared, item), the shared argument, and the items.
+MapFunction = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
 
 
 @contextlib.contextmanager
-def mapping(
-    scheduler: str | None, progress: Progress = lambda done, of: None
-) -> Iterator[Map]:
-    """Gives a `map` whose results come in the order of the parts.
+def parallel_map(
+    scheduler: str | None, progress: ProgressCallback = lambda done, of: None
+) -> Iterator[MapFunction]:
+    """Yield a `map` that gives the results in the order of the items.
 
     Args:
-        scheduler: the address of a Dask scheduler, like tcp://host:8786; "local" for a
-            cluster of processes on this machine, one a CPU; None for this process.
-        progress: called after each part.
+        scheduler: the address of a Dask scheduler, like tcp://host:8786; "local" for
+            one process per CPU of this machine; None for this process.
+        progress: called after each item.
 
     Raises:
-        ClusterError: Dask is not installed, or there is no scheduler, or it has no
-            workers, or a part killed every worker that took it.
+        ClusterError: Dask is not installed, the scheduler cannot be reached or has no
+            workers, or an item killed every worker that tried it.
     """
     if scheduler is None:
-        yield lambda function, shared, parts: _counted(
-            (function(shared, part) for part in parts), len(parts), progress
+        yield lambda function, shared, items: _counted(
+            (function(shared, item) for item in items), len(items), progress
         )
         return
     try:
@@ -61,36 +60,38 @@ def mapping(
             reason = f"the scheduler {scheduler!r} cannot be used: {error}"
             raise ClusterError(reason) from error
         try:
-            yield lambda function, shared, parts: _counted(
-                _submitted(client, function, shared, parts), len(parts), progress
+            yield lambda function, shared, items: _counted(
+                _submitted(client, function, shared, items), len(items), progress
             )
         except KilledWorker as error:
-            raise ClusterError(f"workers died of a part: {error}") from error
+            raise ClusterError(f"a file killed its workers: {error}") from error
 
 
 def _submitted(
-    client: Any, function: Callable[[S, T], R], shared: S, parts: Sequence[T]
+    client: Any, function: Callable[[S, T], R], shared: S, items: Sequence[T]
 ) -> Iterator[R]:
-    # Sent once to each worker, not with each part.
+    # Sent to each worker once, not with each item.
     scattered = client.scatter([shared], broadcast=True)[0]
-    # Impure: a part may have changed since it was last asked about.
+    # Impure: a file may have changed since the last call with its name.
     futures = client.map(
-        functools.partial(_swapped, function), parts, shared=scattered, pure=False
+        functools.partial(_swapped, function), items, shared=scattered, pure=False
     )
     try:
         for future in futures:
             yield future.result()
-            # What has been fetched need not stay in a worker's memory.
+            # A result that was fetched need not stay in a worker's memory.
             future.release()
     finally:
         client.cancel(futures)
 
 
-def _swapped(function: Callable[[S, T], R], part: T, shared: S) -> R:
-    return function(shared, part)
+def _swapped(function: Callable[[S, T], R], item: T, shared: S) -> R:
+    return function(shared, item)
 
 
-def _counted(results: Iterator[R], parts: int, progress: Progress) -> Iterator[R]:
-    for done, result in zip(itertools.count(1), results):
-        progress(done, parts)
+def _counted(
+    results: Iterator[R], total: int, progress: ProgressCallback
+) -> Iterator[R]:
+    for done, result in enumerate(results, start=1):
+        progress(done, total)
         yield result

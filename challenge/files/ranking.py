@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from challenge.errors import FlightsFileError
-from challenge.files.answering import ScoredFile, judged_cells
+from challenge.files.answering import PredictionCounts, judged_cells
 from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
 from challenge.model import DelayModel
@@ -52,17 +52,17 @@ def rank_file(
 
     Args:
         model: what answers.
-        source: a .csv, .csv.gz or .parquet file, as `score_file` takes it.
+        source: a .csv, .csv.gz or .parquet file, as `predict_file` takes it.
         top: how many are wanted at most.
 
     Raises:
-        MissingColumnsError, FlightsFileError: as `score_file` at invalid rows.
+        MissingColumnsError, FlightsFileError: as `predict_file` at invalid rows.
     """
     path = Path(source)
     best: list[tuple[float, int]] = []
     with engine(model) as connection:
         flights = FlightsScan(connection, model, path)
-        scored = ScoredFile()
+        scored = PredictionCounts()
         for cells, faults in judged_cells(flights, scored):
             if not faults:
                 found = model.predict_cells(cells)

@@ -1,4 +1,4 @@
-"""Rows of files that have faults, counted, with the first few of them."""
+"""Count the invalid rows of files and keep the first few."""
 
 from __future__ import annotations
 
@@ -12,30 +12,37 @@ from challenge.flights.faults import Fault
 
 @dataclass
 class RejectedRows:
-    """Rows with faults.
+    """Invalid rows of one or more files.
 
     Attributes:
-        rows: how many there are.
-        kinds: how often each (field, type) of fault occurs.
-        first: the first few, each with the row as people count it, and its file.
+        rows: their number.
+        counts: the number of faults by (field, type).
+        first: the first few faults, each with its row as `add_row` takes it and the
+            name of its file.
     """
 
     rows: int = 0
-    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     first: list[tuple[int, str, Fault]] = field(default_factory=list)
 
     def add_row(self, row: int, name: str, faults: Iterable[Fault]) -> None:
-        """Count a row, as people count it, of the file with a name."""
+        """Count a row.
+
+        Args:
+            row: its number, 2 for the first of a CSV file and 1 of a Parquet file.
+            name: of the file.
+            faults: of the row.
+        """
         listed = list(faults)
         self.rows += 1
-        self.kinds.update((fault.field, fault.type) for fault in listed)
+        self.counts.update((fault.field, fault.type) for fault in listed)
         if len(self.first) < FAULTS_SHOWN:
             self._show([(row, name, fault) for fault in listed])
 
     def add(self, other: RejectedRows) -> None:
         """Add the rows of other files."""
         self.rows += other.rows
-        self.kinds += other.kinds
+        self.counts += other.counts
         self._show(other.first)
 
     def _show(self, more: list[tuple[int, str, Fault]]) -> None:
@@ -44,11 +51,11 @@ class RejectedRows:
     def __str__(self) -> str:
         if not self.rows:
             return "no invalid rows"
-        kinds = ", ".join(
-            f"{name} {kind}: {n}" for (name, kind), n in self.kinds.items()
+        counts = ", ".join(
+            f"{name} {type_}: {n}" for (name, type_), n in self.counts.items()
         )
         of = " of {!r}" if len({name for _, name, _ in self.first}) > 1 else ""
         first = "; ".join(
             f"row {row}{of.format(name)}: {fault}" for row, name, fault in self.first
         )
-        return f"{self.rows} invalid rows ({kinds}); the first: {first}"
+        return f"{self.rows} invalid rows ({counts}); the first: {first}"

@@ -1,7 +1,7 @@
-"""Where flights come from: a file, a folder, or a pattern, here or elsewhere.
+"""Where files of flights are: a file, a folder or a pattern, local or remote.
 
-Elsewhere is any address that fsspec knows, like s3://bucket/flights/*.parquet; such
-files are fetched one at a time.
+Remote is any address that fsspec knows, like s3://bucket/flights/*.parquet; such files
+are downloaded one at a time.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any, Final
 from challenge.errors import FlightsFileError
 from challenge.files.scanning import SUFFIXES
 
-_ELSEWHERE: Final = "://"
-_WILD: Final = "*?["
+_SCHEME: Final = "://"
+_WILDCARDS: Final = "*?["
 
 
-def find_parts(source: str | Path) -> list[str]:
-    """The files that a source names, in alphabetical order.
+def find_files(source: str | Path) -> list[str]:
+    """The files of a source, in alphabetical order.
 
     Args:
         source: a .csv, .csv.gz or .parquet file; a folder, for all such files in and
             below it; a pattern with * ? [ ], where ** stands for any folders.
 
     Raises:
-        FlightsFileError: it names no file.
+        FlightsFileError: there is no such file.
     """
     text = str(source)
-    if _ELSEWHERE in text:
-        with _elsewhere(text):
+    if _SCHEME in text:
+        with _remote_errors(text):
             filesystem, path = _filesystem(text)
             if filesystem.isdir(path):
                 found = [one for one in filesystem.find(path) if one.endswith(SUFFIXES)]
@@ -39,53 +39,53 @@ def find_parts(source: str | Path) -> list[str]:
                 found = [path]
             else:
                 found = filesystem.glob(path) if _is_pattern(text) else []
-            parts = sorted(map(filesystem.unstrip_protocol, found))
+            files = sorted(map(filesystem.unstrip_protocol, found))
     elif Path(text).is_dir():
         below = Path(text).rglob("*")
-        parts = sorted(str(one) for one in below if one.name.endswith(SUFFIXES))
+        files = sorted(str(one) for one in below if one.name.endswith(SUFFIXES))
     elif _is_pattern(text) and not Path(text).exists():
         root = Path(text).anchor or "."
         pattern = Path(text).relative_to(Path(text).anchor)
-        parts = sorted(str(one) for one in Path(root).glob(str(pattern)))
+        files = sorted(str(one) for one in Path(root).glob(str(pattern)))
     else:
-        # That it is missing or of another kind is told when it is read.
+        # If it is missing or of another format, reading it says so.
         return [text]
-    if not parts:
+    if not files:
         raise FlightsFileError(text, f"names no {' or '.join(SUFFIXES)} file")
-    return parts
+    return files
 
 
-def part_name(part: str) -> str:
-    """The name of a part's file."""
-    return PurePosixPath(part).name if _ELSEWHERE in part else Path(part).name
+def file_name(file: str) -> str:
+    """The last part of a file's path or address."""
+    return PurePosixPath(file).name if _SCHEME in file else Path(file).name
 
 
 @contextlib.contextmanager
-def fetched(part: str) -> Iterator[Path]:
-    """A part as a file of this machine.
+def fetched(file: str) -> Iterator[Path]:
+    """A local path of a file; a remote one is downloaded and removed again.
 
     Raises:
-        FlightsFileError: it cannot be fetched, or what goes wrong with it meanwhile,
-            under its own name.
+        FlightsFileError: it cannot be downloaded. An error of this type that the block
+            raises about the local path is raised about the file's address.
     """
-    if _ELSEWHERE not in part:
-        yield Path(part)
+    if _SCHEME not in file:
+        yield Path(file)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, part_name(part))
-        with _elsewhere(part):
-            filesystem, remote = _filesystem(part)
+        path = Path(folder, file_name(file))
+        with _remote_errors(file):
+            filesystem, remote = _filesystem(file)
             filesystem.get_file(remote, str(path))
         try:
             yield path
         except FlightsFileError as error:
             if error.path != path:
                 raise
-            raise FlightsFileError(part, error.problem) from error
+            raise FlightsFileError(file, error.problem) from error
 
 
 def _is_pattern(text: str) -> bool:
-    return any(character in text for character in _WILD)
+    return any(character in text for character in _WILDCARDS)
 
 
 def _filesystem(address: str) -> tuple[Any, str]:
@@ -96,12 +96,12 @@ def _filesystem(address: str) -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def _elsewhere(address: str) -> Iterator[None]:
+def _remote_errors(address: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
         raise FlightsFileError(address, f"needs a package: {error}") from error
-    # Each kind of storage has errors of its own.
+    # Each file system of fsspec has errors of its own.
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise FlightsFileError(address, f"cannot be read: {reason}") from error

@@ -1,8 +1,8 @@
-"""The models that were in use, beside the file of the one that is.
+"""Promote models and roll back, with the last few kept next to the one in use.
 
-The folder MODEL.history holds the last few in the order in which they were promoted,
-each whole and with its number. Every step is one rename, so that an interruption at any
-moment leaves a model in use and a history that the next command goes on with.
+The folder MODEL.history holds complete model files, numbered in the order of their
+promotion. Every step is one rename, so that an interruption at any moment leaves a model
+in use and a history that the next command can continue.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Promotion(NamedTuple):
     """A model that was, or is, in use.
 
     Attributes:
-        path: where it is kept.
-        number: it was promoted after those with lower ones.
-        fingerprint: the start of the SHA-256 of its file.
+        path: its file in the history.
+        number: a higher one was promoted later.
+        fingerprint: the first 12 hexadecimal digits of the SHA-256 of its file.
         is_used: whether it is the one in use.
     """
 
@@ -40,7 +40,7 @@ class Promotion(NamedTuple):
 
 
 def promotions(path: str | Path) -> list[Promotion]:
-    """The models of the history, the oldest first.
+    """The models in the history, oldest first.
 
     Args:
         path: the file of the model in use.
@@ -57,22 +57,21 @@ def promotions(path: str | Path) -> list[Promotion]:
 
 
 def promote(candidate: str | Path, path: str | Path) -> str:
-    """Put a model in the place of the one in use, and return its fingerprint.
+    """Replace the model in use, and return the new one's fingerprint.
 
-    It is read as a server would, and must answer the known flights of its card. The
-    model that was in use is kept, if it was not yet; but not where the new one is the
-    same with another recent form.
+    The candidate is validated first. The model that was in use stays in the history,
+    unless the candidate differs from it in its recent form only.
 
     Raises:
-        ModelFileError: the candidate is no good; nothing has changed.
-        HistoryError: something cannot be written.
+        ModelFileError: the candidate is invalid; nothing has changed.
+        HistoryError: a file cannot be written.
     """
     source, path = Path(candidate), Path(path)
     DelayModel.load(source).verify()
     new = _fingerprint(source)
     with _writing(path):
         past = promotions(path)
-        _forget_after_used(past)
+        _remove_later(past)
         kept = [one for one in past if one.path.exists()]
         if path.exists() and not any(one.is_used for one in kept):
             kept.append(_keep(path, path, kept))
@@ -81,7 +80,7 @@ def promote(candidate: str | Path, path: str | Path) -> str:
         atomic.replace(path, source.read_bytes())
         dropped = kept[:-KEPT]
         if len(kept) > 1 and _is_update(kept[-1].path, kept[-2].path):
-            # Going back from a model is not going back to its form of last night.
+            # A rollback restores the model before, not the form of last night.
             dropped = [*kept[: -KEPT - 1], kept[-2]]
         for old in dropped:
             old.path.unlink()
@@ -89,13 +88,13 @@ def promote(candidate: str | Path, path: str | Path) -> str:
 
 
 def rollback(path: str | Path) -> str:
-    """Put the model that was in use before in its place again; returns its fingerprint.
+    """Restore the model that was in use before, and return its fingerprint.
 
-    The one that was in use leaves the history.
+    The model that was in use is removed from the history.
 
     Raises:
-        HistoryError: there was none before, or something cannot be written.
-        ModelFileError: the one before is no good any more; nothing has changed.
+        HistoryError: there is none before, or a file cannot be written.
+        ModelFileError: the one before is invalid; nothing has changed.
     """
     path = Path(path)
     past = promotions(path)
@@ -106,12 +105,12 @@ def rollback(path: str | Path) -> str:
     DelayModel.load(before.path).verify()
     with _writing(path):
         atomic.replace(path, before.path.read_bytes())
-        _forget_after_used(promotions(path))
+        _remove_later(promotions(path))
     return before.fingerprint
 
 
-def _forget_after_used(past: list[Promotion]) -> None:
-    """What was promoted after the model in use was taken back."""
+def _remove_later(past: list[Promotion]) -> None:
+    """Remove what was promoted after the model in use: it was rolled back."""
     used = [one.number for one in past if one.is_used]
     for one in past:
         if used and one.number > used[0]:
@@ -119,7 +118,7 @@ def _forget_after_used(past: list[Promotion]) -> None:
 
 
 def _is_update(new: Path, old: Path) -> bool:
-    """Whether two models are one but for their recent form."""
+    """Whether two models differ in their recent form only."""
     try:
         cards = [DelayModel.load(path).card for path in (new, old)]
     except ModelFileError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from challenge.errors import WorseModelError
-from challenge.files.dask_cluster import Progress
+from challenge.files.dask_cluster import ProgressCallback
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
 from challenge.training.data.splits import random_split
@@ -52,7 +52,7 @@ def train(
     baseline: str | Path | None = None,
     skip_invalid: bool = False,
     scheduler: str | None = None,
-    progress: Progress = lambda done, of: None,
+    progress: ProgressCallback = lambda done, of: None,
 ) -> Training:
     """Evaluate a recipe on held-out flights, fit it to all flights, write the model.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from challenge.cli import app, main
+from challenge.cli.tables import show, table
 from tests.conftest import TEST_MODEL
 
 PROGRAM = Path(sysconfig.get_path("scripts"), "flight-prophet")
@@ -48,7 +49,7 @@ def test_every_command_has_help_with_an_example(capsys):
 
 def test_help_tells_the_exit_codes(capsys):
     assert main(["--help"]) == 0
-    assert "Exit codes: 0 when all went well" in capsys.readouterr().out
+    assert "Exit codes: 0 success" in capsys.readouterr().out
 
 
 def test_model_show_tells_what_a_model_is(schedule_model, capsys):
@@ -110,7 +111,7 @@ def test_progress_is_for_terminals(sample_csv, tmp_path):
     ours, theirs = pty.openpty()
     subprocess.run(asked, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
     os.close(theirs)
-    assert "Answering" in os.read(ours, 65_536).decode()
+    assert "Predicting" in os.read(ours, 65_536).decode()
     os.close(ours)
 
 
@@ -124,3 +125,14 @@ def test_shells_complete_its_words(shell):
         check=False,
     )
     assert "flight-prophet" in told.stdout
+
+
+def test_a_pipe_gets_whole_lines_as_they_are(capsys):
+    text = "[bold]x[/bold] :smile: " * 20
+    show(table(["name", "flights"], [[text, "1"], ["y", "22"]]), "end")
+    header, rule, first, second, *rest = capsys.readouterr().out.splitlines()
+    assert header == "name".ljust(len(text)) + "  flights"
+    assert set(rule) == {"─"} and len(rule) == len(header)
+    assert first == text + "  " + "1".rjust(7)
+    assert second == "y".ljust(len(text)) + "  " + "22".rjust(7)
+    assert rest == ["", "end"]

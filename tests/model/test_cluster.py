@@ -18,8 +18,8 @@ import pytest
 from challenge.cli import main
 from challenge.errors import ClusterError, FlightsFileError, TrainingDataError
 from challenge.files import dask_cluster as cluster_module
-from challenge.files.dask_cluster import mapping
-from challenge.files.many_files import score_parts
+from challenge.files.dask_cluster import parallel_map
+from challenge.files.many_files import predict_files
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
 from tests.conftest import TEST_MODEL
@@ -114,8 +114,8 @@ def test_the_model_is_that_of_one_process_byte_for_byte(
 
 def test_answers_are_those_of_one_process(cluster, parts, tmp_path):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    here = score_parts(TEST_MODEL, parts, ours)
-    there = score_parts(TEST_MODEL, parts, theirs, scheduler=cluster.address)
+    here = predict_files(TEST_MODEL, parts, ours)
+    there = predict_files(TEST_MODEL, parts, theirs, scheduler=cluster.address)
     assert (here.rows, here.delayed, here.invalid) == (68_206, there.delayed, 0)
     assert there.rows == here.rows
     assert 0 < here.delayed < here.rows
@@ -126,7 +126,7 @@ def test_answers_are_those_of_one_process(cluster, parts, tmp_path):
         rows = "SELECT * FROM read_parquet('{}')".format
         difference = f"{rows(ours / name)} EXCEPT ALL {rows(theirs / name)}"
         assert duckdb.sql(difference).fetchall() == []
-    counted = score_parts(TEST_MODEL, parts, None, scheduler=cluster.address)
+    counted = predict_files(TEST_MODEL, parts, None, scheduler=cluster.address)
     assert counted.delayed == here.delayed
 
 
@@ -168,7 +168,7 @@ def test_a_part_that_is_no_good_is_named_and_nothing_is_written(
         duckdb.sql("SELECT 1 AS x").write_parquet(str(bad))
     output = tmp_path / "answers"
     with pytest.raises(FlightsFileError, match="part-5.parquet"):
-        score_parts(TEST_MODEL, folder, output, scheduler=cluster.address)
+        predict_files(TEST_MODEL, folder, output, scheduler=cluster.address)
     model = tmp_path / "model.pkl"
     with pytest.raises(TrainingDataError, match="part-5.parquet"):
         train(folder, model, scheduler=cluster.address)
@@ -180,7 +180,7 @@ def test_a_bad_row_is_told_with_its_file(cluster, parts, tmp_path):
     flight = "'Sky Airline' AS OPERA, 'N' AS TIPOVUELO, 13 AS MES"
     duckdb.sql(f"SELECT {flight}").write_parquet(str(bad))
     with pytest.raises(FlightsFileError, match="bad.parquet.*row 1: MES: 13 is not"):
-        score_parts(
+        predict_files(
             TEST_MODEL, tmp_path, tmp_path / "answers", scheduler=cluster.address
         )
 
@@ -198,7 +198,7 @@ def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
         pytest.raises(ClusterError, match=re.escape("flight-prophet[dask]")),
-        mapping("local"),
+        parallel_map("local"),
     ):
         pass
 
@@ -208,7 +208,7 @@ def test_answers_go_into_a_new_folder(parts, tmp_path):
     output.mkdir()
     (output / "mine.txt").touch()
     with pytest.raises(FlightsFileError, match="is there already; name a new folder"):
-        score_parts(TEST_MODEL, parts, output)
+        predict_files(TEST_MODEL, parts, output)
     assert [path.name for path in output.iterdir()] == ["mine.txt"]
 
 
@@ -232,7 +232,7 @@ def test_a_late_answer_does_not_keep_the_folder_of_a_run_that_failed(
     source = f"{tmp_path}/*.parquet"
     (tmp_path / "good.parquet").write_bytes((parts / "part-5.parquet").read_bytes())
     with pytest.raises(FlightsFileError, match="bad.parquet"):
-        score_parts(TEST_MODEL, source, tmp_path / "answers")
+        predict_files(TEST_MODEL, source, tmp_path / "answers")
     assert len(emptied) == 2
     assert {path.suffix for path in tmp_path.iterdir()} == {".parquet"}
 
@@ -242,4 +242,4 @@ def test_files_of_one_name_are_refused(parts, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.csv").write_text("OPERA,TIPOVUELO,MES\n")
     with pytest.raises(FlightsFileError, match="'x.csv' is the name of 2 of the files"):
-        score_parts(TEST_MODEL, tmp_path, tmp_path / "answers")
+        predict_files(TEST_MODEL, tmp_path, tmp_path / "answers")

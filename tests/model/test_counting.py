@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from challenge.errors import MissingColumnsError, TrainingDataError
 from challenge.features.counts import Counts
-from challenge.files.dask_cluster import mapping
-from challenge.files.sources import find_parts
+from challenge.files.dask_cluster import parallel_map
+from challenge.files.sources import find_files
 from challenge.training.data import dataset as dataset_module
 from challenge.training.data.counting import (
     code_past,
@@ -28,8 +28,8 @@ COLUMNS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I", "Fecha-O"]
 
 
 def counted(source):
-    with mapping(None) as each:
-        return count_parts(find_parts(source), each)
+    with parallel_map(None) as each:
+        return count_parts(find_files(source), each)
 
 
 def kinds(counts):

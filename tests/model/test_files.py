@@ -12,7 +12,7 @@ import pytest
 
 from challenge.cli import main
 from challenge.errors import FlightsFileError, MissingColumnsError
-from challenge.files.answering import count_delays, score_file
+from challenge.files.answering import count_delays, predict_file
 from challenge.model import DelayModel
 from tests.conftest import TEST_MODEL
 
@@ -60,7 +60,7 @@ def test_the_answers_are_those_of_the_model(
         duckdb.from_df(sample_flights.assign(**times)).write_parquet(str(source))
     else:
         write(source, sample_csv.read_text())
-    scored = score_file(model, source, output)
+    scored = predict_file(model, source, output)
     expected = model.predict_proba(model.preprocess(sample_flights))
     answered = pd.DataFrame(rows(output))
     assert len(answered) == scored.rows == 68_206
@@ -83,7 +83,7 @@ def test_a_csv_keeps_its_bytes(model, tmp_path):
         "Sky Airline,N,3,1.50",
     ]
     source.write_bytes("\r\n".join(lines).encode())
-    assert score_file(model, source, output).rows == 3
+    assert predict_file(model, source, output).rows == 3
     answered = output.read_bytes().decode().split("\r\n")
     assert answered[0] == lines[0] + ",probability,delay"
     assert answered[1].startswith(lines[1] + ",0.")
@@ -94,10 +94,10 @@ def test_a_csv_keeps_its_bytes(model, tmp_path):
 def test_optional_columns_may_be_missing_or_empty(model, tmp_path):
     source, output = tmp_path / "flights.csv", tmp_path / "answers.csv"
     write(source, f"{HEADER}\nSky Airline,N,3,,\n\nSky Airline,N,03,,\n")
-    score_file(model, source, output)
+    predict_file(model, source, output)
     with_gaps = [row["probability"] for row in rows(output)]
     write(source, "OPERA,TIPOVUELO,MES\nSky Airline,N,3\n")
-    score_file(model, source, output)
+    predict_file(model, source, output)
     [without] = rows(output)
     assert with_gaps == [without["probability"]] * 2
 
@@ -130,11 +130,11 @@ def test_an_invalid_row_stops_it_or_is_kept_with_what_is_wrong(
     with pytest.raises(
         FlightsFileError, match=f"1 invalid rows .* row {row}: "
     ) as error:
-        score_file(model, source, output)
+        predict_file(model, source, output)
     assert message in str(error.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"f{kind}"]
 
-    scored = score_file(model, source, output, invalid="keep")
+    scored = predict_file(model, source, output, invalid="keep")
     assert (scored.rows, scored.invalid) == (3, 1)
     first, second, third = rows(output)
     assert message in str(second["fault"])
@@ -170,21 +170,21 @@ def test_a_file_that_cannot_be_answered_is_refused(
     if content is not None:
         (tmp_path / source).write_text(content)
     with pytest.raises(FlightsFileError, match=message):
-        score_file(model, tmp_path / source, tmp_path / output)
+        predict_file(model, tmp_path / source, tmp_path / output)
     assert not (tmp_path / output).exists()
 
 
 def test_a_column_may_be_without_a_name(model, tmp_path):
     source, output = tmp_path / "flights.csv", tmp_path / "answers.csv"
     source.write_text(f",{HEADER}\n0,{VALID}\n")
-    assert score_file(model, source, output).rows == 1
+    assert predict_file(model, source, output).rows == 1
     assert output.read_text().startswith(f",{HEADER},probability,delay\n0,{VALID},0.")
 
 
 def test_missing_columns_are_named(model, tmp_path):
     source = write(tmp_path / "flights.csv", "OPERA,city\nSky Airline,Lima\n")
     with pytest.raises(MissingColumnsError, match="'TIPOVUELO', 'MES'"):
-        score_file(model, source, tmp_path / "answers.csv")
+        predict_file(model, source, tmp_path / "answers.csv")
 
 
 def test_a_departed_flight_may_be_in_the_month_after_its_schedule(model, tmp_path):
@@ -192,13 +192,13 @@ def test_a_departed_flight_may_be_in_the_month_after_its_schedule(model, tmp_pat
         "2017-07-31 23:50:00", "2017-08-01 00:10:00"
     )
     source = write(tmp_path / "flights.csv", text)
-    assert score_file(model, source, tmp_path / "answers.csv").invalid == 0
+    assert predict_file(model, source, tmp_path / "answers.csv").invalid == 0
 
 
 def test_progress_is_told_in_rows(sample_csv, tmp_path):
     told: list[int] = []
     model = DelayModel.load(TEST_MODEL)
-    score_file(model, sample_csv, tmp_path / "answers.csv", progress=told.append)
+    predict_file(model, sample_csv, tmp_path / "answers.csv", progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 68_206
 

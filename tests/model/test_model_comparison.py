@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from challenge.cli import main
-from challenge.cli.command import WORSE
+from challenge.cli.exit_codes import WORSE
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import random_split

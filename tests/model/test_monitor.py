@@ -14,7 +14,7 @@ import pytest
 from challenge.artifact.card import ModelCard
 from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
-from challenge.files.answering import score_file
+from challenge.files.answering import predict_file
 from challenge.model import DelayModel
 from challenge.training.evaluate.metrics import Predictions, measure
 from challenge.training.evaluate.monitor import monitor
@@ -157,7 +157,7 @@ def test_a_missing_column_is_named(column, tmp_path, predicted, departed):
 
 def test_the_command_judges_what_the_command_predicted(sample_csv, tmp_path, capsys):
     answers = tmp_path / "answers.csv"
-    score_file(DelayModel.load(TEST_MODEL), sample_csv, answers)
+    predict_file(DelayModel.load(TEST_MODEL), sample_csv, answers)
     arguments = ["monitor", str(answers), str(sample_csv), "--model", str(TEST_MODEL)]
     assert main(arguments) == 0
     printed = capsys.readouterr().out

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from challenge.artifact import model_file
 from challenge.artifact.card import FormSettings, RecentForm
 from challenge.cli import main
-from challenge.cli.summaries import rolling_summary
+from challenge.cli.summaries.evaluation import print_rolling
 from challenge.errors import ModelFileError, TrainingDataError
 from challenge.explain.shapley import log_odds
-from challenge.files.answering import count_delays, score_file
+from challenge.files.answering import count_delays, predict_file
 from challenge.flights.fields import NOT_GIVEN, Flight
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.live.recent import Recent, weight
@@ -322,7 +322,7 @@ def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_pat
     duckdb.sql("SELECT * FROM rows").write_parquet(str(tmp_path / "in.parquet"))
     assert model.decide([probability]) == [1] and len(rows) == 1
     for kind in ("csv", "parquet"):
-        scored = score_file(model, tmp_path / f"in.{kind}", tmp_path / f"out.{kind}")
+        scored = predict_file(model, tmp_path / f"in.{kind}", tmp_path / f"out.{kind}")
         assert scored.delayed == 1
         assert count_delays(model, tmp_path / f"in.{kind}").delayed == 1
 
@@ -381,7 +381,7 @@ def test_updating_and_playing_from_the_command_line(
     output = tmp_path / "new.pkl"
     assert main(["update", str(schedule_model), str(last_weeks), str(output)]) == 0
     told = capsys.readouterr().out
-    assert "airlines   Sky Airline +" in told and "until 2017-12-31" in told
+    assert "airlines  Sky Airline +" in told and "until 2017-12-31" in told
     assert main(["model", "show", str(output)]) == 0
     assert "flights until 2017-12-31" in capsys.readouterr().out
     asked_for = ["update", str(output), str(last_weeks), str(output), "--json"]
@@ -421,7 +421,7 @@ def test_a_night_knows_the_flights_before_it_and_none_after(tmp_path):
     assert later[days == TURN + timedelta(days=9)].min() > 0.2
 
 
-def test_playing_shows_what_form_is_worth(tmp_path):
+def test_playing_shows_what_form_is_worth(tmp_path, capsys):
     def share_late(day):
         return 0.6 if day.toordinal() // 14 % 2 else 0.1
 
@@ -431,7 +431,8 @@ def test_playing_shows_what_form_is_worth(tmp_path):
     assert rolling.with_form.brier.high < rolling.without.brier.low
     assert rolling.settings.window_days <= 7
     assert list(rolling.months) == ["2018-09", "2018-10", "2018-11", "2018-12"]
-    told = rolling_summary(rolling)
+    print_rolling(rolling)
+    told = capsys.readouterr().out
     assert "2018-12" in told and "with form" in told
     assert rolling.to_dict()["with_form"]["flights"] == rolling.without.flights
 

@@ -16,7 +16,8 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from challenge.errors import FlightsFileError, MissingColumnsError
-from challenge.files.answering import answered_rows, score_file
+from challenge.files import answering
+from challenge.files.answering import answered_rows
 from challenge.files.sql import engine
 from challenge.flights.faults import shown
 from challenge.model import DelayModel
@@ -77,7 +78,9 @@ async def predict_file(
     try:
         await _receive(request, source, worker.settings.max_file_bytes)
         model = worker.source.model
-        scored = await asyncio.to_thread(score_file, model, source, output, invalid)
+        scored = await asyncio.to_thread(
+            answering.predict_file, model, source, output, invalid
+        )
     except BaseException as error:
         folder.cleanup()
         if isinstance(error, FlightsFileError):

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
 from challenge.features.counts import Counts, translate, unique_rows
-from challenge.files.dask_cluster import Map
+from challenge.files.dask_cluster import MapFunction
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import reading
-from challenge.files.sources import fetched, part_name
+from challenge.files.sources import fetched, file_name
 from challenge.files.sql import (
     engine_settings,
     first_row,
@@ -93,12 +93,12 @@ class Counted(NamedTuple):
     sha256: str
 
 
-def count_parts(parts: list[str], each: Map) -> Counted:
+def count_parts(parts: list[str], each: MapFunction) -> Counted:
     """Count the flights of files.
 
     Args:
-        parts: the files, as `find_parts` gives them.
-        each: as `challenge.files.dask_cluster.mapping` gives it.
+        parts: the files, as `find_files` gives them.
+        each: as `challenge.files.dask_cluster.parallel_map` gives it.
 
     Raises:
         MissingColumnsError, TrainingDataError: a file lacks columns, or cannot be
@@ -144,7 +144,7 @@ def count_part(part: str) -> PartCount:
         counted = [_certain(groups)]
         rows = int(groups["flights"].sum()) + uncertain
         if uncertain:
-            name = part_name(part)
+            name = file_name(part)
             for frame in _uncertain_frames(connection, path, types, judging):
                 counted.append(_judged(frame, first_row(path), name, rejected))
         vocabulary, counts = _merge([(v, c) for v, c, _ in counted])
@@ -155,7 +155,7 @@ def count_part(part: str) -> PartCount:
                 digest.update(chunk)
     period = (min(times), max(times)) if times else None
     return PartCount(
-        part_name(part),
+        file_name(part),
         rows,
         vocabulary,
         counts,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from challenge.errors import FlightsFileError, TrainingDataError
 from challenge.features.counts import Counts
-from challenge.files.dask_cluster import Progress, mapping
-from challenge.files.sources import fetched, find_parts, part_name
+from challenge.files.dask_cluster import ProgressCallback, parallel_map
+from challenge.files.sources import fetched, file_name, find_files
 from challenge.flights.vocabulary import Vocabulary
 from challenge.training.data.counting import Counted, code_past, count_parts, read_rows
 
@@ -89,7 +89,7 @@ def read_dataset(
     source: str | Path,
     skip_invalid: bool = False,
     scheduler: str | None = None,
-    progress: Progress = lambda done, of: None,
+    progress: ProgressCallback = lambda done, of: None,
 ) -> Dataset:
     """Read past flights.
 
@@ -98,10 +98,10 @@ def read_dataset(
     SIGLADES and Fecha-I are optional, as columns and row by row.
 
     Args:
-        source: .csv, .csv.gz or .parquet files, as `find_parts` takes them.
+        source: .csv, .csv.gz or .parquet files, as `find_files` takes them.
         skip_invalid: leave out rows with a fault instead of stopping.
-        scheduler: who does the work, as `challenge.files.dask_cluster.mapping` takes it; the
-            result is the same.
+        scheduler: as for `challenge.files.dask_cluster.parallel_map`; the result is
+            the same.
         progress: called after each part that was counted.
 
     Raises:
@@ -112,10 +112,10 @@ def read_dataset(
         ClusterError: the scheduler cannot be used.
     """
     try:
-        parts = find_parts(source)
+        parts = find_files(source)
     except FlightsFileError as error:
         raise TrainingDataError(str(error)) from error
-    with mapping(scheduler, progress) as each:
+    with parallel_map(scheduler, progress) as each:
         counted = count_parts(parts, each)
         if counted.rejected.rows and not skip_invalid:
             raise TrainingDataError(f"{str(source)!r}: {counted.rejected}")
@@ -127,7 +127,7 @@ def read_dataset(
         read = each(_read, (every, counted.vocabulary), sampled)
         codes, delayed, scheduled = zip(*read, strict=True)
     return Dataset(
-        name=part_name(str(source).rstrip("/")),
+        name=file_name(str(source).rstrip("/")),
         counted=counted,
         every=every,
         codes=np.concatenate(codes),

@@ -11,7 +11,6 @@ is used, the one method whose sequence Python promises to keep.
 
 import argparse
 import csv
-import os
 import random
 import sys
 from collections import Counter, defaultdict
@@ -21,8 +20,8 @@ from datetime import datetime, timedelta
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
-from uuid import uuid4
 
+from challenge.artifact.atomic import replacing
 from challenge.errors import FlightProphetError
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
 
@@ -318,16 +317,13 @@ def _row(flight: SampleFlight) -> _Row:
 
 
 def _write(output: Path, rows: Iterable[_Row]) -> None:
-    """Write beside the output first, so that a failure leaves it as it was."""
-    temporary = output.with_name(f".{output.name}.{uuid4().hex}")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(rows)
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(output) as temporary,
+        temporary.open("x", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def monitor(
     """Join predictions with departures, and measure their quality.
 
     Args:
-        predictions: what `challenge.files.answering.score_file` wrote, or any .csv, .csv.gz or
+        predictions: what `challenge.files.answering.predict_file` wrote, or any .csv, .csv.gz or
             .parquet file with a column `probability`; or the record of a server.
         flights: the flights as they left, with Fecha-I and Fecha-O.
         card: of the model that predicted, for its threshold and its promises.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, Final
 import jinja2
 import numpy as np
 
+from challenge.artifact import atomic
 from challenge.errors import FlightProphetError
 from challenge.training.evaluate.effects import effects, heat_map, importances
 from challenge.training.evaluate.evaluation import Evaluation
@@ -35,17 +34,11 @@ def write_report(evaluation: Evaluation, output: str | Path) -> None:
     """
     path = Path(output)
     page = render(evaluation)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
+        atomic.replace(path, page.encode())
     except OSError as error:
         problem = f"report {str(path)!r} cannot be written: {error.strerror}"
         raise FlightProphetError(problem) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def render(evaluation: Evaluation) -> str:

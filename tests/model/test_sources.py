@@ -1,4 +1,4 @@
-"""Sources of one or many files: here, in folders, by patterns, and elsewhere."""
+"""Sources of one or many files: here, in folders, by patterns, and remote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from challenge.errors import FlightsFileError
-from challenge.files.sources import fetched, find_parts, part_name
+from challenge.files.sources import fetched, file_name, find_files
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def elsewhere(folder):
     filesystem.rm("/bucket", recursive=True)
 
 
-def names(parts, folder):
-    return [part.removeprefix(f"{folder}/") for part in parts]
+def names(files, folder):
+    return [file.removeprefix(f"{folder}/") for file in files]
 
 
 @pytest.mark.parametrize(
@@ -42,22 +42,22 @@ def names(parts, folder):
     ],
 )
 def test_a_source_names_files_in_their_order(source, found, folder, elsewhere):
-    assert names(find_parts(f"{folder}{source}"), folder) == found
-    parts = find_parts(f"{elsewhere}{source}")
-    assert [part.split("bucket/")[1] for part in parts] == found
-    assert all(part.startswith("memory://") for part in parts)
+    assert names(find_files(f"{folder}{source}"), folder) == found
+    files = find_files(f"{elsewhere}{source}")
+    assert [file.split("bucket/")[1] for file in files] == found
+    assert all(file.startswith("memory://") for file in files)
 
 
 def test_a_pattern_may_be_relative(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert find_parts("*.csv") == ["a.csv"]
-    assert find_parts("deep") == ["deep/d.csv", "deep/er/c.csv.gz"]
+    assert find_files("*.csv") == ["a.csv"]
+    assert find_files("deep") == ["deep/d.csv", "deep/er/c.csv.gz"]
 
 
 def test_a_file_may_look_like_a_pattern(tmp_path):
     path = tmp_path / "flights [1].csv"
     path.write_text("x")
-    assert find_parts(path) == [str(path)]
+    assert find_files(path) == [str(path)]
 
 
 @pytest.mark.parametrize("source", ["*.json", "empty", "memory://bucket/x/*.csv"])
@@ -65,34 +65,34 @@ def test_a_source_without_files_is_told(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FlightsFileError, match="names no .csv or .csv.gz or .parquet"):
-        find_parts(source)
+        find_files(source)
 
 
 @pytest.mark.parametrize("source", ["nowhere://x/*.csv", "s3://bucket/flights.csv"])
 def test_an_address_that_cannot_be_read_is_told(source):
     with pytest.raises(FlightsFileError) as told:
-        find_parts(source)
+        find_files(source)
     assert str(told.value).startswith(repr(source))
     assert "needs a package" in str(told.value) or "cannot be read" in str(told.value)
 
 
-def test_a_part_elsewhere_is_fetched_and_left_no_trace(elsewhere):
+def test_a_remote_file_is_fetched_and_leaves_no_trace(elsewhere):
     with fetched(f"{elsewhere}/deep/d.csv") as path:
         assert path.read_text() == "deep/d.csv"
-        assert path.name == "d.csv" == part_name(f"{elsewhere}/deep/d.csv")
+        assert path.name == "d.csv" == file_name(f"{elsewhere}/deep/d.csv")
     assert not path.exists()
 
 
-def test_what_is_wrong_with_a_fetched_part_is_told_under_its_own_name(elsewhere):
-    part = f"{elsewhere}/a.csv"
+def test_an_error_about_a_fetched_file_names_its_address(elsewhere):
+    file = f"{elsewhere}/a.csv"
     with (
         pytest.raises(FlightsFileError, match="'memory://bucket/a.csv' is odd"),
-        fetched(part) as path,
+        fetched(file) as path,
     ):
         raise FlightsFileError(path, "is odd")
 
 
-def test_a_part_that_vanished_is_told(elsewhere):
+def test_a_remote_file_that_vanished_is_an_error(elsewhere):
     with (
         pytest.raises(FlightsFileError, match="cannot be read"),
         fetched(f"{elsewhere}/gone.csv"),

@@ -1,0 +1,69 @@
+"""The command `evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid
+from challenge.cli.output import print_json, spinner
+
+
+def evaluate(
+    model: ModelFile,
+    source: PastFlights,
+    skip_invalid: SkipInvalid = False,
+    as_json: Json = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write an HTML report with charts to this file.")
+    ] = None,
+    rolling: Annotated[
+        bool,
+        typer.Option(
+            "--rolling",
+            help="Also predict day by day, with and without nightly updates, the flights "
+            "after those the model was trained on, or else the last third by date.",
+        ),
+    ] = False,
+) -> None:
+    """Evaluate a model on flights that it was not trained on.
+
+    Trains the same kind of model on a part of the flights and evaluates it on the rest:
+    on a random third, and on the last third by date. A model that was trained on other
+    data is also evaluated as it is.
+
+    Examples:
+
+        flight-prophet evaluate model.pkl flights.csv --report report.html
+
+        flight-prophet evaluate model.pkl flights.csv --rolling
+
+        flight-prophet evaluate model.pkl flights.csv --json
+    """
+    from challenge.cli.summaries.evaluation import print_evaluation, print_rolling
+    from challenge.model import DelayModel
+    from challenge.training.data.dataset import read_dataset
+    from challenge.training.evaluate.evaluation import evaluate as run
+    from challenge.training.form import play, play_as_it_is
+
+    with spinner("Evaluating"):
+        dataset = read_dataset(source, skip_invalid)
+        loaded = DelayModel.load(model)
+        evaluation = run(loaded, dataset)
+        played = None
+        if rolling:
+            played = play_as_it_is(loaded, dataset)
+            played = played or play(evaluation.recipe, dataset, evaluation.rule)
+    if report is not None:
+        from challenge.training.report.report import write_report
+
+        write_report(evaluation, report)
+    if as_json:
+        print_json(evaluation.to_dict() | {"rolling": played and played.to_dict()})
+        return
+    print_evaluation(evaluation)
+    if rolling:
+        print()
+        print_rolling(played)

@@ -1,0 +1,122 @@
+"""Commands that predict files of flights: `predict` and `rank`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from challenge.cli.options import DEFAULT_MODEL, Flights, Json, ModelOption, Scheduler
+from challenge.cli.output import print_json, spinner
+
+if TYPE_CHECKING:
+    from challenge.files.ranking import RankedFlight
+
+
+def predict(
+    source: Flights,
+    output: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Output file: the input with the columns `probability` and `delay`, in "
+            "the same format; for several files a new folder. Without it the delays are "
+            "only counted."
+        ),
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    invalid: Annotated[
+        Literal["stop", "keep"],
+        typer.Option(
+            help="What to do with invalid rows: stop, or keep them without a prediction "
+            "and describe the fault in a column `fault`."
+        ),
+    ] = "stop",
+    scheduler: Scheduler = None,
+    as_json: Json = False,
+) -> None:
+    """Predict the delays of flights in files of any size.
+
+    Examples:
+
+        flight-prophet predict flights.csv predictions.csv
+
+        flight-prophet predict flights.parquet --model model.pkl --json
+
+        flight-prophet predict 'flights/*.parquet' output --scheduler tcp://host:8786
+    """
+    from challenge.files.many_files import predict_files
+
+    with spinner("Predicting") as progress:
+        counts = predict_files(model, source, output, invalid, scheduler, progress)
+    if as_json:
+        names = ("rows", "delayed", "invalid")
+        print(json.dumps({name: getattr(counts, name) for name in names}))
+        return
+    from challenge.cli.tables import columns, show
+
+    rows = f"{counts.rows:,}, {counts.delayed:,} predicted to be late"
+    rejected = str(counts.rejected) if counts.invalid else "none"
+    show(columns([("rows", rows), ("invalid", rejected)]))
+
+
+def rank(
+    schedule: Annotated[
+        Path, typer.Argument(help="Flights: a .csv, .csv.gz or .parquet file.")
+    ],
+    top: Annotated[int, typer.Option(min=1, help="Number of flights.")] = 20,
+    model: ModelOption = DEFAULT_MODEL,
+    as_json: Json = False,
+) -> None:
+    """List the flights most likely to be delayed.
+
+    Prints a table on a terminal, and CSV with all columns of the file into a pipe.
+
+    Examples:
+
+        flight-prophet rank tomorrow.csv --top 20
+
+        flight-prophet rank tomorrow.parquet > first.csv
+    """
+    from challenge.files.ranking import expected_late, rank_file
+    from challenge.model import DelayModel
+
+    with spinner("Ranking"):
+        ranked, rows = rank_file(DelayModel.load(model), schedule, top)
+    late = expected_late([one.probability for one in ranked])
+    if as_json:
+        flights = [
+            {"row": one.row, "probability": one.probability} | one.values
+            for one in ranked
+        ]
+        print_json({"rows": rows, "expected_late": late, "flights": flights})
+    elif sys.stdout.isatty():
+        _print_ranked(
+            ranked, f"of {rows:,} flights; about {late:.1f} of these will be late"
+        )
+    else:
+        names = list(ranked[0].values) if ranked else []
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["row", "probability", *names])
+        for one in ranked:
+            writer.writerow([one.row, f"{one.probability:.6f}", *one.values.values()])
+
+
+def _print_ranked(ranked: Sequence[RankedFlight], caption: str) -> None:
+    from challenge.cli.tables import show, table
+    from challenge.flights.fields import FLIGHT_FIELDS
+
+    fields = [name for name in FLIGHT_FIELDS if ranked and name in ranked[0].values]
+    cells = (
+        [
+            str(one.row),
+            f"{one.probability:.1%}",
+            *(str(one.values[name] or "") for name in fields),
+        ]
+        for one in ranked
+    )
+    show(table(["row", "probability", *fields], cells, left=fields), caption)

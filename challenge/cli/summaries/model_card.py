@@ -1,0 +1,47 @@
+"""A model's card on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from challenge.artifact.card import ModelCard
+from challenge.cli.tables import columns, show
+from challenge.flights.vocabulary import Vocabulary
+
+# Not those of the evaluation, whose module needs the training libraries.
+_SPLITS = {"random": "random third", "forward": "last third by date"}
+
+
+def print_card(card: ModelCard, vocabulary: Vocabulary, fingerprint: str) -> None:
+    """Print what a model is, its training data and its quality."""
+    show(columns(_lines(card, vocabulary, fingerprint)))
+
+
+def _lines(
+    card: ModelCard, vocabulary: Vocabulary, fingerprint: str
+) -> Iterator[tuple[str, str]]:
+    yield "model", f"{card.classifier} over the features {card.features!r}"
+    yield "fingerprint", f"sha256:{fingerprint}"
+    yield "trained", card.created
+    yield "flights", f"{card.rows:,}{f' of {card.data}' if card.data else ''}"
+    yield "rejected", f"{card.rows_rejected:,} rows"
+    if card.period is not None:
+        yield "period", " to ".join(card.period)
+    yield "delay rate", f"{card.delay_rate:.1%}"
+    yield "threshold", f"{card.threshold:.4f}, {card.threshold_rule}"
+    if card.recent_form is not None:
+        form = card.recent_form
+        yield "recent form", f"of {form.flights:,} flights until {form.until}"
+    yield from _quality(card.metrics)
+    known = len(vocabulary.airlines), len(vocabulary.destinations)
+    yield "knows", "{} airlines, {} destinations".format(*known)
+    yield "made with", ", ".join(map(" ".join, card.library_versions.items()))
+
+
+def _quality(metrics: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for split, title in _SPLITS.items():
+        measured = metrics.get(split, {}).get("roc_auc", {})
+        if measured.get("value") is not None:
+            value, low, high = (measured[name] for name in ("value", "low", "high"))
+            yield "ROC AUC", f"{value:.3f} ({low:.3f} to {high:.3f}), {title}"

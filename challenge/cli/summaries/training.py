@@ -1,0 +1,68 @@
+"""Results of `train` and `update` on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from challenge.cli.tables import columns, interval, number, show
+from challenge.training.data.dataset import Dataset
+from challenge.training.evaluate.metrics import Quality
+from challenge.training.form import Update
+from challenge.training.train import Training
+
+OFFSETS_SHOWN: Final = 5
+
+
+def print_training(training: Training, output: Path) -> None:
+    """Print the rows, the quality on held-out flights, and the model file."""
+    lines = dict(dataset_lines(training.dataset))
+    if not training.results:
+        lines["held out"] = "none: too few flights to evaluate the model on"
+    for name, judged in training.results.items():
+        lines[name] = _quality_text(judged.quality)
+    if training.comparison is not None:
+        lines["baseline"] = str(training.comparison)
+    lines["threshold"] = f"{training.threshold:.3f}"
+    lines["model"] = f"{output} ({training.fingerprint[:12]})"
+    show(columns(lines.items()))
+
+
+def print_update(update: Update, output: Path) -> None:
+    """Print the airlines and destinations that changed most."""
+    form = update.form
+    lines = {
+        "used": f"{form.flights:,} of {update.flights:,} flights, of the last "
+        f"{update.settings.window_days} days until {form.until}",
+    }
+    if update.unknown:
+        lines["unknown"] = f"{update.unknown:,} flights that the model does not know"
+    for title, offsets in (("airlines", form.airlines), ("routes", form.destinations)):
+        most = sorted(offsets.items(), key=lambda item: -abs(item[1]))[:OFFSETS_SHOWN]
+        changes = ", ".join(f"{name} {offset:+.2f}" for name, offset in most)
+        lines[title] = changes or "none changed"
+    lines["model"] = f"{output} ({update.fingerprint[:12]})"
+    show(columns(lines.items()))
+
+
+def dataset_lines(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Names and values that describe a dataset."""
+    yield "read", f"{dataset.rows:,} rows of {dataset.name}"
+    yield "rejected", str(dataset.counted.rejected) if dataset.rejected else "none"
+    if dataset.every > 1:
+        yield "evaluated", f"on a sample of {len(dataset.codes):,} of the flights"
+    if dataset.period is not None:
+        yield "period", " to ".join(dataset.period)
+
+
+def _quality_text(quality: Quality) -> str:
+    return (
+        f"{quality.flights:,} flights held out, {quality.delay_rate:.1%} delayed: "
+        f"ROC AUC {interval(quality.roc_auc)}, "
+        f"average precision {interval(quality.average_precision)}, "
+        f"Brier score {number(quality.brier, 4)}\n"
+        f"of delays: recall {number(quality.recall, 2)}, "
+        f"precision {number(quality.precision, 2)}, F1 {number(quality.f1, 2)}; "
+        f"calibration error {number(quality.ece, 4)}"
+    )
