@@ -77,6 +77,17 @@ class NotFittedError(FlightProphetError, ValueError):
     """A model was asked before it was fitted."""
 
 
+class FeaturesError(FlightProphetError, ValueError):
+    """A table that is not what `DelayModel.preprocess` gives."""
+
+    def __init__(self, expected: Sequence[str], found: Iterable[object]) -> None:
+        names = ", ".join(repr(str(name)) for name in found) or "none"
+        super().__init__(
+            f"the features must be the columns {', '.join(map(repr, expected))}; found: "
+            f"{names}; make them with preprocess(flights), or call forecast(flights)"
+        )
+
+
 class UnknownPastError(FlightProphetError):
     """A model was asked about training flights of which it keeps no counts."""
 

@@ -6,36 +6,39 @@ serves predictions from a model's table needs none of them.
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+import warnings
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
-import msgspec
+from msgspec.structs import replace
 
-from challenge.artifact import model_file
-from challenge.artifact.card import KnownFlight, ModelCard, RecentForm, now
-from challenge.compiled.encoder import CellLookup
+from challenge.artifact import known_flights, model_file
+from challenge.artifact.card import (
+    KnownFlight,
+    ModelCard,
+    RecentForm,
+    library_versions,
+    now,
+)
+from challenge.compiled.encoder import CellEncoder
+from challenge.compiled.flight_classifier import FlightClassifier, month_shares
 from challenge.compiled.grid import Grid
-from challenge.compiled.table import MAX_CELLS, ProbabilityTable
+from challenge.compiled.table import ProbabilityTable
 from challenge.errors import (
+    FeaturesError,
     InvalidFlightsError,
     ModelFileError,
     NotFittedError,
-    UnknownPastError,
 )
-from challenge.explain.evidence import Evidence
-from challenge.explain.shapley import Explainer, Explanation
+from challenge.explain.training_flights import TrainingFlights
 from challenge.features.feature_sets import FEATURE_SETS, FeatureSet
-from challenge.flights.faults import Fault
-from challenge.flights.fields import MONTHS, NOT_GIVEN, SCHEDULED, Flight
-from challenge.flights.rules import FlightReader
+from challenge.flights.fields import SCHEDULED
 from challenge.flights.scl_2017 import SCL_2017
-from challenge.flights.times import read_time
 from challenge.flights.vocabulary import Vocabulary
-from challenge.live.recent import Recent, shifted
+from challenge.forecaster import Forecaster
+from challenge.live.recent import Recent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,17 +48,8 @@ if TYPE_CHECKING:
     from challenge.classifier import Classifier
     from challenge.features.counts import Counts
 
-# Of a record of `Counts.to_bytes`; there cannot be more of them than flights.
-BYTES_A_KIND: Final = 20
-KNOWN_FLIGHTS: Final = 10
-# The table adds what the classifier adds in another order, in single precision.
-KNOWN_TOLERANCE: Final = 1e-5
-FIGURES: Final = (
-    Path(__file__).parents[1] / "data/figures/flights_by_month_airline_city.csv"
-)
 
-
-class DelayModel:
+class DelayModel(Forecaster):
     """Tells whether a flight will leave more than 15 minutes late.
 
     A new `DelayModel()` is the notebook's: ten columns and balanced logistic
@@ -63,19 +57,15 @@ class DelayModel:
 
     Args:
         classifier: logistic regression by default.
-        features: the name of a feature set, `top10` or `schedule`.
-        vocabulary: the values that flights may have.
+        features: the name of a feature set, `top10`, `all` or `schedule`.
+        vocabulary: the names that flights may have.
         threshold: a flight with a higher probability is predicted as delayed; None
             for the balanced one, the delay rate of the training data.
 
     Attributes:
-        card: what the model's file says of it; None if it was not loaded from one,
-            or was fitted since.
-        fingerprint: the SHA-256 of that file; None likewise.
-        name: its start, as logs and records name the model; empty likewise.
-        table: the probabilities of all flights; None before `compile` or `load`, or
-            if there are more than `challenge.compiled.table.MAX_CELLS` of them.
-        recent: what the last weeks add to them; None if the file tells nothing of it.
+        fingerprint: the SHA-256 of the file that the model was loaded from; empty for
+            any other model.
+        name: its start, as logs name the model.
     """
 
     def __init__(
@@ -87,22 +77,20 @@ class DelayModel:
     ) -> None:
         self.features = _feature_set(features, vocabulary)
         self.vocabulary = vocabulary
-        self.reader = FlightReader(vocabulary)
         self.grid = Grid(vocabulary, self.features.fields)
-        self.lookup = CellLookup(self.grid, vocabulary)
-        self.table: ProbabilityTable | None = None
-        self.recent: Recent | None = None
-        self.card: ModelCard | None = None
-        self.fingerprint: str | None = None
-        self.name = ""
-        self._path = Path()
         self._threshold = threshold
         self._classifier = classifier
+        self._forget()
+
+    def _forget(self) -> None:
+        """Be a model that is not from a file and knows no flights."""
+        self.fingerprint = self.name = ""
+        self._path = Path()
+        self.encoder = CellEncoder(self.vocabulary, self.grid)
+        self.table = self.recent = None
         self._stored: model_file.Artifact | None = None
         self._month_shares: dict[int, float] = {}
-        self._counts: Counts | None = None
-        self._evidence: Evidence | None = None
-        self._explainer: Explainer | None = None
+        self._training_flights = self._explainer = None
         self._rows = 0
 
     @overload
@@ -122,8 +110,9 @@ class DelayModel:
 
         Args:
             data: the dataset's 18 columns, or those that are needed: OPERA,
-                TIPOVUELO, MES, optionally SIGLADES and Fecha-I, and for labels
-                Fecha-I and Fecha-O (or the labels themselves). It is not changed.
+                TIPOVUELO, MES, optionally SIGLAORI, SIGLADES and Fecha-I, and for
+                labels Fecha-I and Fecha-O (or the labels themselves). It is not
+                changed.
             target_column: how to call the labels.
 
         Returns:
@@ -137,7 +126,7 @@ class DelayModel:
 
         from challenge.flights.frames import code_flights
 
-        coded = code_flights(data, self.reader, target_column)
+        coded = code_flights(data, self.encoder.rules, target_column)
         if coded.faults:
             raise InvalidFlightsError(coded.faults)
         matrix = self.features.matrix(coded.codes)
@@ -155,13 +144,13 @@ class DelayModel:
             target: 0 or 1, shape (flights, 1) or (flights,).
 
         Raises:
+            FeaturesError: the features are not that.
             TrainingDataError: there are no flights, or only one class of them.
         """
         import numpy as np
 
         delayed = np.asarray(target).reshape(-1).astype(np.int64)
-        matrix = np.asarray(features, dtype=np.int16)
-        self._learn(matrix, np.ones_like(delayed), delayed)
+        self._learn(self._matrix(features), np.ones_like(delayed), delayed)
         return self
 
     def fit_counts(self, counts: Counts) -> Self:
@@ -170,18 +159,11 @@ class DelayModel:
         Raises:
             TrainingDataError: there are no flights, or only one class of them.
         """
-        import numpy as np
-
         matrix = self.features.matrix(counts.codes)
         self._learn(matrix, counts.flights, counts.delayed)
-        self._counts = counts
+        self._training_flights = TrainingFlights(self.vocabulary, counts)
         if not self.features.learns_missing_month:
-            months = np.bincount(counts.codes[:, 2], weights=counts.flights)
-            self._month_shares = {
-                month + 1: flights / counts.total
-                for month, flights in enumerate(months.tolist())
-                if flights
-            }
+            self._month_shares = month_shares(counts)
         return self
 
     def predict(self, features: pd.DataFrame) -> list[int]:
@@ -192,20 +174,32 @@ class DelayModel:
 
         Raises:
             NotFittedError: the model is not fitted.
+            FeaturesError: the features are not those that `preprocess` gives.
         """
-        if not self.is_fitted and self._is_default and FIGURES.exists():
-            self._fit_figures()
+        if not self.is_fitted and self._is_default:
+            from challenge.features.counts_of_2017 import FIGURES, counts_of_2017
+
+            if FIGURES.exists():
+                self.fit_counts(counts_of_2017(self.encoder.rules))
         return self.decide(self.predict_proba(features).tolist())
 
     def predict_proba(self, features: pd.DataFrame) -> NDArray[np.float32]:
         """The calibrated probability of a delay of each flight, shape (flights,).
 
+        Features tell no day: a model with a recent form warns that it is left out, and
+        `forecast` takes it into account.
+
         Raises:
             NotFittedError: the model is not fitted.
+            FeaturesError: the features are not those that `preprocess` gives.
         """
         import numpy as np
 
-        return self._model.predict_proba(features).astype(np.float32)
+        self._check_fitted()
+        if self.recent is not None:
+            message = "features tell no day: recent form is left out; use forecast"
+            warnings.warn(message, stacklevel=2)
+        return self._model.predict_proba(self._matrix(features)).astype(np.float32)
 
     @property
     def is_fitted(self) -> bool:
@@ -228,138 +222,26 @@ class DelayModel:
         return self._model.base_rate_
 
     @property
-    def counts(self) -> Counts | None:
-        """The flights that the model was fitted to; None if `fit` got them uncounted.
+    def card(self) -> ModelCard:
+        """What the model is: of a model from a file, what the file says.
 
         Raises:
             NotFittedError: the model is not fitted.
         """
         self._check_fitted()
-        if self._counts is None and (stored := self._counts_bytes) is not None:
-            from challenge.features.counts import Counts
-
-            self._counts = Counts.from_bytes(stored)
-        return self._counts
-
-    @property
-    def evidence(self) -> Evidence | None:
-        """What there is to know of the flights that the model was fitted to, without
-        numpy; None if `fit` got them uncounted.
-
-        Raises:
-            NotFittedError: the model is not fitted.
-            ValueError: the counts in the model's file are damaged.
-        """
-        self._check_fitted()
-        if self._evidence is None:
-            data = self._counts.to_bytes() if self._counts else self._counts_bytes
-            if data is not None:
-                self._evidence = Evidence.from_bytes(data, self.vocabulary)
-        return self._evidence
-
-    @property
-    def _counts_bytes(self) -> bytes | None:
-        """The counts in the model's file as `Counts.to_bytes` gave them."""
-        if self._stored is None or self._stored.counts is None:
-            return None
-        return model_file.decompress(self._stored.counts, self._rows * BYTES_A_KIND)
-
-    def cell(self, flight: Mapping[str, object]) -> int | list[Fault]:
-        """The number of a flight by its fields, or all that is wrong with them.
-
-        It is that of its cell in the grid, and what its day adds where the model has a
-        recent form.
-        """
-        outcome = self.reader.read(flight)
-        if not isinstance(outcome, Flight):
-            return outcome
-        cell = self.grid.cell(outcome)
-        scheduled = read_time(SCHEDULED, flight.get(SCHEDULED))
-        if self.recent is not None and isinstance(scheduled, datetime):
-            cell += self.recent.step(scheduled.date())
-        return cell
-
-    def probabilities(self, flights: Sequence[Flight]) -> list[float]:
-        """The calibrated probability of a delay of each flight, 0 to 1, on no day.
-
-        Read from the table where there is one, else computed by the classifier. A
-        month that the training data lacks is averaged over: as a field left out is,
-        by a model that learned this, else over the months that the training data
-        held, each with its share of the flights.
-
-        Raises:
-            NotFittedError: the model is not fitted.
-        """
-        return self.predict_cells(list(map(self.grid.cell, flights)))
-
-    def predict_cells(self, cells: Sequence[int]) -> list[float]:
-        """The same for flights as the numbers that `cell` gives them, on their days."""
-        size = self.grid.cells
-        if self.recent is None or max(cells, default=0) < size:
-            return self._of_cells(cells)
-        return self.recent.moved_all(
-            cells, self._of_cells([cell % size for cell in cells])
+        if self._stored is not None:
+            return self._stored.card
+        return ModelCard(
+            created=now(),
+            features=self.features.name,
+            classifier=self._model.name,
+            parameters=self._model.parameters,
+            threshold=self.threshold,
+            threshold_rule="balanced" if self._threshold is None else "given",
+            rows=self._rows,
+            delay_rate=self._model.base_rate_,
+            library_versions=library_versions(),
         )
-
-    def probability_in_table(self, cell: int) -> float:
-        """The same for one flight, of a model that has a table: the shortest way."""
-        assert self.table is not None
-        if cell < self.table.grid.cells:
-            return self.table.probabilities[cell]
-        assert self.recent is not None
-        in_table = self.table.probabilities[cell % self.table.grid.cells]
-        return self.recent.moved(cell, in_table)
-
-    def _of_cells(self, cells: Sequence[int]) -> list[float]:
-        if self.table is not None:
-            return self.table.lookup(cells)
-        import numpy as np
-
-        codes = self.grid.codes(np.array(cells, dtype=np.int64))
-        return list(map(float, self.predict_codes(codes)))
-
-    def explain(self, flights: Sequence[Flight]) -> list[Explanation]:
-        """Why each flight has its probability, on no day: what each of its fields adds.
-
-        See `challenge.explain.shapley`; some milliseconds a flight.
-
-        Raises:
-            NotFittedError: the model is not fitted.
-            UnknownPastError: the training flights were not counted.
-        """
-        return self.explanations_of_cells(list(map(self.grid.cell, flights)))
-
-    def explanations_of_cells(self, cells: Sequence[int]) -> list[Explanation]:
-        """The same for flights as the numbers that `cell` gives them, on their days."""
-        if self._explainer is None:
-            if self.evidence is None or not self.evidence.sample:
-                raise UnknownPastError
-            self._explainer = Explainer(self, self.evidence.sample)
-        return list(map(self._explainer.explain, cells))
-
-    def decide(self, probabilities: Sequence[float]) -> list[int]:
-        """1 for each probability above the threshold, else 0."""
-        threshold = self.threshold
-        return [int(probability > threshold) for probability in probabilities]
-
-    def verify(self) -> Self:
-        """Answer the known flights of the model's card.
-
-        Raises:
-            ModelFileError: an answer is another than the card says.
-        """
-        for known in self.card.known if self.card else []:
-            cell = self.cell(known.flight)
-            answer = math.nan
-            if isinstance(cell, int):
-                (answer,) = self.predict_cells([cell])
-            if not abs(answer - known.probability) <= KNOWN_TOLERANCE:
-                problem = (
-                    f"answers {known.flight} with {answer:.6f}; "
-                    f"its card says {known.probability:.6f}"
-                )
-                raise ModelFileError(self._path, problem)
-        return self
 
     def compile(self) -> Self:
         """Ask the classifier about every flight there can be and keep the answers.
@@ -368,9 +250,7 @@ class DelayModel:
             NotFittedError: the model is not fitted.
         """
         self._check_fitted()
-        if self.grid.cells <= MAX_CELLS:
-            probabilities = self._probabilities_of_grid()
-            self.table = ProbabilityTable(self.grid, probabilities.tobytes())
+        self.table = self._flight_classifier.compile(self.grid)
         return self
 
     def save(self, path: str | Path, **about: Any) -> str:
@@ -387,28 +267,15 @@ class DelayModel:
             ModelFileError: the file cannot be written.
         """
         self.compile()
-        balanced = "balanced" if self._threshold is None else "given"
         counts = self.counts
-        card = ModelCard(
-            created=now(),
-            features=self.features.name,
-            classifier=self._model.name,
-            parameters=self._model.parameters,
-            threshold=self.threshold,
-            rows=self._rows,
-            delay_rate=self._model.base_rate_,
-            library_versions=_library_versions(),
-            known=self._known_flights(),
-            **({"threshold_rule": balanced} | about),
-        )
-        table = None if self.table is None else self.table.to_bytes()
+        card = replace(self.card, known=self._known_flights(), **about)
         contents = model_file.Artifact(
             card=card,
             vocabulary=self.vocabulary,
             month_shares=self._month_shares,
             classifier=self._model.state(),
             counts=None if counts is None else model_file.compress(counts.to_bytes()),
-            table=table,
+            table=None if self.table is None else self.table.to_bytes(),
         )
         return model_file.write(path, contents)
 
@@ -422,11 +289,10 @@ class DelayModel:
         """
         if self._stored is None:
             raise NotFittedError("only a model that was loaded from a file is updated")
-        card = msgspec.structs.replace(self._stored.card, recent_form=form)
-        stored = msgspec.structs.replace(self._stored, card=card)
-        known = self._of_stored(stored)._known_flights()
-        card = msgspec.structs.replace(card, known=known)
-        return model_file.write(path, msgspec.structs.replace(stored, card=card))
+        stored = replace(self._stored, card=replace(self.card, recent_form=form))
+        known = self._from_stored(stored)._known_flights()
+        card = replace(stored.card, known=known)
+        return model_file.write(path, replace(stored, card=card))
 
     @classmethod
     def load(cls, path: str | Path, sha256: str | None = None) -> Self:
@@ -442,15 +308,35 @@ class DelayModel:
         """
         stored, fingerprint = model_file.read(path, sha256)
         try:
-            model = cls._of_stored(stored)
+            model = cls._from_stored(stored)
         except ValueError as error:
             raise ModelFileError(path, f"is not a whole model: {error}") from error
         model.fingerprint, model.name = fingerprint, fingerprint[:12]
         model._path = Path(path)
         return model
 
+    def verify(self) -> Self:
+        """Answer the known flights of the model's card.
+
+        Raises:
+            ModelFileError: an answer is another than the card says.
+        """
+        wrong = known_flights.first_wrong(self.card.known, self._answer)
+        if wrong is not None:
+            known, answer = wrong
+            problem = (
+                f"answers {known.flight} with {answer:.6f}; "
+                f"its card says {known.probability:.6f}"
+            )
+            raise ModelFileError(self._path, problem)
+        return self
+
+    def _answer(self, flight: Mapping[str, object]) -> float | None:
+        cell = self.encoder.cell(flight)
+        return self.predict_cells([cell])[0] if isinstance(cell, int) else None
+
     @classmethod
-    def _of_stored(cls, stored: model_file.Artifact) -> Self:
+    def _from_stored(cls, stored: model_file.Artifact) -> Self:
         card = stored.card
         model = cls(
             features=card.features,
@@ -465,9 +351,13 @@ class DelayModel:
             model.recent = Recent(
                 card.recent_form, card.form_settings, model.vocabulary, model.grid
             )
-            model.lookup = CellLookup(model.grid, model.vocabulary, model.recent.step)
-        model.card, model._stored = card, stored
-        model._month_shares, model._rows = stored.month_shares, card.rows
+            model.encoder = CellEncoder(model.vocabulary, model.grid, model.recent.step)
+        if stored.counts is not None:
+            model._training_flights = TrainingFlights(
+                model.vocabulary, compressed=stored.counts, rows=card.rows
+            )
+        model._stored, model._rows = stored, card.rows
+        model._month_shares = stored.month_shares
         return model
 
     @property
@@ -480,8 +370,8 @@ class DelayModel:
                 self._classifier = LogisticRegressionClassifier()
             else:
                 card = self._stored.card
-                kind = CLASSIFIERS[card.classifier]
-                self._classifier = kind.from_state(
+                classifier = CLASSIFIERS[card.classifier]
+                self._classifier = classifier.from_state(
                     self._stored.classifier, card.parameters
                 )
         return self._classifier
@@ -494,52 +384,54 @@ class DelayModel:
             and self.vocabulary is SCL_2017
         )
 
-    def _known_flights(self) -> list[KnownFlight]:
-        """Some training flights, every other one without its optional fields, with the
-        answers of the classifier itself; none if the flights were not counted.
+    @property
+    def _flight_classifier(self) -> FlightClassifier:
+        return FlightClassifier(self.features, self._model, self._month_shares)
 
-        Those with a time leave after the last flight of the recent form, if any.
-        """
-        import numpy as np
-
-        if self.evidence is None:
-            return []
-        step = max(1, len(self.evidence.sample) // KNOWN_FLIGHTS)
-        flights = [
-            flight if place % 2 else Flight(*flight[:3])
-            for place, flight in enumerate(self.evidence.sample[::step][:KNOWN_FLIGHTS])
-        ]
-        day = None
-        if self.recent is not None:
-            day = self.recent.until + timedelta(days=1)
-            on_day = {"month": day.month - 1, "weekday": day.weekday()}
-            flights = [
-                flight if flight.hour == NOT_GIVEN else flight._replace(**on_day)
-                for flight in flights
-            ]
-        known = [self.vocabulary.values(flight, day) for flight in flights]
-        days = np.array(
-            [day if SCHEDULED in values else None for values in known], "datetime64[D]"
-        )
-        codes = np.array(flights, dtype=np.int16)
-        answers = self.predict_codes(codes, days).tolist()
-        return list(map(KnownFlight, known, answers))
+    def _classify(self, codes: NDArray[np.int16]) -> NDArray[np.float64]:
+        self._check_fitted()
+        return self._flight_classifier.predict_proba(codes)
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:
             raise NotFittedError("the model is not fitted; call fit first, or load one")
 
-    def _fit_figures(self) -> None:
+    def _matrix(self, features: pd.DataFrame) -> NDArray[np.int16]:
+        """Features as numbers, by the names of their columns if they have names.
+
+        Raises:
+            FeaturesError: they are not those of this model.
+        """
         import numpy as np
 
-        from challenge.features.counts import Counts
+        expected = list(self.features.columns)
+        if hasattr(features, "columns"):
+            if not set(expected) <= set(features.columns):
+                raise FeaturesError(expected, features.columns)
+            features = features[expected]
+        matrix = np.asarray(features, dtype=np.int16)
+        if matrix.ndim != 2 or matrix.shape[1] != len(expected):
+            raise FeaturesError(expected, [f"an array of shape {matrix.shape}"])
+        return matrix
 
-        with FIGURES.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.DictReader(stream))
-        flights = [self.reader.read(line | {"MES": int(line["MES"])}) for line in lines]
-        codes = np.array(flights, dtype=np.int16)
-        counted = [[int(line["flights"]), int(line["delayed"])] for line in lines]
-        self.fit_counts(Counts(codes, *np.array(counted).T))
+    def _known_flights(self) -> list[KnownFlight]:
+        """Some training flights with the answers of the classifier itself; none if the
+        flights were not counted. Those with a time leave after the last flight of the
+        recent form, if any."""
+        import numpy as np
+
+        if self.evidence is None:
+            return []
+        day = None
+        if self.recent is not None:
+            day = self.recent.until + timedelta(days=1)
+        flights = known_flights.choose(self.evidence.sample, day)
+        named = [self.vocabulary.values(flight, day) for flight in flights]
+        days = [day if SCHEDULED in values else None for values in named]
+        answers = self.predict_codes(
+            np.array(flights, dtype=np.int16), np.array(days, "datetime64[D]")
+        )
+        return list(map(KnownFlight, named, answers.tolist()))
 
     def _learn(
         self,
@@ -548,75 +440,10 @@ class DelayModel:
         delayed: NDArray[np.int64],
     ) -> None:
         """Fit the classifier and forget all that was known from an earlier fit."""
-        import numpy as np
-
-        from challenge.features.counts import unique_rows
-
-        levels, level_weights = zip(*self.features.knowledge_levels(matrix))
-        kinds, inverse = unique_rows(np.concatenate(levels), self.features.sizes)
-        n = np.bincount(inverse, np.outer(level_weights, flights).reshape(-1))
-        late = np.bincount(inverse, np.outer(level_weights, delayed).reshape(-1))
-        self._model.fit(
-            np.concatenate([kinds, kinds]),
-            np.repeat([1, 0], len(kinds)),
-            sample_weight=np.concatenate([late, n - late]),
-            ordered=[self.features.columns.index(c) for c in self.features.ordered],
-        )
-        self._rows = int(flights.sum())
-        self._stored = self.card = self.fingerprint = self.recent = None
-        self.name = ""
-        self._counts = self._evidence = self._explainer = self.table = None
-        self.lookup = CellLookup(self.grid, self.vocabulary)
-        self._month_shares = {}
-
-    def predict_codes(
-        self,
-        codes: NDArray[np.int16],
-        days: NDArray[np.datetime64] | None = None,
-    ) -> NDArray[np.float32]:
-        """The answers of the classifier to flights, moved by the recent form.
-
-        Args:
-            codes: of shape (flights, 6).
-            days: datetime64[D] of shape (flights,), NaT where not known; None if no
-                flight has one.
-        """
-        import numpy as np
-
-        self._check_fitted()
-        known = [month - 1 for month in self._month_shares]
-        unseen = ~np.isin(codes[:, 2], known) if known else np.zeros(len(codes), bool)
-        matrix = self.features.matrix
-        answers = np.zeros(len(codes))
-        if not unseen.all():
-            answers[~unseen] = self._model.predict_proba(matrix(codes[~unseen]))
-        if unseen.any():
-            moved = codes[unseen]
-            for month, share in self._month_shares.items():
-                moved[:, 2] = month - 1
-                answers[unseen] += share * self._model.predict_proba(matrix(moved))
-        if self.recent is not None and days is not None:
-            answers = shifted(answers, np.exp(self.recent.offsets(codes, days)))
-        return answers.astype(np.float32)
-
-    def _probabilities_of_grid(self) -> NDArray[np.float32]:
-        """The answers to all cells of the grid, in their order."""
-
-        bases, rest = self.grid.factors()
-        columns = self.features.base_columns
-        answers = self._model.predict_proba_outer(
-            self.features.matrix(bases)[:, :columns],
-            self.features.matrix(rest)[:, columns:],
-        )
-        by_month = answers.reshape(-1, len(MONTHS), len(rest))
-        average = sum(
-            share * by_month[:, month - 1]
-            for month, share in self._month_shares.items()
-        )
-        for month in MONTHS:
-            if self._month_shares and month not in self._month_shares:
-                by_month[:, month - 1] = average
-        return answers
+        self._flight_classifier.fit(matrix, flights, delayed)
+        classifier = self._model
+        self._forget()
+        self._classifier, self._rows = classifier, int(flights.sum())
 
 
 def _feature_set(name: str, vocabulary: Vocabulary) -> FeatureSet:
@@ -624,22 +451,3 @@ def _feature_set(name: str, vocabulary: Vocabulary) -> FeatureSet:
         known = ", ".join(FEATURE_SETS)
         raise ValueError(f"{name!r} is not a feature set; there are: {known}")
     return FEATURE_SETS[name](vocabulary)
-
-
-def _library_versions() -> dict[str, str]:
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions = {"python": platform.python_version()}
-    for package in (
-        "flight-prophet",
-        "numpy",
-        "scikit-learn",
-        "xgboost",
-        "xgboost-cpu",
-    ):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue  # of the two names of XGBoost one is installed
-    return versions

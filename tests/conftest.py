@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from array import array
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 
 from challenge.artifact import model_file
+from challenge.flights.fields import Flight
+from challenge.model import DelayModel
 from challenge.training.data.sample_data import write_sample_flights
 from challenge.training.form import update
 from challenge.training.train import train
@@ -21,6 +24,11 @@ TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
 
 # What asks for `challenge.app` gets the committed model, whatever was trained here.
 os.environ["MODEL_FILEPATH"] = str(TEST_MODEL)
+
+
+def probabilities(model: DelayModel, flights: Iterable[Flight]) -> list[float]:
+    """What a model says of coded flights, on no day."""
+    return model.predict_cells(list(map(model.grid.cell, flights)))
 
 
 @pytest.fixture(scope="session")

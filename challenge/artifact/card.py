@@ -1,23 +1,19 @@
-"""The file of a model: atomic write, safe read, model card, fingerprint.
-
-The file is a pickle of plain values (numbers, texts, bytes, lists, dicts) in two layers:
-a header with the format's number and a checksum, and inside it, as bytes, the contents.
-No class, function or library object is in it, and reading refuses any: a pickle is a
-program, this one may only build data.
-
-To change what the file holds, raise SCHEMA_VERSION, describe the change in
-docs/challenge.md, and train the models again: a file of another version is refused.
-"""
+"""The model card: what a model is and where it comes from."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 SCHEMA_VERSION: Final = 4
+MADE_WITH: Final = ("flight-prophet", "numpy", "scikit-learn", "xgboost", "xgboost-cpu")
+
 ClassifierName: TypeAlias = Literal["logistic-regression", "xgboost"]
 
 
@@ -104,3 +100,13 @@ def now() -> str:
         datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
     )
     return made.isoformat(timespec="seconds")
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of Python, of this package and of what a model is made with."""
+    versions = {"python": platform.python_version()}
+    for package in MADE_WITH:
+        # Of the two names of XGBoost one is installed.
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions

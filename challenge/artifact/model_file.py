@@ -1,12 +1,13 @@
-"""The file of a model: atomic write, safe read, model card, fingerprint.
+"""The file of a model: safe read, fingerprint.
 
 The file is a pickle of plain values (numbers, texts, bytes, lists, dicts) in two layers:
 a header with the format's number and a checksum, and inside it, as bytes, the contents.
 No class, function or library object is in it, and reading refuses any: a pickle is a
 program, this one may only build data.
 
-To change what the file holds, raise SCHEMA_VERSION, describe the change in
-docs/challenge.md, and train the models again: a file of another version is refused.
+To change what the file holds, raise SCHEMA_VERSION in `challenge.artifact.card`,
+describe the change in docs/challenge.md, and train the models again: a file of another
+version is refused.
 """
 
 from __future__ import annotations

@@ -1,96 +1,162 @@
-"""The model compiled over every flight that can be asked about.
-
-A grid numbers the flights, a table holds a probability for each number. Serving needs
-no more than this module, so it stays free of numpy.
-"""
+"""Every flight that differs to a model has a number: its cell in a grid."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from challenge.flights.fields import HOURS, MONTHS, NOT_GIVEN, WEEKDAYS, Flight
+from challenge.flights.fields import (
+    CODES,
+    DAYS_A_WEEK,
+    FIELDS,
+    HOUR_CODE,
+    HOURS,
+    MONTHS,
+    NOT_GIVEN,
+    WEEKDAY_CODE,
+    Field,
+    Flight,
+    Kind,
+    code_of,
+)
 from challenge.flights.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MAX_CELLS: Final = 16_000_000
 
-class Grid:
-    """Numbers every flight that differs to a model: cell 0 to `cells` - 1.
 
-    The axes are airline, flight type, month, destination and time (hour and weekday
-    together), the last two with a first entry for a flight that does not tell. An axis
-    of which the model's feature set uses no field has one entry.
+class Axis(NamedTuple):
+    """An axis of a grid.
+
+    Attributes:
+        field: the field whose values are its entries; before those of an optional field
+            stands an entry for a flight without it.
+        size: how many entries it has; one if the model does not look at the field.
+        stride: what a step along it adds to the number of a cell; 0 if it has one entry.
     """
 
-    def __init__(self, vocabulary: Vocabulary, fields: Collection[str]) -> None:
-        self.sizes = (
-            len(vocabulary.airlines),
-            len(vocabulary.flight_types),
-            len(MONTHS),
-            len(vocabulary.destinations) + 1 if "destination" in fields else 1,
-            HOURS * WEEKDAYS + 1 if "hour" in fields else 1,
+    field: Field
+    size: int
+    stride: int
+
+    @property
+    def first(self) -> int:
+        """The entry of the first value: 1 where entry 0 is for flights without one."""
+        return 0 if self.field.required else 1
+
+    def entry(self, flight: Flight) -> int:
+        """Where a flight is on the axis, if it has more than one entry."""
+        if self.field.kind is not Kind.TIME:
+            return flight[code_of(self.field)] + self.first
+        if flight.hour == NOT_GIVEN:
+            return 0
+        return flight.weekday * HOURS + flight.hour + self.first
+
+
+class Grid:
+    """Numbers the flights, from 0 to `cells` - 1.
+
+    Args:
+        vocabulary: the names that the model knows.
+        looked_at: the attributes of a `Flight` that it looks at.
+
+    Attributes:
+        axes: one for each field that a model may look at, in the order of FIELDS.
+        cells: how many there are.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, looked_at: Collection[str]) -> None:
+        fields = [field for field in FIELDS if field.kind is not Kind.TEXT]
+        self.sizes = tuple(_size(field, vocabulary, looked_at) for field in fields)
+        self.cells = math.prod(self.sizes)
+        self.axes = tuple(
+            Axis(field, size, math.prod(self.sizes[place + 1 :]) if size > 1 else 0)
+            for place, (field, size) in enumerate(zip(fields, self.sizes, strict=True))
         )
-        airlines, flight_types, months, destinations, times = self.sizes
-        self.cells = airlines * flight_types * months * destinations * times
-        # What one step along an axis is worth; 0 along one that has no second entry.
-        self.month_stride = destinations * times
-        self.flight_type_stride = months * self.month_stride
-        self.airline_stride = flight_types * self.flight_type_stride
-        self.destination_stride = times if destinations > 1 else 0
-        self.time_stride = 1 if times > 1 else 0
+
+    def axis(self, name: str) -> Axis:
+        """The axis of a field."""
+        return next(axis for axis in self.axes if axis.field.name == name)
 
     def cell(self, flight: Flight) -> int:
         """The number of a flight."""
-        return sum(self.parts(flight))
+        return sum(self.steps(flight))
 
-    def parts(self, flight: Flight) -> tuple[int, int, int, int, int]:
-        """What each of the five axes adds to the number of a flight."""
-        time = 0
-        if flight.hour != NOT_GIVEN:
-            time = flight.weekday * HOURS + flight.hour + 1
-        return (
-            flight.airline * self.airline_stride,
-            flight.flight_type * self.flight_type_stride,
-            flight.month * self.month_stride,
-            (flight.destination + 1) * self.destination_stride,
-            time * self.time_stride,
-        )
+    def steps(self, flight: Flight) -> tuple[int, ...]:
+        """What each axis adds to the number of a flight."""
+        return tuple(axis.entry(flight) * axis.stride for axis in self.axes)
 
     def flight(self, cell: int) -> Flight:
         """The flight with a number, as far as the model looks at it; the day that a
         number beyond the cells tells (see `challenge.live.recent`) is left out."""
-        airlines, flight_types, months, destinations, times = self.sizes
-        cell, time = divmod(cell % self.cells, times)
-        cell, destination = divmod(cell, destinations)
-        cell, month = divmod(cell, months)
-        airline, flight_type = divmod(cell, flight_types)
-        weekday, hour = divmod(time - 1, HOURS) if time else (NOT_GIVEN, NOT_GIVEN)
-        return Flight(airline, flight_type, month, destination - 1, hour, weekday)
+        codes = {}
+        for axis in reversed(self.axes):
+            cell, entry = divmod(cell, axis.size)
+            code = entry - axis.first if axis.size > 1 else _only_code(axis)
+            if axis.field.kind is not Kind.TIME:
+                codes[axis.field.attribute] = code
+            elif code != NOT_GIVEN:
+                codes["weekday"], codes["hour"] = divmod(code, HOURS)
+        return Flight(**codes)
 
     def codes(self, cells: NDArray[np.int64]) -> NDArray[np.int16]:
-        """The flights with these numbers, as codes of shape (cells, 6)."""
+        """The flights with these numbers, as codes of shape (cells, CODES)."""
         import numpy as np
 
-        airline, flight_type, month, destination, time = np.unravel_index(
-            cells, self.sizes
-        )
-        weekday, hour = np.divmod(time - 1, HOURS)
-        not_given = time == 0
-        hour[not_given] = weekday[not_given] = NOT_GIVEN
-        return np.column_stack(
-            (airline, flight_type, month, destination - 1, hour, weekday)
-        ).astype(np.int16)
+        codes = np.full((len(cells), CODES), NOT_GIVEN, dtype=np.int16)
+        entries = np.unravel_index(cells, self.sizes)
+        for axis, entry in zip(self.axes, entries, strict=True):
+            code = entry - axis.first if axis.size > 1 else entry + _only_code(axis)
+            if axis.field.kind is not Kind.TIME:
+                codes[:, code_of(axis.field)] = code
+                continue
+            weekday, hour = np.divmod(code, HOURS)
+            for column, values in ((HOUR_CODE, hour), (WEEKDAY_CODE, weekday)):
+                codes[:, column] = np.where(code == NOT_GIVEN, NOT_GIVEN, values)
+        return codes
+
+    def numbers(self, codes: NDArray[np.int16]) -> NDArray[np.int64]:
+        """The numbers of flights, shape (flights,), from codes of shape (flights, CODES)."""
+        import numpy as np
+
+        by_column = codes.T.astype(np.int64)
+        hour, weekday = by_column[HOUR_CODE], by_column[WEEKDAY_CODE]
+        numbers = np.zeros(len(codes), dtype=np.int64)
+        for axis in self.axes:
+            if axis.field.kind is not Kind.TIME:
+                numbers += (by_column[code_of(axis.field)] + axis.first) * axis.stride
+            else:
+                time = weekday * HOURS + hour + axis.first
+                numbers += np.where(hour == NOT_GIVEN, 0, time) * axis.stride
+        return numbers
 
     def factors(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         """The grid as a product: cell i * len(second) + j is i of first, j of second.
 
-        The first holds the airlines, flight types and months, the second the
-        destinations and times, both as codes of shape (rows, 6).
+        The first holds the required fields, the second the optional ones, both as codes
+        of shape (rows, CODES).
         """
         import numpy as np
 
-        width = self.sizes[3] * self.sizes[4]
+        width = math.prod(axis.size for axis in self.axes if not axis.field.required)
         return self.codes(np.arange(0, self.cells, width)), self.codes(np.arange(width))
+
+
+def _size(field: Field, vocabulary: Vocabulary, looked_at: Collection[str]) -> int:
+    if field.kind is Kind.MONTH:
+        return len(MONTHS)
+    if field.kind is Kind.TIME:
+        return HOURS * DAYS_A_WEEK + 1 if "hour" in looked_at else 1
+    names = len(vocabulary[field.name])
+    if field.required:
+        return names
+    return names + 1 if field.attribute in looked_at else 1
+
+
+def _only_code(axis: Axis) -> int:
+    """The code of the only entry of an axis."""
+    return 0 if axis.field.required else NOT_GIVEN

@@ -1,9 +1,9 @@
-"""The log-odds of a probability, without numpy."""
+"""Log-odds, the scale on which a model adds up, without numpy."""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 SMALLEST_PROBABILITY: Final = 1e-9
 
@@ -14,3 +14,8 @@ def log_odds(probability: float) -> float:
         low = probability < 0.5
         probability = SMALLEST_PROBABILITY if low else 1 - SMALLEST_PROBABILITY
     return math.log(probability / (1 - probability))
+
+
+def shifted(probability: Any, odds_ratio: Any) -> Any:
+    """A probability whose odds were multiplied, or an array of them; unchanged by 1."""
+    return probability * odds_ratio / (1 + probability * (odds_ratio - 1))

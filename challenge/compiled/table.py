@@ -1,19 +1,14 @@
-"""The model compiled over every flight that can be asked about.
+"""The probability of a delay of every flight that can be asked about.
 
-A grid numbers the flights, a table holds a probability for each number. Serving needs
-no more than this module, so it stays free of numpy.
+Serving needs no more than this and the grid, so both are free of numpy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    pass
 from challenge.compiled.grid import Grid
-
-MAX_CELLS: Final = 16_000_000
 
 
 class ProbabilityTable:
@@ -40,3 +35,7 @@ class ProbabilityTable:
     def lookup(self, cells: Iterable[int]) -> list[float]:
         """The probability of a delay in each cell."""
         return list(map(self.probabilities.__getitem__, cells))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Views cannot be pickled.
+        return type(self), (self.grid, self.to_bytes())

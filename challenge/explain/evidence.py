@@ -1,4 +1,4 @@
-"""The flights that a model learned from, for who has no numpy."""
+"""The flights that a model learned from, counted without numpy."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, NamedTuple, Self
 
 from challenge.compiled.grid import Grid
-from challenge.flights.fields import NOT_GIVEN, OPTIONAL_FIELDS, REQUIRED_FIELDS, Flight
+from challenge.flights.fields import CODES, Flight
 from challenge.flights.vocabulary import Vocabulary
 
 # As `challenge.features.counts.Counts.to_bytes` writes it.
-_KIND: Final = struct.Struct("<6hii")
+_RECORD: Final = struct.Struct(f"<{CODES}hii")
+# There cannot be more records than flights.
+RECORD_BYTES: Final = _RECORD.size
 SAMPLED: Final = 1_000
 # A group of fewer flights says little of the next one.
 ENOUGH: Final = 30
-# From the widest group to the narrowest: flights alike in the first so many fields.
-GROUPED_BY: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
 # The 97.5th percentile of the standard normal distribution.
 _Z: Final = 1.96
 
@@ -50,7 +50,7 @@ class Evidence:
     """Past flights by the values of each field, by groups, and a sample of them.
 
     Attributes:
-        flights: for each field of a Flight, how many flights had each of its codes.
+        flights: for each column of a `Flight`, how many flights had each of its codes.
         late: likewise, how many of these were late.
         sample: at most SAMPLED flights, evenly from all of them in the order of their
             fields, so that each airline, month and so on has its share.
@@ -60,8 +60,8 @@ class Evidence:
     late: list[list[int]]
     sample: list[Flight]
     _grid: Grid
-    # The kinds of flights as cells of the grid, in order, with how many flights and how
-    # many late ones come before each: what a group holds is a difference.
+    # The cells of the flights in a grid of all fields, in order, with how many flights
+    # and how many late ones come before each: what a range of cells holds is a difference.
     _cells: array[int]
     _flights_before: array[int]
     _late_before: array[int]
@@ -75,78 +75,94 @@ class Evidence:
         """
         flights = [[0] * size for size in vocabulary.sizes]
         late = [[0] * size for size in vocabulary.sizes]
-        grid = Grid(vocabulary, Flight._fields)
-        kinds: list[tuple[int, Flight, int, int]] = []
+        grid = Grid(vocabulary, vocabulary.told_apart)
+        counted: list[tuple[int, Flight, int, int]] = []
         try:
-            for *codes, count, late_count in _KIND.iter_unpack(data):
-                for field, code in enumerate(codes):
+            for *codes, count, late_count in _RECORD.iter_unpack(data):
+                for column, code in enumerate(codes):
                     if code >= 0:
-                        flights[field][code] += count
-                        late[field][code] += late_count
+                        flights[column][code] += count
+                        late[column][code] += late_count
                 flight = Flight(*codes)
-                kinds.append((grid.cell(flight), flight, count, late_count))
+                counted.append((grid.cell(flight), flight, count, late_count))
         except (struct.error, IndexError) as error:
             raise ValueError(f"the counts are damaged: {error}") from error
-        kinds.sort()
+        counted.sort()
         return cls(
             flights,
             late,
-            _sample([(flight, count) for _, flight, count, _ in kinds]),
+            _sample([(flight, count) for _, flight, count, _ in counted]),
             grid,
-            array("q", [cell for cell, *_ in kinds]),
-            array("q", accumulate((count for *_, count, _ in kinds), initial=0)),
-            array("q", accumulate((count for *_, count in kinds), initial=0)),
+            array("q", [cell for cell, *_ in counted]),
+            array("q", accumulate((count for *_, count, _ in counted), initial=0)),
+            array("q", accumulate((count for *_, count in counted), initial=0)),
         )
 
     def similar(self, flight: Flight) -> SimilarFlights:
         """The narrowest group of past flights like a flight that has ENOUGH of them.
 
-        Groups are alike in the first one, two … of GROUPED_BY, as far as the flight
-        gives them; all past flights where even the airline has too few.
+        Groups are alike in the first one, two … of the fields that the flight gives; all
+        past flights where even the airline has too few.
         """
-        *wider, narrowest = self._groups(flight)
-        for group in (narrowest, *reversed(wider)):
+        given = self._given(flight)
+        for fields in range(len(given), 0, -1):
+            group = self._group(flight, given[:fields])
             if group.flights >= ENOUGH:
                 return group
-        return wider[0] if wider else narrowest
+        return self._group(flight, ())
 
     def support(self, flight: Flight) -> int:
         """How many past flights had all values that a flight gives."""
-        begin, end = self._range(flight, _given(flight))
-        if flight.destination != NOT_GIVEN or flight.hour == NOT_GIVEN:
-            return self._flights_before[end] - self._flights_before[begin]
-        # Of any destination, which stands before the time in the grid's order.
-        time = self._grid.parts(flight)[-1]
-        times = self._grid.sizes[-1]
-        return sum(
-            self._flights_before[place + 1] - self._flights_before[place]
-            for place in range(begin, end)
-            if self._cells[place] % times == time
+        return self._group(flight, self._given(flight)).flights
+
+    def _given(self, flight: Flight) -> tuple[int, ...]:
+        """The axes of the grid on which a flight tells where it is."""
+        return tuple(
+            place
+            for place, axis in enumerate(self._grid.axes)
+            if axis.field.required or (axis.stride and axis.entry(flight))
         )
 
-    def _groups(self, flight: Flight) -> Iterator[SimilarFlights]:
-        """From all past flights to those that are like it in every field it gives."""
-        for fields in range(_given(flight) + 1):
-            begin, end = self._range(flight, fields)
-            yield SimilarFlights(
-                GROUPED_BY[:fields],
-                self._flights_before[end] - self._flights_before[begin],
-                self._late_before[end] - self._late_before[begin],
+    def _group(self, flight: Flight, axes: Sequence[int]) -> SimilarFlights:
+        """The past flights that are where a flight is on some axes, in their order."""
+        steps = self._grid.steps(flight)
+        # As far as no axis is left out, cells that are alike stand together.
+        together = 0
+        while together in axes or (together < len(steps) and self._is_single(together)):
+            together += 1
+        begin, end = self._range(sum(steps[:together]), together)
+        rest = [
+            (self._grid.axes[axis], steps[axis]) for axis in axes if axis >= together
+        ]
+        alike = tuple(self._grid.axes[axis].field.name for axis in axes)
+        if not rest:
+            flights, late = (
+                before[end] - before[begin]
+                for before in (self._flights_before, self._late_before)
             )
+            return SimilarFlights(alike, flights, late)
+        found = [
+            place
+            for place in range(begin, end)
+            if all(
+                self._cells[place] // axis.stride % axis.size * axis.stride == step
+                for axis, step in rest
+            )
+        ]
+        flights, late = (
+            sum(before[place + 1] - before[place] for place in found)
+            for before in (self._flights_before, self._late_before)
+        )
+        return SimilarFlights(alike, flights, late)
 
-    def _range(self, flight: Flight, fields: int) -> tuple[int, int]:
-        """Where the kinds are that are like a flight in the first so many fields."""
-        first = sum(self._grid.parts(flight)[:fields])
-        width = math.prod(self._grid.sizes[fields:])
+    def _is_single(self, axis: int) -> bool:
+        return self._grid.sizes[axis] == 1
+
+    def _range(self, first: int, axes: int) -> tuple[int, int]:
+        """Where the cells are that begin with the same steps along so many axes."""
+        width = math.prod(self._grid.sizes[axes:])
         begin = bisect_left(self._cells, first)
         return begin, bisect_left(self._cells, first + width, begin)
-
-
-def _given(flight: Flight) -> int:
-    """How many fields of GROUPED_BY a flight gives without a gap."""
-    if flight.destination == NOT_GIVEN:
-        return 3
-    return 4 if flight.hour == NOT_GIVEN else 5
 
 
 def wilson(late: int, flights: int) -> tuple[float, float]:
@@ -160,13 +176,13 @@ def wilson(late: int, flights: int) -> tuple[float, float]:
     return min(middle - half, share), max(middle + half, share)
 
 
-def _sample(kinds: Sequence[tuple[Flight, int]]) -> list[Flight]:
+def _sample(counted: Sequence[tuple[Flight, int]]) -> list[Flight]:
     """Systematic sampling: every n-th flight, beginning in the middle of a step."""
-    total = sum(count for _, count in kinds)
+    total = sum(count for _, count in counted)
     size = min(SAMPLED, total)
     sample: list[Flight] = []
     passed = 0
-    for flight, count in kinds:
+    for flight, count in counted:
         passed += count
         # The next one is flight number (len(sample) + 1/2) * total / size.
         while (2 * len(sample) + 1) * total < 2 * passed * size:

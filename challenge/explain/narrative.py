@@ -12,6 +12,8 @@ from challenge.flights.fields import (
     DESTINATION,
     FLIGHT_TYPE,
     MONTH,
+    NOT_GIVEN,
+    ORIGIN,
     SCHEDULED,
     Flight,
 )
@@ -30,7 +32,8 @@ class _Phrases:
     months: tuple[str, ...]
     weekdays: tuple[str, ...]
     flight_types: dict[str, str]
-    to: str
+    origin: str
+    destination: str
     time: str
     recent: str
     conjunction: str
@@ -57,7 +60,8 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
             *("Saturday", "Sunday"),
         ),
         flight_types={"I": "being international", "N": "being national"},
-        to="the destination {}",
+        origin="the origin {}",
+        destination="the destination {}",
         time="the time ({weekday}, {hour}:00 to {hour}:59)",
         recent="how the last days' flights left",
         conjunction=" and ",
@@ -72,6 +76,7 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
             AIRLINE: "airline",
             FLIGHT_TYPE: "type",
             MONTH: "month",
+            ORIGIN: "origin",
             DESTINATION: "destination",
             SCHEDULED: "hour of the week",
         },
@@ -91,7 +96,8 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
             *("sábado", "domingo"),
         ),
         flight_types={"I": "ser internacional", "N": "ser nacional"},
-        to="el destino {}",
+        origin="el origen {}",
+        destination="el destino {}",
         time="la hora ({weekday}, {hour}:00 a {hour}:59)",
         recent="cómo salieron los vuelos de los últimos días",
         conjunction=" y ",
@@ -106,6 +112,7 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
             AIRLINE: "aerolínea",
             FLIGHT_TYPE: "tipo",
             MONTH: "mes",
+            ORIGIN: "origen",
             DESTINATION: "destino",
             SCHEDULED: "hora de la semana",
         },
@@ -121,7 +128,7 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
 def describe(
     why: Explanation,
     flight: Flight,
-    evidence: SimilarFlights,
+    similar: SimilarFlights,
     vocabulary: Vocabulary,
     threshold: float,
     base_rate: float,
@@ -132,7 +139,7 @@ def describe(
     Args:
         why: what `DelayModel.explain` gave for the flight.
         flight: the flight.
-        evidence: past flights like it.
+        similar: past flights like it.
         vocabulary: the model's.
         threshold: the model's.
         base_rate: the share of late flights among the training flights, 0 to 1.
@@ -156,13 +163,13 @@ def describe(
         probability=_percent(why.probability, language),
         base_rate=_percent(base_rate, language),
     )
-    alike = [phrases.fields[name] for name in evidence.alike]
+    alike = [phrases.fields[name] for name in similar.alike]
     group = phrases.alike.format(_listed(alike, phrases)) if alike else phrases.any
     seen = phrases.seen.format(
-        flights=evidence.flights,
+        flights=similar.flights,
         group=group,
-        late=evidence.late,
-        share=_percent(evidence.late / max(evidence.flights, 1), language),
+        late=similar.late,
+        share=_percent(similar.late / max(similar.flights, 1), language),
     )
     return (
         f"{likely} {moved[0].upper()}{moved[1:]}. {seen} "
@@ -171,18 +178,20 @@ def describe(
 
 
 def _names(flight: Flight, vocabulary: Vocabulary, phrases: _Phrases) -> dict[str, str]:
-    flight_type = vocabulary.flight_types[flight.flight_type]
+    flight_type = vocabulary[FLIGHT_TYPE][flight.flight_type]
     names = {
-        AIRLINE: vocabulary.airlines[flight.airline],
+        AIRLINE: vocabulary[AIRLINE][flight.airline],
         FLIGHT_TYPE: phrases.flight_types.get(flight_type, flight_type),
         MONTH: phrases.months[flight.month],
         _RECENT: phrases.recent,
     }
-    if flight.destination >= 0:
-        names[DESTINATION] = phrases.to.format(
-            vocabulary.destinations[flight.destination]
-        )
-    if flight.hour >= 0:
+    for name, code, phrase in (
+        (ORIGIN, flight.origin, phrases.origin),
+        (DESTINATION, flight.destination, phrases.destination),
+    ):
+        if code != NOT_GIVEN:
+            names[name] = phrase.format(vocabulary[name][code])
+    if flight.hour != NOT_GIVEN:
         weekday = phrases.weekdays[flight.weekday]
         names[SCHEDULED] = phrases.time.format(weekday=weekday, hour=flight.hour)
     return names

@@ -4,7 +4,7 @@ The contributions are Shapley values (Shapley, A value for n-person games, 1953)
 form that Lundberg and Lee, A unified approach to interpreting model predictions (2017),
 give them for models. What is known of a flight in part is worth the mean log-odds over
 past flights that take over that part; the past flights are a sample of the training
-data, `challenge.explain.evidence.Evidence.sample`. A field that is not given takes no part.
+data, `Evidence.sample`. A field that is not given takes no part.
 """
 
 from __future__ import annotations
@@ -12,27 +12,16 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
 
-from challenge.flights.fields import (
-    DESTINATION,
-    FLIGHT_FIELDS,
-    HOURS,
-    MONTHS,
-    NOT_GIVEN,
-    SCHEDULED,
-    Flight,
-)
+from challenge.compiled.grid import Grid
+from challenge.compiled.log_odds import log_odds
+from challenge.flights.fields import HOURS, MONTHS, SCHEDULED, Flight
 
-if TYPE_CHECKING:
-    from challenge.model import DelayModel
-
-FIELDS: Final = FLIGHT_FIELDS
-# Keeps the log-odds of 0 and 1 finite.
-_CERTAIN: Final = 1e-9
+# Gives the probabilities of flights by their cells.
+PredictCells = Callable[[Sequence[int]], list[float]]
 
 
 @dataclass(frozen=True)
@@ -65,92 +54,86 @@ class Explainer:
     """Explains the answers of a model.
 
     Args:
-        model: the model.
+        grid: the model's.
+        predict_cells: asks it.
         past: flights to compare with, at least one.
     """
 
-    def __init__(self, model: DelayModel, past: Sequence[Flight]) -> None:
-        self._model = model
-        self._grid = model.grid
-        self._evidence = [model.grid.parts(flight) for flight in past]
+    def __init__(
+        self, grid: Grid, predict_cells: PredictCells, past: Sequence[Flight]
+    ) -> None:
+        self._grid = grid
+        self._predict_cells = predict_cells
+        self._past = [grid.steps(flight) for flight in past]
         self._backgrounds: dict[tuple[int, ...], _Background] = {}
 
-    def explain(self, cell: int) -> Explanation:
+    def explain(self, cell: int, recent_form: float = 0.0) -> Explanation:
         """Why the flight with a number has its probability: some milliseconds of
-        computing."""
-        model, grid = self._model, self._grid
+        computing.
+
+        Args:
+            cell: the number, with the flight's day.
+            recent_form: what the last weeks add to it.
+        """
+        grid = self._grid
+        names = [axis.field.name for axis in grid.axes]
         flight = grid.flight(cell)
         day = cell - cell % grid.cells
-        parts = grid.parts(flight)
+        steps = grid.steps(flight)
         given = tuple(
-            field for field in range(len(FIELDS)) if self._tells(flight, field)
+            place
+            for place, axis in enumerate(grid.axes)
+            if axis.field.required or (axis.stride and axis.entry(flight))
         )
         worth = {
-            known: self._worth(known, given, sum(parts[field] for field in known))
+            known: self._worth(known, given, sum(steps[axis] for axis in known))
             for known in _subsets(given)
         }
-        contributions = dict.fromkeys(FIELDS, 0.0)
-        for field in given:
-            others = [other for other in given if other != field]
-            contributions[FIELDS[field]] = sum(
+        contributions = dict.fromkeys(names, 0.0)
+        for axis in given:
+            others = [other for other in given if other != axis]
+            contributions[names[axis]] = sum(
                 _weight(len(known), len(given))
-                * (worth[tuple(sorted((*known, field)))] - worth[known])
+                * (worth[tuple(sorted((*known, axis)))] - worth[known])
                 for known in _subsets(others)
             )
         months = [flight._replace(month=month - 1) for month in MONTHS]
         by_hour = None
-        if FIELDS.index(SCHEDULED) in given:
+        if names.index(SCHEDULED) in given:
             hours = [flight._replace(hour=hour) for hour in range(HOURS)]
-            by_hour = model.predict_cells([grid.cell(hour) + day for hour in hours])
+            by_hour = self._predict_cells([grid.cell(hour) + day for hour in hours])
         return Explanation(
-            probability=model.predict_cells([cell])[0],
+            probability=self._predict_cells([cell])[0],
             base_log_odds=worth[()],
             contributions=contributions,
-            recent_form=0.0 if model.recent is None else model.recent.offset(cell),
-            by_month=model.probabilities(months),
+            recent_form=recent_form,
+            by_month=self._predict_cells(list(map(grid.cell, months))),
             by_hour=by_hour,
         )
-
-    def _tells(self, flight: Flight, field: int) -> bool:
-        name = FIELDS[field]
-        if name == DESTINATION:
-            looked_at, value = self._grid.destination_stride, flight.destination
-        elif name == SCHEDULED:
-            looked_at, value = self._grid.time_stride, flight.hour
-        else:
-            return True
-        return bool(looked_at) and value != NOT_GIVEN
 
     def _worth(
         self, known: tuple[int, ...], given: tuple[int, ...], cell: int
     ) -> float:
         """The mean log-odds of past flights with the known fields of this one."""
-        rest = tuple(field for field in given if field not in known)
+        rest = tuple(axis for axis in given if axis not in known)
         if rest not in self._backgrounds:
-            self._backgrounds[rest] = _Background(self._evidence, rest)
+            self._backgrounds[rest] = _Background(self._past, rest)
         background = self._backgrounds[rest]
         return background.mean(
-            self._model.predict_cells([cell + add for add in background.cells])
+            self._predict_cells([cell + add for add in background.cells])
         )
 
 
 class _Background:
-    """What some fields of past flights add to a cell's number, each sum once."""
+    """What some axes add to the numbers of past flights, each sum once."""
 
-    def __init__(self, past: Sequence[tuple[int, ...]], fields: Sequence[int]) -> None:
-        counted = Counter(sum(parts[field] for field in fields) for parts in past)
+    def __init__(self, past: Sequence[tuple[int, ...]], axes: Sequence[int]) -> None:
+        counted = Counter(sum(steps[axis] for axis in axes) for steps in past)
         self.cells = list(counted)
         self.shares = [count / len(past) for count in counted.values()]
 
     def mean(self, probabilities: Iterable[float]) -> float:
         return math.fsum(map(operator.mul, self.shares, map(log_odds, probabilities)))
-
-
-def log_odds(probability: float) -> float:
-    """ln(p / (1 - p)), finite also for 0 and 1."""
-    if not _CERTAIN < probability < 1 - _CERTAIN:
-        probability = _CERTAIN if probability < 0.5 else 1 - _CERTAIN
-    return math.log(probability / (1 - probability))
 
 
 def _subsets(fields: Sequence[int]) -> Iterable[tuple[int, ...]]:

@@ -8,20 +8,22 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.flights.fields import NOT_GIVEN
-from challenge.flights.vocabulary import Vocabulary
+from challenge.flights.fields import CATEGORIES, CODES, NOT_GIVEN, code_of
+from challenge.flights.vocabulary import Vocabulary, fold
 
-_KIND: Final = np.dtype([("codes", "<i2", 6), ("flights", "<i4"), ("delayed", "<i4")])
+_RECORD: Final = np.dtype(
+    [("codes", "<i2", CODES), ("flights", "<i4"), ("delayed", "<i4")]
+)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many flights there are of each kind, and how many of them were delayed.
+    """How many flights have the same codes, and how many of them were delayed.
 
     Attributes:
-        codes: int16 of shape (kinds, 6), columns as in `challenge.flights.fields.Flight`.
-        flights: int64 of shape (kinds,), at least 1 each.
-        delayed: int64 of shape (kinds,), at most `flights`.
+        codes: int16 of shape (rows, CODES), unique, columns as in `challenge.flights.fields.Flight`.
+        flights: int64 of shape (rows,), at least 1 each.
+        delayed: int64 of shape (rows,), at most `flights`.
     """
 
     codes: NDArray[np.int16]
@@ -35,15 +37,15 @@ class Counts:
         delayed: NDArray[np.integer],
         vocabulary: Vocabulary,
     ) -> Self:
-        """Count rows: `codes` of shape (rows, 6), `delayed` 0 or 1 of shape (rows,)."""
+        """Count rows: `codes` of shape (rows, CODES), `delayed` 0 or 1 of shape (rows,)."""
         unique, inverse = unique_rows(codes, vocabulary.sizes)
         flights = np.bincount(inverse, minlength=len(unique))
         late = np.bincount(inverse, weights=delayed, minlength=len(unique))
         return cls(unique, flights, late.astype(np.int64))
 
     def to_bytes(self) -> bytes:
-        """One record a kind, little-endian: six int16 codes, int32 flights, delayed."""
-        records = np.empty(len(self.codes), dtype=_KIND)
+        """One record a row, little-endian: the int16 codes, int32 flights and delayed."""
+        records = np.empty(len(self.codes), dtype=_RECORD)
         records["codes"] = self.codes
         records["flights"] = self.flights
         records["delayed"] = self.delayed
@@ -56,7 +58,7 @@ class Counts:
         Raises:
             ValueError: the bytes are not whole records.
         """
-        records = np.frombuffer(data, dtype=_KIND)
+        records = np.frombuffer(data, dtype=_RECORD)
         codes = records["codes"].astype(np.int16)
         flights, delayed = (records[n].astype(np.int64) for n in ("flights", "delayed"))
         return cls(codes, flights, delayed)
@@ -91,18 +93,21 @@ def translate(
     """Flights coded by one vocabulary as another codes them.
 
     Returns:
-        int16 of shape (flights, 6), and whether the other knows all values of a
+        int16 of shape (flights, CODES), and whether the other knows all names of a
         flight, shape (flights,); the codes of the others mean nothing.
     """
     translated, known = codes.copy(), np.ones(len(codes), dtype=bool)
-    for column, (values, others) in (
-        (0, (vocabulary.airlines, other.airlines)),
-        (1, (vocabulary.flight_types, other.flight_types)),
-        (3, (vocabulary.destinations, other.destinations)),
-    ):
-        code_of = {value: code for code, value in enumerate(others)}
+    for field in CATEGORIES:
+        column, theirs = code_of(field), other.codes(field.name)
+        folded = {fold(name): code for name, code in theirs.items()}
         # The last entry is where NOT_GIVEN, -1, points.
-        theirs = np.array([*(code_of.get(v, NOT_GIVEN) for v in values), NOT_GIVEN])
-        translated[:, column] = theirs[codes[:, column]]
-        known &= (translated[:, column] != NOT_GIVEN) | (codes[:, column] == NOT_GIVEN)
+        their_code = np.array(
+            [folded.get(fold(name), NOT_GIVEN) for name in vocabulary[field.name]]
+            + [NOT_GIVEN]
+        )
+        translated[:, column] = their_code[codes[:, column]]
+        # Of a field without names the other learned nothing.
+        if theirs or field.required:
+            is_lost = translated[:, column] == NOT_GIVEN
+            known &= ~is_lost | (codes[:, column] == NOT_GIVEN)
     return translated, known

@@ -7,17 +7,21 @@ feature matrix is int16 of shape (flights, columns), whichever the set.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from challenge.flights.fields import (
     AIRLINE,
-    DESTINATION,
+    AIRLINE_CODE,
+    FIELDS,
     FLIGHT_TYPE,
+    FLIGHT_TYPE_CODE,
     MONTH,
+    MONTH_CODE,
     MONTHS,
     NOT_GIVEN,
-    Flight,
+    Kind,
 )
 from challenge.flights.vocabulary import Vocabulary
 
@@ -56,7 +60,7 @@ class FeatureSet(ABC):
     """
 
     name: ClassVar[str]
-    fields: ClassVar[tuple[str, ...]]
+    fields: tuple[str, ...]
     columns: tuple[str, ...]
     sizes: tuple[int, ...]
     base_columns: ClassVar[int]
@@ -68,7 +72,7 @@ class FeatureSet(ABC):
 
     @abstractmethod
     def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
-        """The features of flights: codes of shape (flights, 6) to (flights, columns)."""
+        """The features of flights: codes of shape (flights, CODES) to (flights, columns)."""
 
     def knowledge_levels(
         self, matrix: NDArray[np.int16]
@@ -90,9 +94,9 @@ class Top10(FeatureSet):
         import numpy as np
 
         values: dict[str, tuple[int, tuple[object, ...]]] = {
-            AIRLINE: (0, self.vocabulary.airlines),
-            FLIGHT_TYPE: (1, self.vocabulary.flight_types),
-            MONTH: (2, tuple(map(str, MONTHS))),
+            AIRLINE: (AIRLINE_CODE, self.vocabulary[AIRLINE]),
+            FLIGHT_TYPE: (FLIGHT_TYPE_CODE, self.vocabulary[FLIGHT_TYPE]),
+            MONTH: (MONTH_CODE, tuple(map(str, MONTHS))),
         }
         matrix = np.zeros((len(codes), len(self.columns)), dtype=np.int16)
         for column, name in enumerate(self.columns):
@@ -108,7 +112,7 @@ class AllCategories(FeatureSet):
     """Every airline, flight type and month: the notebook's fields, none thrown away."""
 
     name = "all"
-    fields: ClassVar[tuple[str, ...]] = ("airline", "flight_type", "month")
+    fields: tuple[str, ...] = ("airline", "flight_type", "month")
     columns: tuple[str, ...] = (AIRLINE, FLIGHT_TYPE, MONTH)
     base_columns = 3
 
@@ -121,20 +125,30 @@ class AllCategories(FeatureSet):
 
 
 class Schedule(AllCategories):
-    """All that a schedule tells of a flight: also its destination, hour and weekday.
+    """All that a schedule tells of a flight: also its destination, hour and weekday, and
+    its origin where the vocabulary has several.
 
-    Each flight is learned with and without its destination and its time, and all of
-    this again without its month, which counts half: a month is left out only of
-    flights in months without a past.
+    Each flight is learned with and without each of these, and all of this again without
+    its month, which counts half: a month is left out only of flights in months without
+    a past.
     """
 
     name = "schedule"
-    fields = Flight._fields
-    columns = (AIRLINE, FLIGHT_TYPE, MONTH, DESTINATION, "hour", "weekday")
     ordered = ("hour",)
     learns_missing_month = True
-    optional_groups: ClassVar = ((DESTINATION,), ("hour", "weekday"))
     missing_month_weight: ClassVar = 0.5
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.fields = vocabulary.told_apart
+        names = {field.attribute: field.name for field in FIELDS}
+        self.columns = tuple(names.get(one, one) for one in self.fields)
+        groups = (
+            ("hour", "weekday") if field.kind is Kind.TIME else (field.name,)
+            for field in FIELDS
+            if not field.required
+        )
+        self.optional_groups = [one for one in groups if one[0] in self.columns]
+        super().__init__(vocabulary)
 
     def knowledge_levels(
         self, matrix: NDArray[np.int16]
@@ -142,7 +156,7 @@ class Schedule(AllCategories):
         levels = []
         for left_out in range(len(self.optional_groups) + 1):
             for groups in combinations(self.optional_groups, left_out):
-                names = tuple(name for group in groups for name in group)
+                names = [name for group in groups for name in group]
                 without = self._without(matrix, names)
                 levels.append((without, 1.0))
                 without_month = self._without(without, (MONTH,))
@@ -150,7 +164,7 @@ class Schedule(AllCategories):
         return levels
 
     def _without(
-        self, matrix: NDArray[np.int16], names: tuple[str, ...]
+        self, matrix: NDArray[np.int16], names: Sequence[str]
     ) -> NDArray[np.int16]:
         left = matrix.copy()
         left[:, [self.columns.index(name) for name in names]] = NOT_GIVEN

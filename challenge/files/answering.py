@@ -18,15 +18,11 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError
+from challenge.files.field_sql import sql_text
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import SUFFIXES, UNCERTAIN, FlightsScan, reading
-from challenge.files.sql import engine, positional_sql, sql_text, text_sql
-from challenge.flights.fields import (
-    FLIGHT_NUMBER,
-    FLIGHT_NUMBER_LENGTH,
-    MONTH,
-    REQUEST_FIELDS,
-)
+from challenge.files.sql import engine, positional_sql, text_sql
+from challenge.flights.fields import FIELDS, Kind
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -125,20 +121,18 @@ def answered_rows(
         source, names = positional_sql(connection, answers)
         kinds = list(map(str, connection.sql(f"SELECT * FROM {source}").types))
         chosen = []
-        for name in REQUEST_FIELDS:
-            if name not in names:
+        for one in FIELDS:
+            if one.name not in names:
                 chosen.append("NULL")
                 continue
-            place = names.index(name)
-            if name == MONTH:
-                chosen.append(f"c{place}::DOUBLE::INTEGER")
+            column = f"c{names.index(one.name)}"
+            text = text_sql(column, kinds[names.index(one.name)])
+            if one.kind is Kind.MONTH:
+                chosen.append(f"nullif({text}, '')::DOUBLE::INTEGER")
+            elif one.max_length is not None:
+                chosen.append(f"left({text}, {one.max_length})")
             else:
-                text = text_sql(f"c{place}", kinds[place])
-                chosen.append(
-                    f"left({text}, {FLIGHT_NUMBER_LENGTH})"
-                    if name == FLIGHT_NUMBER
-                    else text
-                )
+                chosen.append(text)
         # Behind the columns of the file.
         probability = len(names) - (3 if invalid == "keep" else 2)
         given = f"c{probability} IS NOT NULL AND c{probability}::VARCHAR <> ''"

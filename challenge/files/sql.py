@@ -1,8 +1,4 @@
-"""The rows of a file of flights as cells of a model's grid.
-
-DuckDB reads the file and numbers every row that is certainly valid, in SQL; of any
-other, `FlightReader` decides, the one authority on what is wrong with a flight.
-"""
+"""How DuckDB reads the files of flights."""
 
 from __future__ import annotations
 
@@ -16,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from challenge.errors import FlightsFileError
-from challenge.flights.fields import MONTH
-from challenge.flights.times import TIME_PATTERN
+from challenge.files.field_sql import name_types, sql_text
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
 
 
 ENGINE_MEMORY: Final = "256MB"
-_WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
 def engine_settings() -> dict[str, Any]:
@@ -42,40 +36,6 @@ def first_row(path: Path) -> int:
     return 1 if path.suffix == ".parquet" else 2
 
 
-def month_sql(kind: str, is_parquet: bool) -> str:
-    """SQL for the month, 1 to 12, NULL where it is not certainly one.
-
-    Args:
-        kind: the column's type.
-        is_parquet: there a text is no month; in a CSV everything is one.
-    """
-    if kind in _WHOLE_TYPES:
-        month = f'TRY_CAST("{MONTH}" AS INTEGER)'
-        return f"CASE WHEN {month} BETWEEN 1 AND 12 THEN {month} END"
-    if is_parquet or kind != "VARCHAR":
-        return "NULL::INTEGER"
-    # A list of the twelve texts would become a join, which mixes up the rows.
-    form = f"regexp_full_match(\"{MONTH}\", '[1-9]|1[0-2]')"
-    return f'CASE WHEN {form} THEN TRY_CAST("{MONTH}" AS INTEGER) END'
-
-
-def time_sql(name: str, kind: str | None) -> str:
-    """SQL for a local time, NULL where it is not certainly one.
-
-    Args:
-        name: the column.
-        kind: its type; None if it is not there.
-    """
-    if kind == "VARCHAR":
-        form = f'regexp_full_match("{name}", {sql_text(TIME_PATTERN)})'
-        # There is no year 0 but to DuckDB.
-        form += f" AND \"{name}\" >= '0001'"
-        return f'CASE WHEN {form} THEN TRY_CAST("{name}" AS TIMESTAMP) END'
-    if kind is not None and kind.startswith("TIMESTAMP") and "ZONE" not in kind:
-        return f'"{name}"'
-    return "NULL::TIMESTAMP"
-
-
 @contextlib.contextmanager
 def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB that knows the model's vocabulary and spills what is too large."""
@@ -84,13 +44,8 @@ def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory() as folder:
         settings = engine_settings() | {"temp_directory": folder}
         with duckdb.connect(config=settings) as connection:
-            for name, values in (
-                ("airline", model.vocabulary.airlines),
-                ("flight_type", model.vocabulary.flight_types),
-                ("destination", model.vocabulary.destinations),
-            ):
-                texts = ", ".join(map(sql_text, values)) or "''"
-                connection.execute(f"CREATE TYPE {name} AS ENUM ({texts})")
+            for statement in name_types(model.vocabulary):
+                connection.execute(statement)
             yield connection
 
 
@@ -163,8 +118,3 @@ def csv_header(path: Path) -> list[str]:
     if not header:
         raise FlightsFileError(path, "is empty")
     return header
-
-
-def sql_text(text: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"

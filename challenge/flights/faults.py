@@ -1,9 +1,4 @@
-"""The domain: a flight's fields, their vocabularies, the delay label, and the rules.
-
-A flight is coded field by field against the vocabulary of a model. The rules stand
-here once: JSON requests, data frames and files all ask this module, so that each of
-them refuses the same values in the same words.
-"""
+"""What is wrong with a flight, and how a value is shown in messages."""
 
 from __future__ import annotations
 

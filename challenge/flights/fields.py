@@ -1,41 +1,153 @@
-"""The domain: a flight's fields, their vocabularies, the delay label, and the rules.
+"""The fields of a flight, each declared once.
 
-A flight is coded field by field against the vocabulary of a model. The rules stand
-here once: JSON requests, data frames and files all ask this module, so that each of
-them refuses the same values in the same words.
+JSON bodies, files, data frames, tensors, OpenAPI and the documents are derived from
+FIELDS. A new field is one entry there and, if a model may look at it, its code in
+`Flight`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final, NamedTuple
 
 AIRLINE: Final = "OPERA"
 FLIGHT_TYPE: Final = "TIPOVUELO"
 MONTH: Final = "MES"
+ORIGIN: Final = "SIGLAORI"
 DESTINATION: Final = "SIGLADES"
 SCHEDULED: Final = "Fecha-I"
+FLIGHT_NUMBER: Final = "Vlo-I"
+# Of flights that have left.
 DEPARTED: Final = "Fecha-O"
 DELAY: Final = "delay"
-FLIGHT_NUMBER: Final = "Vlo-I"
-REQUIRED_FIELDS: Final = (AIRLINE, FLIGHT_TYPE, MONTH)
-OPTIONAL_FIELDS: Final = (DESTINATION, SCHEDULED)
-FLIGHT_FIELDS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS)
-# All that a flight asked about may have.
-REQUEST_FIELDS: Final = (*FLIGHT_FIELDS, FLIGHT_NUMBER)
+
 DELAY_THRESHOLD_MINUTES: Final = 15
 FLIGHT_TYPES: Final = ("I", "N")
 MONTHS: Final = range(1, 13)
 HOURS: Final = 24
-WEEKDAYS: Final = 7
+DAYS_A_WEEK: Final = 7
 NOT_GIVEN: Final = -1
-FLIGHT_NUMBER_LENGTH: Final = 20
+
+
+class Kind(Enum):
+    """What the values of a field are.
+
+    A CATEGORY is one of the names in a model's vocabulary, a MONTH a whole number from
+    1 to 12, a TIME a local date and time, of which a model looks at the hour and the
+    weekday. No model looks at a TEXT.
+    """
+
+    CATEGORY = "category"
+    MONTH = "month"
+    TIME = "time"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a flight.
+
+    Attributes:
+        name: in JSON, files and data frames.
+        kind: what its values are.
+        attribute: its name in Python: of its code in `Flight`, and of the field in
+            decoded requests.
+        noun: what a value is called in messages, with its article.
+        description: for OpenAPI and the documents.
+        example: a value of the public SCL 2017 dataset.
+        required: whether every flight has it.
+        code_column: for a CATEGORY, the column of the public dataset that holds a code
+            beside the name.
+        max_length: for a TEXT, in characters.
+    """
+
+    name: str
+    kind: Kind
+    attribute: str
+    noun: str
+    description: str
+    example: str | int
+    required: bool = False
+    code_column: str | None = None
+    max_length: int | None = None
+
+
+# In the order of a grid's axes: of past flights like one that is asked about, the first
+# fields are the last to differ.
+FIELDS: Final = (
+    Field(
+        AIRLINE,
+        Kind.CATEGORY,
+        attribute="airline",
+        noun="an airline",
+        description="The airline, as the model knows it",
+        example="Grupo LATAM",
+        required=True,
+        code_column="Emp-I",
+    ),
+    Field(
+        FLIGHT_TYPE,
+        Kind.CATEGORY,
+        attribute="flight_type",
+        noun="a flight type",
+        description="I for an international flight, N for a national one",
+        example="I",
+        required=True,
+    ),
+    Field(
+        MONTH,
+        Kind.MONTH,
+        attribute="month",
+        noun="a month",
+        description="The month, 1 to 12; may be left out where Fecha-I is given",
+        example=3,
+        required=True,
+    ),
+    Field(
+        ORIGIN,
+        Kind.CATEGORY,
+        attribute="origin",
+        noun="an origin",
+        description="The city of departure, as the model knows it",
+        example="Santiago",
+        code_column="Ori-I",
+    ),
+    Field(
+        DESTINATION,
+        Kind.CATEGORY,
+        attribute="destination",
+        noun="a destination",
+        description="The city of arrival, as the model knows it",
+        example="Lima",
+        code_column="Des-I",
+    ),
+    Field(
+        SCHEDULED,
+        Kind.TIME,
+        attribute="scheduled",
+        noun="a local time",
+        description="The scheduled local time of departure, in the month that MES says",
+        example="2017-03-06 08:15:00",
+    ),
+    Field(
+        FLIGHT_NUMBER,
+        Kind.TEXT,
+        attribute="flight_number",
+        noun="a flight number",
+        description="The flight number: returned and logged, never looked at",
+        example="LA530",
+        max_length=20,
+    ),
+)
 
 
 class Flight(NamedTuple):
     """A flight as codes: positions in a vocabulary, NOT_GIVEN for what is left out.
 
     `month` counts from 0 (January), `weekday` from 0 (Monday). `hour` and `weekday`
-    are those of the scheduled local time; both are given or neither is.
+    are those of the scheduled local time; both are given or neither is. Arrays of coded
+    flights have these columns in this order.
     """
 
     airline: int
@@ -44,3 +156,29 @@ class Flight(NamedTuple):
     destination: int = NOT_GIVEN
     hour: int = NOT_GIVEN
     weekday: int = NOT_GIVEN
+    origin: int = NOT_GIVEN
+
+
+CODES: Final = len(Flight._fields)
+(
+    AIRLINE_CODE,
+    FLIGHT_TYPE_CODE,
+    MONTH_CODE,
+    DESTINATION_CODE,
+    HOUR_CODE,
+    WEEKDAY_CODE,
+    ORIGIN_CODE,
+) = range(CODES)
+
+FIELD_OF: Final = {field.name: field for field in FIELDS}
+CATEGORIES: Final = tuple(field for field in FIELDS if field.kind is Kind.CATEGORY)
+REQUEST_FIELDS: Final = tuple(field.name for field in FIELDS)
+REQUIRED_FIELDS: Final = tuple(field.name for field in FIELDS if field.required)
+# Those that a model may look at.
+FLIGHT_FIELDS: Final = tuple(f.name for f in FIELDS if f.kind is not Kind.TEXT)
+OPTIONAL_FIELDS: Final = tuple(n for n in FLIGHT_FIELDS if n not in REQUIRED_FIELDS)
+
+
+def code_of(field: Field) -> int:
+    """The position of a CATEGORY's or a MONTH's code in a `Flight`."""
+    return Flight._fields.index(field.attribute)

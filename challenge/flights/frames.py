@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,17 +14,17 @@ from numpy.typing import NDArray
 from challenge.errors import MissingColumnsError
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
-    AIRLINE,
     DELAY_THRESHOLD_MINUTES,
     DEPARTED,
-    DESTINATION,
-    FLIGHT_TYPE,
+    FIELDS,
     MONTH,
     NOT_GIVEN,
     REQUIRED_FIELDS,
     SCHEDULED,
+    Flight,
+    Kind,
 )
-from challenge.flights.rules import FlightReader, whole_float
+from challenge.flights.rules import FlightRules, whole_float, whole_number
 from challenge.flights.times import (
     TIME_PATTERN,
     month_agrees,
@@ -42,7 +43,8 @@ class CodedFlights(NamedTuple):
     """The flights of a frame; codes, labels and times of a row with a fault mean nothing.
 
     Attributes:
-        codes: int16 of shape (rows, 6), columns as in `challenge.flights.fields.Flight`.
+        codes: int16 of shape (rows, CODES), columns as in
+            `challenge.flights.fields.Flight`.
         delayed: int8 of shape (rows,), 0 when labels are not wanted.
         scheduled: datetime64[us] of shape (rows,), NaT where not given.
         faults: (row position, fault) in the order of the rows.
@@ -55,13 +57,13 @@ class CodedFlights(NamedTuple):
 
 
 def code_flights(
-    data: pd.DataFrame, reader: FlightReader, target_column: str | None = None
+    data: pd.DataFrame, rules: FlightRules, target_column: str | None = None
 ) -> CodedFlights:
     """The flights of a frame as codes and labels, and all that is wrong with them.
 
     Args:
         data: one row a flight; columns that no rule knows are ignored.
-        reader: the rules, with a vocabulary.
+        rules: the rules, with a vocabulary.
         target_column: the name of the labels; None when they are not wanted. A label
             is 1 for a flight that left more than 15 minutes late, else 0, computed
             from `Fecha-I` and `Fecha-O`; a frame without `Fecha-O` may bring the
@@ -70,27 +72,78 @@ def code_flights(
     Raises:
         MissingColumnsError: a column that is needed is not there.
     """
-    _require(data, REQUIRED_FIELDS)
+    require_columns(data.columns)
     faults: Faults = []
-    columns = [
-        _code(data, AIRLINE, reader.airline, faults),
-        _code(data, FLIGHT_TYPE, reader.flight_type, faults),
-        _code(data, MONTH, lambda value: reader.month(whole_float(value)), faults),
-        _code(data, DESTINATION, reader.destination, faults),
-    ]
-    scheduled = _read_times(data, SCHEDULED, faults)
-    departed = _read_times(data, DEPARTED, faults)
-    faults += _month_mismatches(data, columns[2] + 1, scheduled, departed)
+    of_times: Faults = []
+    scheduled = _read_times(data, SCHEDULED, of_times)
+    departed = _read_times(data, DEPARTED, of_times)
+    columns: dict[str, Any] = {}
+    for field in FIELDS:
+        if field.kind is Kind.CATEGORY:
+            rule = functools.partial(rules.code, field.name)
+            columns[field.attribute] = _code(data, field.name, rule, faults)
+        elif field.kind is Kind.MONTH:
+            months = _months(data, scheduled)
+            columns[field.attribute] = _code(months, MONTH, _month_rule(rules), faults)
+    columns["hour"], columns["weekday"] = (
+        part.where(scheduled.notna(), NOT_GIVEN)
+        for part in (scheduled.dt.hour, scheduled.dt.day_of_week)
+    )
+    codes = np.column_stack([columns[name] for name in Flight._fields])
+    faults += of_times
+    faults += _month_mismatches(data, columns["month"] + 1, scheduled, departed)
     if target_column is None:
         delayed = np.zeros(len(data), dtype=np.int8)
     else:
         delayed = _code_delays(data, target_column, departed - scheduled, faults)
-    given = scheduled.notna()
-    hour = scheduled.dt.hour.where(given, NOT_GIVEN)
-    weekday = scheduled.dt.day_of_week.where(given, NOT_GIVEN)
-    codes = np.column_stack([*columns, hour, weekday]).astype(np.int16)
     faults.sort(key=lambda fault: fault[0])
-    return CodedFlights(codes, delayed, scheduled.to_numpy(), faults)
+    return CodedFlights(codes.astype(np.int16), delayed, scheduled.to_numpy(), faults)
+
+
+def require_columns(columns: Sequence[Any] | pd.Index[Any]) -> None:
+    """Raise MissingColumnsError if flights cannot be read from these columns alone."""
+    tells_month = MONTH in columns or SCHEDULED in columns
+    _require(columns, [n for n in REQUIRED_FIELDS if not (n == MONTH and tells_month)])
+
+
+def read_frame(
+    flights: pd.DataFrame | Sequence[Mapping[str, object]] | str | Path,
+) -> pd.DataFrame:
+    """Flights as a frame, with whole months also where they were texts.
+
+    Args:
+        flights: a frame, which is not changed; dicts, one a flight; or the path of a
+            .csv, .csv.gz or .parquet file.
+    """
+    if isinstance(flights, pd.DataFrame):
+        return flights
+    if not isinstance(flights, str | Path):
+        return pd.DataFrame(list(flights), dtype=object)
+    path = Path(flights)
+    if path.suffix == ".parquet":
+        import duckdb
+
+        parquet: pd.DataFrame = duckdb.read_parquet(str(path)).df()
+        return parquet
+    data = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    if MONTH in data.columns:
+        data[MONTH] = data[MONTH].map(whole_number)
+    return data
+
+
+def _months(data: pd.DataFrame, scheduled: pd.Series[Any]) -> pd.DataFrame:
+    """The months of flights, that of the scheduled time where none is given."""
+    if MONTH not in data.columns:
+        return pd.DataFrame({MONTH: scheduled.dt.month})
+    month = data[MONTH].reset_index(drop=True)
+    left_out = (month.isna() | (month == "")) & scheduled.notna()
+    if left_out.any():
+        month = month.astype(object).mask(left_out, scheduled.dt.month)
+    return month.to_frame()
+
+
+def _month_rule(rules: FlightRules) -> Callable[[Any], int | Fault]:
+    return lambda value: rules.code(MONTH, whole_float(value))
 
 
 def _code_delays(
@@ -99,7 +152,7 @@ def _code_delays(
     if DEPARTED not in data.columns and target_column in data.columns:
         rule = functools.partial(_label, target_column)
         return _code(data, target_column, rule, faults).astype(np.int8)
-    _require(data, LABEL_COLUMNS)
+    _require(data.columns, LABEL_COLUMNS)
     for field in LABEL_COLUMNS:
         missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
         fault = Fault(field, "missing", "is required")
@@ -108,10 +161,10 @@ def _code_delays(
     return delayed.to_numpy().astype(np.int8)
 
 
-def _require(data: pd.DataFrame, columns: tuple[str, ...]) -> None:
-    missing = [name for name in columns if name not in data.columns]
+def _require(columns: Sequence[Any] | pd.Index[Any], names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in columns]
     if missing:
-        raise MissingColumnsError(missing, data.columns)
+        raise MissingColumnsError(missing, columns)
 
 
 def _code(

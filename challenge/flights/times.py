@@ -1,9 +1,4 @@
-"""The domain: a flight's fields, their vocabularies, the delay label, and the rules.
-
-A flight is coded field by field against the vocabulary of a model. The rules stand
-here once: JSON requests, data frames and files all ask this module, so that each of
-them refuses the same values in the same words.
-"""
+"""Local times, and the month that goes with them."""
 
 from __future__ import annotations
 

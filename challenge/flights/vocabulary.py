@@ -1,48 +1,64 @@
-"""The domain: a flight's fields, their vocabularies, the delay label, and the rules.
-
-A flight is coded field by field against the vocabulary of a model. The rules stand
-here once: JSON requests, data frames and files all ask this module, so that each of
-them refuses the same values in the same words.
-"""
+"""The names that a model knows, and how a name is recognized."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
 from challenge.flights.fields import (
-    AIRLINE,
-    DESTINATION,
-    FLIGHT_TYPE,
+    CATEGORIES,
+    DAYS_A_WEEK,
+    FIELDS,
     HOURS,
-    MONTH,
     MONTHS,
     NOT_GIVEN,
-    SCHEDULED,
-    WEEKDAYS,
+    ORIGIN,
     Flight,
+    Kind,
+    code_of,
 )
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The values that a model knows, each in the order of its codes."""
+    """The names that a model knows, each in the order of its codes.
 
-    airlines: tuple[str, ...]
-    flight_types: tuple[str, ...]
-    destinations: tuple[str, ...]
+    Attributes:
+        names: of each CATEGORY, by the field's name.
+        aliases: other names of these, by the field's name: the codes that training data
+            holds beside the names.
+    """
+
+    names: Mapping[str, tuple[str, ...]]
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        """The names of a field; none if the training data has no such column."""
+        return self.names.get(name, ())
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many codes each field of a `Flight` has, in their order."""
-        return (
-            len(self.airlines),
-            len(self.flight_types),
-            len(MONTHS),
-            len(self.destinations),
-            HOURS,
-            WEEKDAYS,
-        )
+        """How many codes each column of a `Flight` has, in their order."""
+        sizes = {"month": len(MONTHS), "hour": HOURS, "weekday": DAYS_A_WEEK}
+        sizes |= {one.attribute: len(self[one.name]) for one in CATEGORIES}
+        return tuple(sizes[attribute] for attribute in Flight._fields)
+
+    @property
+    def told_apart(self) -> tuple[str, ...]:
+        """The attributes of a `Flight` by which flights differ: not the origin, where
+        all leave from the same."""
+        if len(self[ORIGIN]) > 1:
+            return Flight._fields
+        return tuple(name for name in Flight._fields if name != "origin")
+
+    def codes(self, name: str) -> dict[str, int]:
+        """The code of every spelling of a field's names that needs no folding."""
+        code = {known: place for place, known in enumerate(self[name])}
+        aliases = self.aliases.get(name, {})
+        return {a: code[known] for a, known in aliases.items() if known in code} | code
 
     def values(self, flight: Flight, day: date | None = None) -> dict[str, str | int]:
         """The fields of a flight as a request gives them.
@@ -52,17 +68,48 @@ class Vocabulary:
             day: of its time, if it has one; by default one of 2017 in its month and
                 on its weekday.
         """
-        values: dict[str, str | int] = {
-            AIRLINE: self.airlines[flight.airline],
-            FLIGHT_TYPE: self.flight_types[flight.flight_type],
-            MONTH: flight.month + 1,
-        }
-        if flight.destination != NOT_GIVEN:
-            values[DESTINATION] = self.destinations[flight.destination]
-        if flight.hour != NOT_GIVEN:
-            if day is None:
-                first = date(2017, flight.month + 1, 1)
-                days = (flight.weekday - first.weekday()) % WEEKDAYS
-                day = first + timedelta(days=days)
-            values[SCHEDULED] = str(datetime.combine(day, time(flight.hour)))
+        values: dict[str, str | int] = {}
+        for one in FIELDS:
+            if one.kind is Kind.CATEGORY:
+                code = flight[code_of(one)]
+                if code != NOT_GIVEN:
+                    values[one.name] = self[one.name][code]
+            elif one.kind is Kind.MONTH:
+                values[one.name] = flight.month + 1
+            elif one.kind is Kind.TIME and flight.hour != NOT_GIVEN:
+                day = day or _day_of_2017(flight)
+                values[one.name] = str(datetime.combine(day, time(flight.hour)))
         return values
+
+
+def fold(name: str) -> str:
+    """A name without what people write differently: case, accents, outer blanks."""
+    if name.isascii():
+        return name.strip().casefold()
+    letters = unicodedata.normalize("NFKD", name.strip().casefold())
+    return "".join(one for one in letters if unicodedata.category(one)[0] != "M")
+
+
+def distinct_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in alphabetical order, those that fold alike once."""
+    return tuple(sorted({fold(one): one.strip() for one in sorted(names)}.values()))
+
+
+@functools.lru_cache(maxsize=1024)
+def hint(value: str, known: tuple[str, ...]) -> str:
+    """What would be right in the place of a name that is not known."""
+    # Only a rejected request pays for the import.
+    from difflib import get_close_matches
+
+    by_folded = {fold(name): name for name in known}
+    close = get_close_matches(fold(value), by_folded, cutoff=0.6)
+    if close:
+        return "nearest: " + ", ".join(repr(by_folded[name]) for name in close)
+    if len(known) <= 5:
+        return "known: " + ", ".join(map(repr, known))
+    return f"none of the {len(known)} that it knows is near"
+
+
+def _day_of_2017(flight: Flight) -> date:
+    first = date(2017, flight.month + 1, 1)
+    return first + timedelta(days=(flight.weekday - first.weekday()) % DAYS_A_WEEK)

@@ -16,10 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from challenge.artifact.card import FormSettings, RecentForm
 from challenge.compiled.grid import Grid
+from challenge.compiled.log_odds import shifted
+from challenge.flights.fields import (
+    AIRLINE,
+    AIRLINE_CODE,
+    DESTINATION,
+    DESTINATION_CODE,
+)
 from challenge.flights.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -54,19 +61,17 @@ class Recent:
         self.until = date.fromisoformat(form.until)
         self.first = self.until - timedelta(days=reach)
         self.days = 2 * reach + 1
-        self._has_destinations = bool(grid.destination_stride)
-        self._cells, self._times = grid.cells, grid.sizes[-1]
-        self._airline_stride = grid.airline_stride
-        self._month_stride = grid.month_stride
+        self._cells = grid.cells
+        self._airline, self._destination = grid.axis(AIRLINE), grid.axis(DESTINATION)
         # Entry 0 is for a flight without a day, or without a destination.
         self._weights = [0.0]
         self._weights += [
             weight(day, settings.half_life_days) for day in range(-reach, reach + 1)
         ]
-        self._airlines = [form.airlines.get(one, 0.0) for one in vocabulary.airlines]
+        self._airlines = [form.airlines.get(one, 0.0) for one in vocabulary[AIRLINE]]
         self._destinations = [0.0]
         self._destinations += [
-            form.destinations.get(one, 0.0) for one in vocabulary.destinations
+            form.destinations.get(one, 0.0) for one in vocabulary[DESTINATION]
         ]
 
     def step(self, day: date) -> int:
@@ -74,13 +79,17 @@ class Recent:
         place = (day - self.first).days
         return (place + 1) * self._cells if 0 <= place < self.days else 0
 
+    def steps(self, days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """The same for many days, datetime64[D] of shape (flights,), NaT for none."""
+        return self._places(days) * self._cells
+
     def offset(self, number: int) -> float:
         """What is added to the log-odds of the flight with a number."""
         day, cell = divmod(number, self._cells)
-        destination = cell % self._month_stride // self._times
+        to, airline = self._destination, cell // self._airline.stride
+        destination = cell // to.stride % to.size if to.stride else 0
         return self._weights[day] * (
-            self._airlines[cell // self._airline_stride]
-            + self._destinations[destination]
+            self._airlines[airline] + self._destinations[destination]
         )
 
     def moved(self, number: int, probability: float) -> float:
@@ -99,26 +108,25 @@ class Recent:
         """The offsets of many flights.
 
         Args:
-            codes: of shape (flights, 6).
+            codes: of shape (flights, CODES).
             days: datetime64[D] of shape (flights,), NaT where not known.
         """
         import numpy as np
 
-        place = (days - np.datetime64(self.first)).astype(np.int64) + 1
-        is_near = ~np.isnat(days) & (0 < place) & (place <= self.days)
-        destination = codes[:, 3] + 1 if self._has_destinations else 0
-        offsets: NDArray[np.float64] = np.take(
-            self._weights, np.where(is_near, place, 0)
-        ) * (
-            np.take(self._airlines, codes[:, 0])
+        destination = codes[:, DESTINATION_CODE] + 1 if self._destination.stride else 0
+        offsets: NDArray[np.float64] = np.take(self._weights, self._places(days)) * (
+            np.take(self._airlines, codes[:, AIRLINE_CODE])
             + np.take(self._destinations, destination)
         )
         return offsets
 
+    def _places(self, days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """Which day within reach each is, from 1; 0 for any other."""
+        import numpy as np
 
-def shifted(probability: Any, odds_ratio: Any) -> Any:
-    """A probability whose odds were multiplied, or an array of them; unchanged by 1."""
-    return probability * odds_ratio / (1 + probability * (odds_ratio - 1))
+        place = (days - np.datetime64(self.first)).astype(np.int64) + 1
+        is_near = ~np.isnat(days) & (0 < place) & (place <= self.days)
+        return np.where(is_near, place, 0)
 
 
 def weight(days: int, half_life_days: float) -> float:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from challenge.artifact.card import FormSettings, RecentForm
 from challenge.errors import TrainingDataError
 from challenge.features.counts import translate
+from challenge.flights.fields import AIRLINE, DESTINATION
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
 from challenge.training.data.splits import forward_split
@@ -263,8 +264,8 @@ def _form(
     form = RecentForm(
         until=str(until),
         flights=len(codes),
-        airlines=_named(vocabulary.airlines, airlines),
-        destinations=_named(vocabulary.destinations, destinations[1:]),
+        airlines=_named(vocabulary[AIRLINE], airlines),
+        destinations=_named(vocabulary[DESTINATION], destinations[1:]),
     )
     return form, int((~known).sum())
 

@@ -15,8 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from challenge.artifact.card import FormSettings
-from challenge.flights.fields import NOT_GIVEN
-from challenge.live.recent import shifted, weight
+from challenge.compiled.log_odds import shifted
+from challenge.flights.fields import (
+    AIRLINE_CODE,
+    DESTINATION,
+    DESTINATION_CODE,
+    NOT_GIVEN,
+)
+from challenge.live.recent import weight
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset
 from challenge.training.evaluate.metrics import SMALLEST_PROBABILITY, Predictions
@@ -94,8 +100,8 @@ class Nights:
         in_window = Sums(*(until[end] - until[begin] for until in self._until))
         airlines, destinations = offsets_of(in_window, settings.prior)
         offset = weight(since, settings.half_life_days) * (
-            airlines[self._day, self._codes[:, 0]]
-            + destinations[self._day, self._codes[:, 3] + 1]
+            airlines[self._day, self._codes[:, AIRLINE_CODE]]
+            + destinations[self._day, self._codes[:, DESTINATION_CODE] + 1]
         )
         in_table = self.table.probability.astype(np.float64)
         return Predictions(shifted(in_table, np.exp(offset)), self.table.delayed)
@@ -111,9 +117,15 @@ def daily_sums(
 ) -> Sums:
     """The sums of each day, along a leading axis; each flight stands for so many."""
     sizes = model.vocabulary.sizes
-    shape = (int(day.max(initial=0)) + 1, sizes[0], sizes[3] + 1)
+    shape = (
+        int(day.max(initial=0)) + 1,
+        sizes[AIRLINE_CODE],
+        sizes[DESTINATION_CODE] + 1,
+    )
     codes = _told_apart(model, codes)
-    place = np.ravel_multi_index((day, codes[:, 0], codes[:, 3] + 1), shape)
+    place = np.ravel_multi_index(
+        (day, codes[:, AIRLINE_CODE], codes[:, DESTINATION_CODE] + 1), shape
+    )
 
     def summed(values: NDArray[Any]) -> NDArray[np.float64]:
         sums = np.bincount(place, values, int(np.prod(shape)))
@@ -124,10 +136,10 @@ def daily_sums(
 
 def _told_apart(model: DelayModel, codes: NDArray[np.int16]) -> NDArray[np.int16]:
     """The flights as far as the numbers of the model's grid tell them apart."""
-    if model.grid.destination_stride:
+    if model.grid.axis(DESTINATION).stride:
         return codes
     seen = codes.copy()
-    seen[:, 3] = NOT_GIVEN
+    seen[:, DESTINATION_CODE] = NOT_GIVEN
     return seen
 
 

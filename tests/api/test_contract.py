@@ -24,13 +24,14 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from challenge.api import create_app
+from challenge.flights.fields import AIRLINE, DESTINATION
 from challenge.model import DelayModel
 from tests.api.conftest import Server
 from tests.conftest import TEST_MODEL
 
 KEY = "a key of the tests"
-AIRLINES = DelayModel.load(TEST_MODEL).vocabulary.airlines
-DESTINATIONS = DelayModel.load(TEST_MODEL).vocabulary.destinations
+AIRLINES = DelayModel.load(TEST_MODEL).vocabulary[AIRLINE]
+DESTINATIONS = DelayModel.load(TEST_MODEL).vocabulary[DESTINATION]
 
 
 KEYS = f"tests:{hashlib.sha256(KEY.encode()).hexdigest()}"

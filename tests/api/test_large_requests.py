@@ -19,7 +19,7 @@ from challenge.serving.problems import RefusedRequest
 from challenge.serving.routes.predict import PredictEndpoint
 from challenge.serving.settings import Settings
 from challenge.serving.state import Worker
-from tests.conftest import TEST_MODEL
+from tests.conftest import TEST_MODEL, probabilities
 
 MODEL = DelayModel.load(TEST_MODEL)
 LATE = {"OPERA": "Grupo LATAM", "TIPOVUELO": "I", "MES": 7}
@@ -174,8 +174,8 @@ def test_details_add_the_probabilities():
     client = TestClient(create_app(TEST_MODEL))
     asked = {"flights": [LATE, ON_TIME]}
     answer = client.post("/predict?details=true", json=asked).json()
-    flights = [MODEL.reader.read(flight) for flight in (LATE, ON_TIME)]
-    expected = MODEL.probabilities(flights)
+    flights = [MODEL.encoder.rules.read(flight) for flight in (LATE, ON_TIME)]
+    expected = probabilities(MODEL, flights)
     assert answer["probability"] == pytest.approx(expected, abs=1e-6)
     assert answer["predict"] == [1, 0]
     assert client.post("/predict?details=false", json=asked).json().keys() == {
@@ -194,9 +194,9 @@ def test_a_model_without_a_table_answers_through_its_classifier(few_flights):
     worker.source.model = model
     endpoint = PredictEndpoint(worker)
     status, answer = asyncio.run(endpoint.answer(SCOPE, receiver(body)))
-    flights = [model.reader.read(flight) for flight in (LATE, ON_TIME)]
+    flights = [model.encoder.rules.read(flight) for flight in (LATE, ON_TIME)]
     assert status == 200
-    assert json.loads(answer)["predict"] == model.decide(model.probabilities(flights))
+    assert json.loads(answer)["predict"] == model.decide(probabilities(model, flights))
 
 
 def test_the_route_answers_below_a_prefix_as_well():

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from challenge.api import create_app
+from challenge.flights.fields import AIRLINE, FLIGHT_TYPE
 from challenge.model import DelayModel
 from challenge.serving.observability import counters as tally
 from challenge.serving.observability import drift
@@ -211,8 +212,8 @@ def training_like_flights(model: DelayModel, count: int) -> list[dict[str, objec
         while len(flights) < reached:
             flights.append(
                 {
-                    "OPERA": vocabulary.airlines[airline],
-                    "TIPOVUELO": vocabulary.flight_types[flight_type],
+                    "OPERA": vocabulary[AIRLINE][airline],
+                    "TIPOVUELO": vocabulary[FLIGHT_TYPE][flight_type],
                     "MES": month + 1,
                 }
             )

@@ -20,9 +20,10 @@ from challenge.classifier import LogisticRegressionClassifier, XGBoostClassifier
 from challenge.cli import main
 from challenge.errors import ModelFileError
 from challenge.flights.fields import Flight
-from challenge.flights.rules import FlightReader
+from challenge.flights.rules import FlightRules
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.model import DelayModel
+from tests.conftest import probabilities
 
 
 @pytest.fixture(params=[LogisticRegressionClassifier, XGBoostClassifier])
@@ -248,8 +249,8 @@ def test_the_card_holds_flights_that_the_model_answers_as_written(schedule_model
     assert len(known) == 10
     assert sum("Fecha-I" in one.flight for one in known) == 5
     assert len({one.probability for one in known}) > 5
-    flights = [model.reader.read(one.flight) for one in known]
-    answers = model.probabilities(flights)
+    flights = [model.encoder.rules.read(one.flight) for one in known]
+    answers = probabilities(model, flights)
     assert answers == pytest.approx([one.probability for one in known], abs=1e-5)
     assert model.verify() is model
 
@@ -270,4 +271,4 @@ def test_a_model_that_answers_otherwise_is_found_out(wrong_model, capsys):
 )
 def test_the_values_of_a_flight_are_read_as_that_flight(a, t, m, d, time):
     flight = Flight(a, t, m, d, *time)
-    assert FlightReader(SCL_2017).read(SCL_2017.values(flight)) == flight
+    assert FlightRules(SCL_2017).read(SCL_2017.values(flight)) == flight

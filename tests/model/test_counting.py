@@ -190,7 +190,7 @@ def test_one_file_that_lacks_columns_is_told_as_before(tmp_path):
 def test_more_flights_than_are_kept_are_counted_and_sampled(
     parts, sample_csv, monkeypatch
 ):
-    monkeypatch.setattr(dataset_module, "KEPT", 10_000)
+    monkeypatch.setattr(dataset_module, "MAX_ROWS_KEPT", 10_000)
     sampled, whole = read_dataset(parts), read_dataset(sample_csv)
     assert sampled.every == whole.every == 7
     assert sampled.counted.counts.total == 68_206

@@ -13,18 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from challenge.compiled.log_odds import log_odds
 from challenge.errors import UnknownPastError
 from challenge.explain.evidence import ENOUGH, SAMPLED, Evidence, wilson
-from challenge.explain.shapley import FIELDS, Explainer, log_odds
+from challenge.explain.shapley import Explainer
+from challenge.flights.fields import FLIGHT_FIELDS as FIELDS
 from challenge.flights.fields import Flight
 from challenge.model import DelayModel
 from challenge.training.recipe import Recipe
 from challenge.training.report import charts as figures
 from challenge.training.train import train
-from tests.conftest import TEST_MODEL
+from tests.conftest import TEST_MODEL, probabilities
 
-# The fields of a Flight that each of FIELDS is about.
-GROUPS = ((0,), (1,), (2,), (3,), (4, 5))
+# The codes of a Flight that each of FIELDS is about.
+GROUPS = ((0,), (1,), (2,), (6,), (3,), (4, 5))
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +50,16 @@ def any_flight(draw):
 @settings(deadline=None, max_examples=60)
 @given(any_flight())
 def test_base_and_contributions_add_up_to_the_probability(model, flight):
-    (why,) = model.explain([flight])
+    (why,) = model.explain([model.grid.cell(flight)])
     total = why.base_log_odds + sum(why.contributions.values())
     assert 1 / (1 + math.exp(-total)) == pytest.approx(why.probability, abs=1e-12)
-    assert why.probability == model.probabilities([flight])[0]
+    assert why.probability == probabilities(model, [flight])[0]
 
 
 @settings(deadline=None, max_examples=60)
 @given(any_flight())
 def test_what_is_not_given_adds_nothing(model, flight):
-    (why,) = model.explain([flight])
+    (why,) = model.explain([model.grid.cell(flight)])
     if flight.destination == -1:
         assert why.contributions["SIGLADES"] == 0
     if flight.hour == -1:
@@ -70,24 +72,26 @@ def test_what_is_not_given_adds_nothing(model, flight):
 def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, flight):
     """Brute force over few past flights, by the definition of a Shapley value."""
     past = model.evidence.sample[::40]
-    known_groups = [group for group in GROUPS if flight[group[0]] != -1 or group[0] < 3]
+    known_groups = [group for group in GROUPS if flight[group[0]] != -1]
 
     def worth(known):
         mixed = []
         for other in past:
-            codes = [-1] * 6
+            codes = [-1] * len(Flight._fields)
             for group in known_groups:
                 source = flight if group in known else other
                 for field in group:
                     codes[field] = source[field]
             mixed.append(Flight(*codes))
-        return fmean(map(log_odds, model.probabilities(mixed)))
+        return fmean(map(log_odds, probabilities(model, mixed)))
 
     gains = {group: [] for group in known_groups}
     for order in permutations(known_groups):
         for place, group in enumerate(order):
             gains[group].append(worth(order[: place + 1]) - worth(order[:place]))
-    why = Explainer(model, past).explain(model.grid.cell(flight))
+    why = Explainer(model.grid, model.predict_cells, past).explain(
+        model.grid.cell(flight)
+    )
     for group, of_group in gains.items():
         name = FIELDS[GROUPS.index(group)]
         assert why.contributions[name] == pytest.approx(fmean(of_group), abs=1e-9)
@@ -96,22 +100,24 @@ def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, f
 def test_fields_that_play_the_same_part_get_the_same(monkeypatch):
     """Symmetry: a model whose log-odds grow alike with airline and month."""
     model = DelayModel.load(TEST_MODEL)
-    probabilities = [
+    by_cell = [
         1 / (1 + math.exp(-0.1 * (cell_of.airline + cell_of.month)))
         for cell_of in map(model.grid.flight, range(model.grid.cells))
     ]
     monkeypatch.setattr(
-        model, "predict_cells", lambda cells: [probabilities[c] for c in cells]
+        model, "predict_cells", lambda cells: [by_cell[c] for c in cells]
     )
     past = [Flight(2, 0, 2), Flight(8, 1, 8)]
-    why = Explainer(model, past).explain(model.grid.cell(Flight(5, 1, 5)))
+    why = Explainer(model.grid, model.predict_cells, past).explain(
+        model.grid.cell(Flight(5, 1, 5))
+    )
     assert why.contributions["OPERA"] == pytest.approx(why.contributions["MES"])
     assert why.contributions["TIPOVUELO"] == pytest.approx(0)
 
 
 def test_a_field_that_the_model_does_not_look_at_adds_nothing():
     model = DelayModel.load(TEST_MODEL)
-    flight = model.reader.read(
+    flight = model.encoder.rules.read(
         {
             "OPERA": "Grupo LATAM",
             "TIPOVUELO": "I",
@@ -120,17 +126,17 @@ def test_a_field_that_the_model_does_not_look_at_adds_nothing():
             "Fecha-I": "2017-03-06 08:15:00",
         }
     )
-    (why,) = model.explain([flight])
+    (why,) = model.explain([model.grid.cell(flight)])
     assert why.contributions["SIGLADES"] == why.contributions["Fecha-I"] == 0
 
 
 def test_other_months_and_hours_are_answered_as_if_they_were_asked_for(model):
     flight = Flight(12, 0, 6, 28, 8, 0)
-    (why,) = model.explain([flight])
+    (why,) = model.explain([model.grid.cell(flight)])
     months = [flight._replace(month=month) for month in range(12)]
-    assert why.by_month == model.probabilities(months)
+    assert why.by_month == probabilities(model, months)
     hours = [flight._replace(hour=hour) for hour in range(24)]
-    assert why.by_hour == model.probabilities(hours)
+    assert why.by_hour == probabilities(model, hours)
     assert why.by_month[6] == why.by_hour[8] == why.probability
 
 
@@ -143,7 +149,10 @@ def test_a_model_just_trained_explains_as_its_file_does(features, sample_csv, tm
         loaded.counts
     )
     flight = Flight(3, 1, 6)
-    theirs, ours = loaded.explain([flight])[0], fresh.explain([flight])[0]
+    theirs, ours = (
+        loaded.explain([loaded.grid.cell(flight)])[0],
+        fresh.explain([fresh.grid.cell(flight)])[0],
+    )
     assert ours.contributions == pytest.approx(theirs.contributions, abs=1e-5)
 
 
@@ -152,7 +161,7 @@ def test_without_counted_flights_there_is_nothing_to_compare_with(few_flights):
     features, target = model.preprocess(few_flights, "delay")
     model.fit(pd.concat([features] * 2), pd.concat([target] * 2))
     with pytest.raises(UnknownPastError, match="keeps no counts"):
-        model.explain([Flight(0, 0, 0)])
+        model.explain([model.grid.cell(Flight(0, 0, 0))])
 
 
 def test_the_sample_of_the_past_has_each_month_and_airline_by_its_share(model):
@@ -167,7 +176,7 @@ def test_the_sample_of_the_past_has_each_month_and_airline_by_its_share(model):
 
 def test_the_past_counts_as_the_model_does(model):
     counts = model.counts
-    for field in range(6):
+    for field in range(len(Flight._fields)):
         for code, flights in enumerate(model.evidence.flights[field]):
             of_code = counts.codes[:, field] == code
             assert flights == counts.flights[of_code].sum()
@@ -191,14 +200,16 @@ def test_evidence_is_the_narrowest_group_with_enough_flights(model, flight):
     counts = model.counts
     alike = np.ones(len(counts.codes), dtype=bool)
     expected = ((), counts.total, counts.delayed.sum())
-    for number, (name, fields) in enumerate(zip(FIELDS, GROUPS, strict=True)):
+    names = ()
+    for name, fields in zip(FIELDS, GROUPS, strict=True):
         if flight[fields[0]] == -1:
-            break
+            continue
+        names = (*names, name)
         for field in fields:
             alike &= counts.codes[:, field] == flight[field]
         flights = counts.flights[alike].sum()
         if flights >= ENOUGH:
-            expected = (FIELDS[: number + 1], flights, counts.delayed[alike].sum())
+            expected = (names, flights, counts.delayed[alike].sum())
     assert model.evidence.similar(flight) == expected
 
 

@@ -6,27 +6,27 @@ import pytest
 
 from challenge.flights.faults import Fault
 from challenge.flights.fields import Flight
-from challenge.flights.rules import FlightReader
+from challenge.flights.rules import FlightRules
 from challenge.flights.scl_2017 import SCL_2017
 
-READER = FlightReader(SCL_2017)
+RULES = FlightRules(SCL_2017)
 LATAM = {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}
 
 
 def test_three_fields_are_enough():
-    assert READER.read(LATAM) == Flight(12, 1, 2)
+    assert RULES.read(LATAM) == Flight(12, 1, 2)
 
 
 def test_hour_and_weekday_come_from_the_scheduled_time():
     flight = LATAM | {"SIGLADES": "Lima", "Fecha-I": "2017-03-06 08:15:00"}
     destination = SCL_2017.destinations.index("Lima")
-    assert READER.read(flight) == Flight(12, 1, 2, destination, hour=8, weekday=0)
+    assert RULES.read(flight) == Flight(12, 1, 2, destination, hour=8, weekday=0)
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 @pytest.mark.parametrize("field", ["SIGLADES", "Fecha-I"])
 def test_an_optional_field_may_be_left_empty(field, nothing):
-    assert READER.read(LATAM | {field: nothing}) == READER.read(LATAM)
+    assert RULES.read(LATAM | {field: nothing}) == RULES.read(LATAM)
 
 
 @pytest.mark.parametrize(
@@ -101,22 +101,22 @@ def test_an_optional_field_may_be_left_empty(field, nothing):
 )
 def test_a_wrong_value_is_told_with_what_would_be_right(field, value, kind, message):
     given = None if kind == "missing" else value
-    assert READER.read(LATAM | {field: value}) == [Fault(field, kind, message, given)]
+    assert RULES.read(LATAM | {field: value}) == [Fault(field, kind, message, given)]
 
 
 def test_a_time_with_a_zone_is_refused():
     zoned = datetime(2017, 3, 6, 8, 15, tzinfo=UTC)
-    [fault] = READER.read(LATAM | {"Fecha-I": zoned})
+    [fault] = RULES.read(LATAM | {"Fecha-I": zoned})
     assert fault.type == "datetime_format"
 
 
 def test_every_fault_of_a_flight_is_listed():
-    faults = READER.read({"OPERA": "Argentinas", "TIPOVUELO": "O", "MES": 13})
+    faults = RULES.read({"OPERA": "Argentinas", "TIPOVUELO": "O", "MES": 13})
     assert [fault.field for fault in faults] == ["OPERA", "TIPOVUELO", "MES"]
 
 
 def test_a_message_shows_a_hundred_characters_of_a_long_value():
-    [fault] = READER.read(LATAM | {"OPERA": "x" * 10_000})
+    [fault] = RULES.read(LATAM | {"OPERA": "x" * 10_000})
     assert fault.message.startswith("'" + "x" * 99 + "…")
     assert len(fault.message) < 200
 
@@ -136,7 +136,7 @@ def test_a_message_shows_a_hundred_characters_of_a_long_value():
 def test_the_month_is_of_the_schedule_or_of_the_operation_once_the_flight_has_left(
     month, scheduled, departed, valid
 ):
-    outcome = READER.read(
+    outcome = RULES.read(
         LATAM | {"MES": month, "Fecha-I": scheduled, "Fecha-O": departed}
     )
     assert isinstance(outcome, Flight) == valid
@@ -147,5 +147,5 @@ def test_the_month_is_of_the_schedule_or_of_the_operation_once_the_flight_has_le
 )
 def test_leap_days_and_hours_that_clocks_skip_or_repeat_are_times(scheduled):
     month = int(scheduled[5:7])
-    outcome = READER.read(LATAM | {"MES": month, "Fecha-I": scheduled})
+    outcome = RULES.read(LATAM | {"MES": month, "Fecha-I": scheduled})
     assert outcome.hour == int(scheduled[11:13])

@@ -24,6 +24,7 @@ from challenge.flights.fields import NOT_GIVEN, Flight
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
+from tests.conftest import probabilities
 
 CLASSIFIERS = [LogisticRegressionClassifier, XGBoostClassifier]
 NEEDED = ["OPERA", "TIPOVUELO", "MES", "Fecha-I", "Fecha-O"]
@@ -202,7 +203,7 @@ def test_any_other_model_must_be_fitted_first(make, few_flights, tmp_path):
         lambda: model.predict(features),
         lambda: model.predict_proba(features),
         lambda: model.threshold,
-        lambda: model.probabilities([Flight(0, 0, 0)]),
+        lambda: probabilities(model, [Flight(0, 0, 0)]),
         lambda: model.save(tmp_path / "model.pkl"),
     ):
         with pytest.raises(NotFittedError, match="not fitted; call fit first"):
@@ -218,7 +219,7 @@ def test_counts_give_what_the_rows_give(make, features, few_flights):
     rows.fit(matrix, target)
 
     codes = np.array(
-        [rows.reader.read(flight) for flight in few_flights.to_dict("records")],
+        [rows.encoder.rules.read(flight) for flight in few_flights.to_dict("records")],
         dtype=np.int16,
     )
     delayed = target["delay"].to_numpy()
@@ -251,10 +252,12 @@ def test_a_month_without_flights_is_averaged_over(make, features, few_flights):
     ).drop(columns="Fecha-O")
     both = pd.concat([few_flights, july]).drop(columns="Fecha-O")
     model = DelayModel(make(), features)
-    codes = np.array([model.reader.read(f) for f in both.to_dict("records")], np.int16)
+    codes = np.array(
+        [model.encoder.rules.read(f) for f in both.to_dict("records")], np.int16
+    )
     delayed = np.arange(len(codes)) % 3 == 0
     model.fit_counts(Counts.of_rows(codes, delayed.astype(np.int8), SCL_2017)).compile()
-    june, july_, may = model.probabilities([Flight(12, 0, m) for m in (5, 6, 4)])
+    june, july_, may = probabilities(model, [Flight(12, 0, m) for m in (5, 6, 4)])
     assert may == pytest.approx((june + july_) / 2, abs=1e-6)
 
 
@@ -278,7 +281,7 @@ def test_a_model_that_is_fitted_again_forgets_what_it_was(few_flights, schedule_
     again.fit(*again.preprocess(few_flights, "delay"))
     assert again.card is again.fingerprint is again.table is again.counts is None
     assert again.threshold == pytest.approx(4 / 60)
-    assert 0 < again.compile().probabilities([Flight(12, 0, 5)])[0] < 1
+    assert 0 < probabilities(again.compile(), [Flight(12, 0, 5)])[0] < 1
 
 
 def test_a_model_keeps_the_counts_that_it_was_fitted_to(schedule_model, sample_csv):
@@ -297,7 +300,9 @@ def test_hours_are_learned_as_a_scale(hours, expected):
     late = np.isin(codes[:, 4], list(hours)).astype(np.int64)
     counts = Counts(codes.astype(np.int16), np.full(35, 100), late * 100)
     model = DelayModel(XGBoostClassifier(), "schedule").fit_counts(counts)
-    predicted = model.decide(model.compile().probabilities([Flight(*c) for c in codes]))
+    predicted = model.decide(
+        probabilities(model.compile(), [Flight(*c) for c in codes])
+    )
     assert predicted[::7] == expected
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
@@ -21,7 +22,7 @@ from challenge.cli.summaries.evaluation import print_rolling
 from challenge.errors import ModelFileError, TrainingDataError
 from challenge.explain.shapley import log_odds
 from challenge.files.answering import count_delays, predict_file
-from challenge.flights.fields import NOT_GIVEN, Flight
+from challenge.flights.fields import AIRLINE, DESTINATION, NOT_GIVEN, Flight
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.live.recent import Recent, weight
 from challenge.model import DelayModel
@@ -32,6 +33,7 @@ from challenge.training.evaluate.model_comparison import compare_as_they_are
 from challenge.training.form import Nights, play, play_as_it_is, update
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
+from tests.conftest import probabilities
 
 UNTIL = date(2017, 12, 31)
 TURN = date(2018, 10, 15)
@@ -52,7 +54,7 @@ def before(schedule_model):
 def asked(model, flight, day=None):
     if day is not None:
         flight = flight | {"MES": day.month, "Fecha-I": f"{day} 08:15:00"}
-    cell = model.cell(flight)
+    cell = model.encoder.cell(flight)
     assert isinstance(cell, int), cell
     (probability,) = model.predict_cells([cell])
     return probability
@@ -82,7 +84,7 @@ def test_form_fades_with_the_days_until_the_table_is_all_that_is_left(model, bef
 def test_a_flight_on_no_day_is_answered_by_the_table(model, before):
     assert asked(model, SKY) == asked(before, SKY)
     flight = Flight(21, 1, 0, 9, 8, 0)
-    assert model.probabilities([flight]) == before.probabilities([flight])
+    assert probabilities(model, [flight]) == probabilities(before, [flight])
 
 
 def test_the_table_stays_as_it_is(model, before):
@@ -134,7 +136,7 @@ def test_the_card_tells_what_the_form_was_made_of(model, last_weeks, updated_mod
     since = UNTIL - timedelta(days=how.window_days)
     assert form.until == str(UNTIL)
     assert form.flights == (scheduled > since).sum()
-    assert set(form.airlines) <= set(model.vocabulary.airlines)
+    assert set(form.airlines) <= set(model.vocabulary[AIRLINE])
 
 
 def test_updating_again_replaces_the_form(updated_model, last_weeks, tmp_path):
@@ -176,15 +178,14 @@ def test_the_short_cut_the_rules_and_the_arrays_agree(
 ):
     flight = Flight(airline, kind, day.month - 1, destination, hour, day.weekday())
     values = model.vocabulary.values(flight, day)
-    cell = model.cell(values)
-    lookup = model.lookup
-    assert cell == (
-        lookup.airlines[values["OPERA"]]
-        + lookup.flight_types[values["TIPOVUELO"]]
-        + lookup.months[values["MES"]]
-        + lookup.destinations[values.get("SIGLADES")]
-        + lookup.time(values["Fecha-I"], values["MES"])
+    cell = model.encoder.cell(values)
+    asked_flight = SimpleNamespace(
+        **{one.attribute: values.get(one.name) for one in FIELDS}
     )
+    assert model.encoder.look_up([asked_flight]) == [cell]
+    assert model.grid.numbers(np.array([flight])) + model.recent.steps(
+        np.array([day], "datetime64[D]")
+    ) == [cell]
     codes = np.array([flight], np.int16)
     days = np.array([day], "datetime64[D]")
     (offset,) = model.recent.offsets(codes, days)
@@ -192,7 +193,6 @@ def test_the_short_cut_the_rules_and_the_arrays_agree(
     (by_arrays,) = model.predict_codes(codes, days)
     (by_number,) = model.predict_cells([cell])
     assert by_number == pytest.approx(by_arrays, abs=1e-5)
-    assert model.probability_in_table(cell) == by_number
     assert model.grid.flight(cell) == flight
 
 
@@ -200,8 +200,8 @@ def test_the_short_cut_the_rules_and_the_arrays_agree(
 @given(st.dates(date(2017, 12, 1), date(2018, 2, 1)), st.integers(0, 23))
 def test_an_explanation_adds_up_with_recent_form(model, day, hour):
     flight = SKY | {"MES": day.month, "Fecha-I": f"{day} {hour:02}:00:00"}
-    cell = model.cell(flight)
-    (why,) = model.explanations_of_cells([cell])
+    cell = model.encoder.cell(flight)
+    (why,) = model.explain([cell])
     total = why.base_log_odds + sum(why.contributions.values()) + why.recent_form
     assert why.recent_form > 0.1
     assert 1 / (1 + math.exp(-total)) == pytest.approx(why.probability, abs=1e-9)
@@ -305,7 +305,7 @@ def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_pat
     day = UNTIL + timedelta(days=1)
     flights = [
         SKY | {"SIGLADES": name, "Fecha-I": f"{day} 08:15:00"}
-        for name in loaded.vocabulary.destinations
+        for name in loaded.vocabulary[DESTINATION]
     ]
     found = loaded.predict_cells(list(map(loaded.cell, flights)))
     flight, probability = next(

@@ -17,10 +17,11 @@ from fastapi.testclient import TestClient
 from challenge.api import create_app
 from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
+from challenge.flights.fields import AIRLINE, DESTINATION
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.recipe import Recipe
-from tests.conftest import ROOT
+from tests.conftest import ROOT, probabilities
 
 NOTEBOOK = ["--features", "top10", "--classifier", "logistic-regression"]
 
@@ -84,8 +85,8 @@ def test_every_kind_of_file_gives_the_same_flights(kind, csv, few_flights, tmp_p
 
 def test_the_vocabulary_is_what_the_flights_hold(csv):
     vocabulary = read_dataset(csv).vocabulary
-    assert vocabulary.airlines == ("Grupo LATAM", "Sky Airline")
-    assert vocabulary.destinations == ("Arica", "Lima")
+    assert vocabulary[AIRLINE] == ("Grupo LATAM", "Sky Airline")
+    assert vocabulary[DESTINATION] == ("Arica", "Lima")
 
 
 def test_a_retrained_model_knows_a_new_airline(few_flights, tmp_path):
@@ -104,7 +105,7 @@ def test_destination_and_time_may_be_missing_from_the_table(few_flights, tmp_pat
     columns = few_flights[["OPERA", "TIPOVUELO", "MES"]]
     columns.assign(delay=delay).to_csv(source, index=False)
     assert main(["train", str(source), str(output)]) == 0
-    assert DelayModel.load(output).vocabulary.destinations == ()
+    assert DelayModel.load(output).vocabulary[DESTINATION] == ()
 
 
 def test_duplicate_rows_are_flights_of_their_own(few_flights, tmp_path):
@@ -231,8 +232,8 @@ def test_an_airline_with_one_flight_is_learned_and_measured(few_flights, tmp_pat
     few_flights.to_csv(source, index=False)
     assert main(["train", str(source), str(output)]) == 0
     model = DelayModel.load(output)
-    flight = model.reader.read({"OPERA": "Concorde", "TIPOVUELO": "I", "MES": 6})
-    [probability] = model.probabilities([flight])
+    flight = model.encoder.rules.read({"OPERA": "Concorde", "TIPOVUELO": "I", "MES": 6})
+    [probability] = probabilities(model, [flight])
     assert 0 < probability < 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from challenge.artifact.card import ModelCard
 from challenge.cli.tables import columns, show
+from challenge.flights.fields import AIRLINE, DESTINATION
 from challenge.flights.vocabulary import Vocabulary
 
 # Not those of the evaluation, whose module needs the training libraries.
@@ -34,7 +35,7 @@ def _lines(
         form = card.recent_form
         yield "recent form", f"of {form.flights:,} flights until {form.until}"
     yield from _quality(card.metrics)
-    known = len(vocabulary.airlines), len(vocabulary.destinations)
+    known = len(vocabulary[AIRLINE]), len(vocabulary[DESTINATION])
     yield "knows", "{} airlines, {} destinations".format(*known)
     yield "made with", ", ".join(map(" ".join, card.library_versions.items()))
 

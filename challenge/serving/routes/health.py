@@ -91,10 +91,10 @@ def _values(
     vocabulary: Vocabulary, evidence: Evidence | None
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     fields = (
-        (AIRLINE, vocabulary.airlines),
-        (FLIGHT_TYPE, vocabulary.flight_types),
+        (AIRLINE, vocabulary[AIRLINE]),
+        (FLIGHT_TYPE, vocabulary[FLIGHT_TYPE]),
         (MONTH, tuple(map(str, MONTHS))),
-        (DESTINATION, vocabulary.destinations),
+        (DESTINATION, vocabulary[DESTINATION]),
     )
     described: dict[str, dict[str, dict[str, float | None]]] = {}
     for position, (field, names) in enumerate(fields):

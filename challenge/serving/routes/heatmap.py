@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from challenge.flights.faults import Fault
-from challenge.flights.fields import FLIGHT_TYPES, MONTHS, NOT_GIVEN, Flight
+from challenge.flights.fields import AIRLINE, FLIGHT_TYPES, MONTHS, NOT_GIVEN, Flight
 from challenge.flights.times import read_time
 from challenge.serving.problems import RefusedRequest, refusals, request_fault
 from challenge.serving.routes.predict import predict_in_turn
@@ -68,7 +68,7 @@ async def get_heatmap(
     hour = weekday = NOT_GIVEN
     if isinstance(time, datetime):
         hour, weekday = time.hour, time.weekday()
-    airlines = model.vocabulary.airlines
+    airlines = model.vocabulary[AIRLINE]
     flights = [
         Flight(airline, type_code, month - 1, destination_code, hour, weekday)
         for airline in range(len(airlines))

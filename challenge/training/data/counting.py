@@ -18,44 +18,53 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
-from challenge.features.counts import Counts, translate, unique_rows
+from challenge.features.counts import Counts
 from challenge.files.dask_cluster import MapFunction
+from challenge.files.field_sql import FieldColumns
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import reading
 from challenge.files.sources import fetched, file_name
 from challenge.files.sql import (
     engine_settings,
     first_row,
-    month_sql,
     numbered_sql,
     source_sql,
-    time_sql,
 )
 from challenge.flights.fields import (
-    AIRLINE,
+    CATEGORIES,
     DELAY,
     DELAY_THRESHOLD_MINUTES,
     DEPARTED,
-    DESTINATION,
+    FLIGHT_FIELDS,
     FLIGHT_TYPE,
     FLIGHT_TYPES,
     MONTH,
     NOT_GIVEN,
-    OPTIONAL_FIELDS,
-    REQUIRED_FIELDS,
     SCHEDULED,
+    Flight,
 )
 from challenge.flights.frames import TIME_FORMAT, CodedFlights, code_flights
-from challenge.flights.rules import FlightReader, whole_number
+from challenge.flights.rules import FlightRules, whole_number
 from challenge.flights.vocabulary import Vocabulary
+from challenge.training.data.vocabularies import (
+    aliases_of,
+    merged,
+    unambiguous,
+    vocabulary_of,
+)
 
-COLUMNS: Final = (*REQUIRED_FIELDS, *OPTIONAL_FIELDS, DEPARTED, DELAY)
+COLUMNS: Final = (
+    *FLIGHT_FIELDS,
+    *(one.code_column for one in CATEGORIES if one.code_column is not None),
+    DEPARTED,
+    DELAY,
+)
 ROWS_AT_ONCE: Final = 100_000
-# Parts are merged once they hold as many kinds of flights together.
-KINDS_AT_ONCE: Final = 1_000_000
+# Counts of files are merged once they hold so many unique flights together.
+UNIQUE_AT_ONCE: Final = 1_000_000
 
 
-class PartCount(NamedTuple):
+class FileCount(NamedTuple):
     """What one file holds.
 
     Attributes:
@@ -78,11 +87,11 @@ class PartCount(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What all files hold together; attributes as of `PartCount`.
+    """What all files hold together; attributes as of `FileCount`.
 
     Attributes:
-        rows: of each part.
-        sha256: of the file's bytes; of several parts, that of their own, in order.
+        rows: of each file.
+        sha256: of the file's bytes; of several files, that of their own, in order.
     """
 
     rows: list[int]
@@ -93,11 +102,11 @@ class Counted(NamedTuple):
     sha256: str
 
 
-def count_parts(parts: list[str], each: MapFunction) -> Counted:
+def count_files(files: list[str], each: MapFunction) -> Counted:
     """Count the flights of files.
 
     Args:
-        parts: the files, as `find_files` gives them.
+        files: the files, as `find_files` gives them.
         each: as `challenge.files.dask_cluster.parallel_map` gives it.
 
     Raises:
@@ -109,15 +118,15 @@ def count_parts(parts: list[str], each: MapFunction) -> Counted:
     periods: list[pd.Timestamp] = []
     digests: list[str] = []
     waiting: list[tuple[Vocabulary, Counts]] = []
-    for part in each(_count_named, len(parts), parts):
+    for part in each(_count_named, len(files), files):
         rows.append(part.rows)
         rejected.add(part.rejected)
         periods += part.period or ()
         digests.append(part.sha256)
         waiting.append((part.vocabulary, part.counts))
-        if sum(len(counts.codes) for _, counts in waiting) > KINDS_AT_ONCE:
-            waiting = [_merge(waiting)]
-    vocabulary, counts = _merge(waiting)
+        if sum(len(counts.codes) for _, counts in waiting) > UNIQUE_AT_ONCE:
+            waiting = [merged(waiting)]
+    vocabulary, counts = merged(waiting)
     period = None
     if periods:
         period = (
@@ -127,34 +136,33 @@ def count_parts(parts: list[str], each: MapFunction) -> Counted:
     sha256 = digests[0]
     if len(digests) > 1:
         sha256 = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Counted(rows, vocabulary, counts, rejected, period, sha256)
+    return Counted(rows, unambiguous(vocabulary), counts, rejected, period, sha256)
 
 
-def count_part(part: str) -> PartCount:
+def count_file(part: str) -> FileCount:
     """Count the flights of a file.
 
     Raises:
         MissingColumnsError, FlightsFileError: it lacks columns, or cannot be read.
     """
     with fetched(part) as path, reading(path), connected() as connection:
-        types = _present(connection, path)
-        judging = _judging(types, path)
-        groups, uncertain = _groups(connection, path, judging)
+        columns = _columns(connection, path)
+        groups, uncertain = _groups(connection, path, columns)
         rejected = RejectedRows()
         counted = [_certain(groups)]
         rows = int(groups["flights"].sum()) + uncertain
         if uncertain:
             name = file_name(part)
-            for frame in _uncertain_frames(connection, path, types, judging):
-                counted.append(_judged(frame, first_row(path), name, rejected))
-        vocabulary, counts = _merge([(v, c) for v, c, _ in counted])
+            for frame in _uncertain_frames(connection, path, columns):
+                counted.append(_checked(frame, first_row(path), name, rejected))
+        vocabulary, counts = merged([(v, c) for v, c, _ in counted])
         times = [time for _, _, period in counted for time in period]
         digest = hashlib.sha256()
         with path.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     period = (min(times), max(times)) if times else None
-    return PartCount(
+    return FileCount(
         file_name(part),
         rows,
         vocabulary,
@@ -169,7 +177,7 @@ def read_rows(path: Path, every: int, offset: int) -> pd.DataFrame:
     """Each n-th row of a file: those whose number plus an offset is a multiple."""
     with reading(path), connected() as connection:
         chosen = "" if every == 1 else f"WHERE (row_ + {offset}) % {every} = 0"
-        numbered = _numbered(path, _present(connection, path))
+        numbered = _numbered(path, _columns(connection, path).types)
         data = connection.sql(f"SELECT * FROM ({numbered}) {chosen}")
         return as_read(data.df().drop(columns="row_"), path)
 
@@ -177,21 +185,7 @@ def read_rows(path: Path, every: int, offset: int) -> pd.DataFrame:
 def code_past(data: pd.DataFrame, vocabulary: Vocabulary | None) -> CodedFlights:
     """Past flights as codes and labels; without a vocabulary, by their own."""
     known = vocabulary or vocabulary_of(data)
-    return code_flights(data, FlightReader(known), DELAY)
-
-
-def vocabulary_of(data: pd.DataFrame) -> Vocabulary:
-    """What flights hold; flight types are I and N, whatever a file says."""
-
-    def texts(field: str) -> set[str]:
-        distinct = data[field].dropna().unique() if field in data.columns else ()
-        return {value for value in distinct if isinstance(value, str) and value}
-
-    return Vocabulary(
-        airlines=tuple(sorted(texts(AIRLINE))),
-        flight_types=tuple(sorted(texts(FLIGHT_TYPE).intersection(FLIGHT_TYPES))),
-        destinations=tuple(sorted(texts(DESTINATION))),
-    )
+    return code_flights(data, FlightRules(known), DELAY)
 
 
 def as_read(data: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -207,9 +201,9 @@ def connected() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=engine_settings())
 
 
-def _count_named(parts: int, part: str) -> PartCount:
+def _count_named(parts: int, part: str) -> FileCount:
     try:
-        return count_part(part)
+        return count_file(part)
     except FlightsFileError as error:
         raise TrainingDataError(str(error)) from error
     except MissingColumnsError as error:
@@ -218,8 +212,8 @@ def _count_named(parts: int, part: str) -> PartCount:
         raise TrainingDataError(f"{part!r}: {error}") from error
 
 
-def _present(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
-    """The columns that matter, with their types.
+def _columns(connection: duckdb.DuckDBPyConnection, path: Path) -> FieldColumns:
+    """The columns that matter.
 
     Raises:
         MissingColumnsError: columns are missing.
@@ -228,67 +222,74 @@ def _present(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     # The rules tell what is missing, of a frame with these columns and no rows.
     code_past(pd.DataFrame(columns=relation.columns), None)
-    return {name: kind for name, kind in types.items() if name in COLUMNS}
+    wanted = {name: kind for name, kind in types.items() if name in COLUMNS}
+    return FieldColumns(wanted, path.suffix == ".parquet")
 
 
 def _numbered(path: Path, names: Iterable[str]) -> str:
-    return numbered_sql(path, _quoted(names))
+    return numbered_sql(path, ", ".join(f'"{name}"' for name in names))
 
 
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
-
-
-def _judging(types: dict[str, str], path: Path) -> str:
-    """SQL: the fields, the label, and whether all of them are certainly valid."""
-    is_parquet = path.suffix == ".parquet"
+def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
+    """SQL for the rows of a source: `certain` where all of one is certainly valid, its
+    fields by their attributes, `late`, and other columns of the source."""
 
     def text(name: str) -> str:
-        return f'"{name}"' if types.get(name) == "VARCHAR" else "NULL"
+        return columns.column(name) if columns.is_text(name) else "NULL"
 
-    scheduled = time_sql(SCHEDULED, types.get(SCHEDULED))
-    departed = time_sql(DEPARTED, types.get(DEPARTED))
-    on_time = f"month({scheduled}) = {month_sql(types[MONTH], is_parquet)}"
-    certain = [
-        f"{text(AIRLINE)} <> ''",
-        f"{text(FLIGHT_TYPE)} IN {FLIGHT_TYPES}",
-        f"{month_sql(types[MONTH], is_parquet)} IS NOT NULL",
-    ]
-    if DESTINATION in types and types[DESTINATION] != "VARCHAR":
-        certain.append(f'"{DESTINATION}" IS NULL')
-    if DEPARTED in types:
+    month, scheduled = columns.month(), columns.time(SCHEDULED)
+    on_time = f"month({scheduled}) = {month}"
+    certain = [f"{text(FLIGHT_TYPE)} IN {FLIGHT_TYPES}", f"{month} IS NOT NULL"]
+    for field in CATEGORIES:
+        if field.required:
+            certain.append(f"trim({text(field.name)}) <> ''")
+        elif field.name in columns and not columns.is_text(field.name):
+            certain.append(f"{columns.column(field.name)} IS NULL")
+    if DEPARTED in columns:
+        departed = columns.time(DEPARTED)
         late = f"{departed} - {scheduled} > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE"
         certain += [on_time, f"{departed} IS NOT NULL"]
     else:
-        late = f"\"{DELAY}\"::VARCHAR = '1'"
-        certain.append(f"\"{DELAY}\"::VARCHAR IN ('0', '1')")
-        if SCHEDULED in types:
-            absent = f'("{SCHEDULED}" IS NULL OR "{SCHEDULED}"::VARCHAR = \'\')'
-            certain.append(f"({absent} OR {on_time})")
+        label = f"{columns.column(DELAY)}::VARCHAR"
+        late = f"{label} = '1'"
+        certain.append(f"{label} IN ('0', '1')")
+        if SCHEDULED in columns:
+            certain.append(f"({columns.is_not_given(SCHEDULED)} OR {on_time})")
+    names = [f"nullif({text(one.name)}, '') AS {one.attribute}" for one in CATEGORIES]
+    codes = [
+        f"{text(one.code_column)} AS {one.attribute}_code"
+        for one in CATEGORIES
+        if one.code_column is not None
+    ]
     return (
-        f"coalesce({' AND '.join(certain)}, false) AS certain, "
-        f"{text(AIRLINE)} AS airline, {text(FLIGHT_TYPE)} AS flight_type, "
-        f"{month_sql(types[MONTH], is_parquet)} AS month, "
-        f"nullif({text(DESTINATION)}, '') AS destination, "
-        f"{scheduled} AS scheduled, {late} AS late"
+        f"SELECT *, coalesce({' AND '.join(certain)}, false) AS certain, "
+        f"{', '.join(names + codes)}, {month} AS month, {scheduled} AS scheduled, "
+        f"{late} AS late FROM ({columns.select(columns.types, source, *others)})"
     )
 
 
 def _groups(
-    connection: duckdb.DuckDBPyConnection, path: Path, judging: str
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: FieldColumns
 ) -> tuple[pd.DataFrame, int]:
-    """The certainly valid flights by kind, and how many rows are not among them."""
-    fields = ("airline", "flight_type", "month", "destination")
+    """The certainly valid flights by their fields, and how many rows are not among them."""
+    fields = [*(field.attribute for field in CATEGORIES), "month"]
     of_valid = ", ".join(
         f"CASE WHEN certain THEN {name} END AS {name}" for name in fields
+    )
+    # What a group holds beside one name is one code, but for a few.
+    codes = ", ".join(
+        f"{end}({one.attribute}_code) AS {one.attribute}_code_{end}"
+        for one in CATEGORIES
+        if one.code_column is not None
+        for end in ("min", "max")
     )
     groups = connection.sql(
         f"SELECT certain, {of_valid}, "
         "CASE WHEN certain THEN hour(scheduled) END AS hour, "
         "CASE WHEN certain THEN isodow(scheduled) - 1 END AS weekday, "
         "count(*) AS flights, count(*) FILTER (late) AS delayed, "
-        "min(scheduled) AS first, max(scheduled) AS last "
-        f"FROM (SELECT {judging} FROM {source_sql(path)}) GROUP BY ALL"
+        f"min(scheduled) AS first, max(scheduled) AS last, {codes} "
+        f"FROM ({_rows_sql(source_sql(path), columns)}) GROUP BY ALL"
     ).df()
     uncertain = ~groups["certain"]
     return groups[~uncertain], int(groups.loc[uncertain, "flights"].sum())
@@ -297,45 +298,40 @@ def _groups(
 def _certain(
     groups: pd.DataFrame,
 ) -> tuple[Vocabulary, Counts, list[pd.Timestamp]]:
-    def coded(name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-        codes, values = pd.factorize(groups[name], sort=True, use_na_sentinel=True)
-        return codes, tuple(values.tolist())
-
-    airline, airlines = coded("airline")
-    flight_type, flight_types = coded("flight_type")
-    destination, destinations = coded("destination")
-    month, hour, weekday = (
-        groups[name].fillna(gap).to_numpy(np.int64)
-        for name, gap in (("month", 0), ("hour", NOT_GIVEN), ("weekday", NOT_GIVEN))
-    )
-    codes = np.column_stack(
-        (airline, flight_type, month - 1, destination, hour, weekday)
-    )
+    columns: dict[str, NDArray[np.int64]] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    for field in CATEGORIES:
+        column = groups[field.attribute]
+        codes, values = pd.factorize(column, sort=True, use_na_sentinel=True)
+        columns[field.attribute], names[field.name] = codes, tuple(values.tolist())
+    for attribute in ("month", "hour", "weekday"):
+        gaps = groups[attribute].fillna(NOT_GIVEN).to_numpy(np.int64)
+        columns[attribute] = gaps - 1 if attribute == "month" else gaps
+    codes = np.column_stack([columns[attribute] for attribute in Flight._fields])
     counts = Counts(
         codes.astype(np.int16),
         groups["flights"].to_numpy(np.int64),
         groups["delayed"].to_numpy(np.int64),
     )
     times = [time for name in ("first", "last") for time in groups[name].dropna()]
-    return Vocabulary(airlines, flight_types, destinations), counts, _ends(times)
+    return Vocabulary(names, aliases_of(groups)), counts, _ends(times)
 
 
 def _uncertain_frames(
-    connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    names: Iterable[str],
-    judging: str,
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: FieldColumns
 ) -> Iterator[pd.DataFrame]:
+    named = ", ".join(f'{columns.column(name)} AS "{name}"' for name in columns.types)
+    numbered = f"({_numbered(path, columns.types)})"
     rows = connection.execute(
-        f"SELECT {_quoted(names)}, row_ FROM (SELECT *, {judging} FROM "
-        f"({_numbered(path, names)})) WHERE NOT certain ORDER BY row_"
+        f"SELECT {named}, row_ FROM ({_rows_sql(numbered, columns, 'row_')}) "
+        "WHERE NOT certain ORDER BY row_"
     )
     vectors = ROWS_AT_ONCE // 2048
     while len(frame := rows.fetch_df_chunk(vectors)):
         yield as_read(frame, path)
 
 
-def _judged(
+def _checked(
     frame: pd.DataFrame, first: int, name: str, rejected: RejectedRows
 ) -> tuple[Vocabulary, Counts, list[pd.Timestamp]]:
     """The flights of a frame, but those that are rejected."""
@@ -358,30 +354,3 @@ def _judged(
 
 def _ends(times: list[pd.Timestamp]) -> list[pd.Timestamp]:
     return [min(times), max(times)] if times else []
-
-
-def _merge(
-    counted: Iterable[tuple[Vocabulary, Counts]],
-) -> tuple[Vocabulary, Counts]:
-    """Counts by different vocabularies as counts by all of their values."""
-    pairs = list(counted)
-
-    def union(name: str) -> tuple[str, ...]:
-        return tuple(sorted({v for one, _ in pairs for v in getattr(one, name)}))
-
-    vocabulary = Vocabulary(
-        union("airlines"), union("flight_types"), union("destinations")
-    )
-    codes = np.concatenate(
-        [translate(counts.codes, own, vocabulary)[0] for own, counts in pairs]
-    )
-    kinds, kind = unique_rows(codes, vocabulary.sizes)
-    flights, delayed = (
-        np.bincount(
-            kind,
-            np.concatenate([getattr(counts, name) for _, counts in pairs]),
-            minlength=len(kinds),
-        ).astype(np.int64)
-        for name in ("flights", "delayed")
-    )
-    return vocabulary, Counts(kinds, flights, delayed)

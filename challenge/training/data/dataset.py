@@ -16,10 +16,10 @@ from challenge.features.counts import Counts
 from challenge.files.dask_cluster import ProgressCallback, parallel_map
 from challenge.files.sources import fetched, file_name, find_files
 from challenge.flights.vocabulary import Vocabulary
-from challenge.training.data.counting import Counted, code_past, count_parts, read_rows
+from challenge.training.data.counting import Counted, code_past, count_files, read_rows
 
 # Flights beyond that are counted but not kept row by row: intervals are narrow enough.
-KEPT: Final = 1_000_000
+MAX_ROWS_KEPT: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Dataset:
         name: of the file; of several, that of their folder or pattern.
         counted: all flights, counted.
         every: of so many rows one is in here; 1 if all are.
-        codes: int16 of shape (flights, 6), columns as in `challenge.flights.fields.Flight`,
+        codes: int16 of shape (flights, CODES), columns as in `challenge.flights.fields.Flight`,
             by the vocabulary of all flights.
         delayed: int8 of shape (flights,), 1 for more than 15 minutes late.
         scheduled: datetime64[us] of shape (flights,), NaT where not given.
@@ -116,12 +116,12 @@ def read_dataset(
     except FlightsFileError as error:
         raise TrainingDataError(str(error)) from error
     with parallel_map(scheduler, progress) as each:
-        counted = count_parts(parts, each)
+        counted = count_files(parts, each)
         if counted.rejected.rows and not skip_invalid:
             raise TrainingDataError(f"{str(source)!r}: {counted.rejected}")
         if not counted.counts.total:
             raise TrainingDataError(f"{str(source)!r} has no valid flight")
-        every = ceil(sum(counted.rows) / KEPT)
+        every = ceil(sum(counted.rows) / MAX_ROWS_KEPT)
         offsets = accumulate(counted.rows[:-1], initial=0)
         sampled = list(map(_Sampled, parts, offsets))
         read = each(_read, (every, counted.vocabulary), sampled)

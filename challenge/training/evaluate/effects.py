@@ -8,7 +8,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.flights.fields import HOURS, MONTHS, NOT_GIVEN, Flight
+from challenge.flights.fields import (
+    AIRLINE,
+    DESTINATION,
+    FLIGHT_TYPE,
+    HOURS,
+    MONTHS,
+    NOT_GIVEN,
+    Flight,
+)
 from challenge.training.data.dataset import Dataset
 from challenge.training.evaluate.evaluation import EvaluationResult
 from challenge.training.evaluate.metrics import Predictions, average_precision_of
@@ -101,9 +109,9 @@ def effects(result: EvaluationResult, dataset: Dataset) -> list[Effect]:
         ("hour", 4, [f"{hour}" for hour in range(HOURS)], True),
         ("weekday", 5, list(WEEKDAY_NAMES), True),
         ("month", 2, [str(month) for month in MONTHS], True),
-        ("flight type", 1, list(vocabulary.flight_types), False),
-        ("airline", 0, list(vocabulary.airlines), False),
-        ("destination", 3, list(vocabulary.destinations), False),
+        ("flight type", 1, list(vocabulary[FLIGHT_TYPE]), False),
+        ("airline", 0, list(vocabulary[AIRLINE]), False),
+        ("destination", 3, list(vocabulary[DESTINATION]), False),
     )
     codes = dataset.codes[result.split.held_out]
     sample = np.random.default_rng(SEED).permutation(codes)[:SAMPLE_SIZE]
@@ -142,7 +150,7 @@ def effects(result: EvaluationResult, dataset: Dataset) -> list[Effect]:
 def heat_map(result: EvaluationResult, dataset: Dataset) -> HeatMap:
     """Rates by month, for the airlines with the most held-out flights."""
     codes = dataset.codes[result.split.held_out]
-    airlines = len(dataset.vocabulary.airlines)
+    airlines = len(dataset.vocabulary[AIRLINE])
     cell = codes[:, 0].astype(np.int64) * len(MONTHS) + codes[:, 2]
 
     def table(weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
@@ -153,7 +161,7 @@ def heat_map(result: EvaluationResult, dataset: Dataset) -> HeatMap:
     most = np.argsort(-flights.sum(axis=1), kind="stable")[:AIRLINES_SHOWN]
     some = np.where(flights > 0, flights, np.nan)
     return HeatMap(
-        [dataset.vocabulary.airlines[code] for code in most],
+        [dataset.vocabulary[AIRLINE][code] for code in most],
         flights[most].astype(np.int64),
         (table(result.predictions.delayed.astype(np.float64)) / some)[most],
         (table(result.predictions.probability) / some)[most],

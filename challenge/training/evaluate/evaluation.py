@@ -214,9 +214,9 @@ def _by_group(
 ) -> dict[str, dict[str, Quality]]:
     vocabulary = dataset.vocabulary
     fields: dict[str, tuple[int, tuple[str, ...]]] = {
-        AIRLINE: (0, vocabulary.airlines),
+        AIRLINE: (0, vocabulary[AIRLINE]),
         MONTH: (2, tuple(map(str, MONTHS))),
-        DESTINATION: (3, vocabulary.destinations),
+        DESTINATION: (3, vocabulary[DESTINATION]),
     }
     groups = {}
     for name, (column, values) in fields.items():

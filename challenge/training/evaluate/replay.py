@@ -204,7 +204,7 @@ def _cells(
             name: None if pd.isna(value) else value
             for name, value in zip(FLIGHT_FIELDS, values, strict=True)
         }
-        outcome = candidate.cell(given)
+        outcome = candidate.encoder.cell(given)
         if isinstance(outcome, int):
             found.append(outcome)
         else:

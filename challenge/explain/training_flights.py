@@ -1,0 +1,59 @@
+"""The flights that a model was fitted to, as they are kept in its file."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from challenge.artifact.model_file import decompress
+from challenge.explain.evidence import RECORD_BYTES, Evidence
+from challenge.flights.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from challenge.features.counts import Counts
+
+
+class TrainingFlights:
+    """Counted flights: as counts for who has numpy, as evidence for who has not.
+
+    Args:
+        vocabulary: the model's.
+        counts: the flights.
+        compressed: the same as a model's file holds them, in their place.
+        rows: how many flights there are; the file holds no more records than that.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        counts: Counts | None = None,
+        compressed: bytes = b"",
+        rows: int = 0,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._counts = counts
+        self._compressed = compressed
+        self._rows = rows
+
+    @cached_property
+    def counts(self) -> Counts:
+        """The flights as counts."""
+        if self._counts is not None:
+            return self._counts
+        from challenge.features.counts import Counts
+
+        return Counts.from_bytes(self._bytes())
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What can be told of them; some tenths of a second of work the first time.
+
+        Raises:
+            ValueError: what the file holds is damaged.
+        """
+        return Evidence.from_bytes(self._bytes(), self._vocabulary)
+
+    def _bytes(self) -> bytes:
+        if self._counts is not None:
+            return self._counts.to_bytes()
+        return decompress(self._compressed, self._rows * RECORD_BYTES)

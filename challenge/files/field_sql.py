@@ -1,0 +1,152 @@
+"""The rules of a flight's fields in SQL, for the rows that are certainly valid.
+
+DuckDB codes such rows by itself; what an expression here makes NULL is for
+`challenge.flights.rules` to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from challenge.compiled.grid import Axis
+from challenge.flights.fields import CATEGORIES, MONTH, SCHEDULED, Field, Kind
+from challenge.flights.times import TIME_PATTERN
+from challenge.flights.vocabulary import Vocabulary, fold
+from challenge.live.recent import Recent
+
+_WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+
+
+class FieldColumns:
+    """The columns of a file that hold fields, under names that no caller can choose.
+
+    Args:
+        types: the types of the file's columns by their names, as DuckDB names them.
+        is_parquet: in a CSV file every column is text.
+    """
+
+    def __init__(self, types: dict[str, str], is_parquet: bool) -> None:
+        self.types = types
+        self.is_parquet = is_parquet
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.types
+
+    def select(self, names: Iterable[str], source: str, *others: str) -> str:
+        """SQL for just these columns of a source, and others that it has."""
+        chosen = [f'"{name}" AS {self.column(name)}' for name in names]
+        return f"SELECT {', '.join([*chosen, *others])} FROM {source}"
+
+    def column(self, name: str) -> str:
+        """What a column is called in what `select` gives."""
+        return f"field_{list(self.types).index(name)}"
+
+    def is_text(self, name: str) -> bool:
+        return self.types.get(name) == "VARCHAR"
+
+    def is_not_given(self, name: str) -> str:
+        """SQL that is true where a field is left out."""
+        if name not in self.types:
+            return "true"
+        column = self.column(name)
+        return f"({column} IS NULL OR {column}::VARCHAR = '')"
+
+    def month(self) -> str:
+        """SQL for the month, 1 to 12, NULL where it is not certainly one."""
+        if MONTH not in self.types:
+            return f"month({self.time(SCHEDULED)})"
+        column = self.column(MONTH)
+        if self.types[MONTH] in _WHOLE_TYPES:
+            month = f"TRY_CAST({column} AS INTEGER)"
+            return f"CASE WHEN {month} BETWEEN 1 AND 12 THEN {month} END"
+        # In Parquet a text is no month.
+        if self.is_parquet or not self.is_text(MONTH):
+            return "NULL::INTEGER"
+        # A list of the twelve texts would become a join, which mixes up the rows.
+        form = f"regexp_full_match({column}, '[1-9]|1[0-2]')"
+        return f"CASE WHEN {form} THEN TRY_CAST({column} AS INTEGER) END"
+
+    def time(self, name: str) -> str:
+        """SQL for a local time, NULL where it is not certainly one."""
+        kind = self.types.get(name)
+        if kind == "VARCHAR":
+            column = self.column(name)
+            form = f"regexp_full_match({column}, {sql_text(TIME_PATTERN)})"
+            # There is no year 0 but to DuckDB.
+            form += f" AND {column} >= '0001'"
+            return f"CASE WHEN {form} THEN TRY_CAST({column} AS TIMESTAMP) END"
+        if kind is not None and kind.startswith("TIMESTAMP") and "ZONE" not in kind:
+            return self.column(name)
+        return "NULL::TIMESTAMP"
+
+    def step(self, axis: Axis, vocabulary: Vocabulary) -> str:
+        """SQL for what a field adds to the number of a cell, its values being `month_`
+        and `time_` where it is one of these; NULL where it is not certainly valid."""
+        field = axis.field
+        if field.kind is Kind.MONTH:
+            return f"(month_ - 1) * {axis.stride}"
+        if field.kind is Kind.TIME:
+            entry = f"(isodow(time_) - 1) * 24 + hour(time_) + {axis.first}"
+            given = f"WHEN month(time_) = month_ THEN {axis.stride} * ({entry})"
+        else:
+            given = (
+                f"ELSE ({self._code(field, vocabulary)} + {axis.first}) * {axis.stride}"
+            )
+        if field.required:
+            return given.removeprefix("ELSE ")
+        # Of a field without names the model has learned nothing.
+        if field.name not in self.types or (
+            field.kind is Kind.CATEGORY
+            and self.is_text(field.name)
+            and not vocabulary[field.name]
+        ):
+            return "0"
+        return f"CASE WHEN {self.is_not_given(field.name)} THEN 0 {given} END"
+
+    def _code(self, field: Field, vocabulary: Vocabulary) -> str:
+        if not self.is_text(field.name):
+            return "NULL::BIGINT"
+        column = self.column(field.name)
+        exact = f'enum_code(TRY_CAST({column} AS "{field.name}"))::BIGINT'
+        # Only names that are written otherwise pay for this.
+        folded = f"TRY_CAST(strip_accents(lower(trim({column}))) AS {_folded(field)})"
+        codes = list(_folded_codes(field, vocabulary).values())
+        return f"coalesce({exact}, {codes}[enum_code({folded}) + 1])"
+
+
+def day_step(recent: Recent | None, cells: int) -> str:
+    """SQL for what the day of `time_` adds, as `Recent.step` says it."""
+    if recent is None:
+        return "0"
+    place = f"(time_::DATE - DATE '{recent.first}')"
+    return (
+        f"CASE WHEN {place} BETWEEN 0 AND {recent.days - 1} "
+        f"THEN ({place} + 1) * {cells} ELSE 0 END"
+    )
+
+
+def name_types(vocabulary: Vocabulary) -> Iterator[str]:
+    """SQL that lets DuckDB know the names of a vocabulary."""
+    for field in CATEGORIES:
+        folded = _folded_codes(field, vocabulary)
+        yield _enum(f'"{field.name}"', vocabulary[field.name])
+        yield _enum(_folded(field), tuple(folded))
+
+
+def sql_text(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _enum(name: str, values: tuple[str, ...]) -> str:
+    texts = ", ".join(map(sql_text, values)) or "''"
+    return f"CREATE TYPE {name} AS ENUM ({texts})"
+
+
+def _folded(field: Field) -> str:
+    return f'"{field.name} folded"'
+
+
+def _folded_codes(field: Field, vocabulary: Vocabulary) -> dict[str, int]:
+    return {fold(name): code for name, code in vocabulary.codes(field.name).items()}
