@@ -267,8 +267,7 @@ class LogisticRegressionClassifier(Classifier):
     ) -> NDArray[np.floating]:
         of_left = self._prior_corrected() + self._effect(left, first_column=0)
         of_right = self._effect(right, first_column=left.shape[1])
-        sums: NDArray[np.float64] = np.add.outer(of_left, of_right)
-        return sums
+        return of_left[:, np.newaxis] + of_right
 
     def _prior_corrected(self) -> float:
         """The intercept without the log-odds that balancing added to it."""
