@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,11 @@ from challenge.flights.fields import NOT_GIVEN
 
 if TYPE_CHECKING:
     import xgboost
+
+Codes: TypeAlias = NDArray[np.int16]
+Labels: TypeAlias = NDArray[np.int8]
+Floats: TypeAlias = NDArray[np.floating]
+Float64s: TypeAlias = NDArray[np.float64]
 
 DEFAULT_SETTINGS: Final[dict[str, Any]] = {
     "learning_rate": 0.1,
@@ -60,20 +65,13 @@ class Classifier(ABC):
         """The arguments of the constructor that give an equal classifier."""
 
     @abstractmethod
-    def _fit(
-        self,
-        features: NDArray[np.int16],
-        target: NDArray[np.int8],
-        weight: NDArray[np.float64],
-    ) -> None: ...
+    def _fit(self, features: Codes, target: Labels, weight: Float64s) -> None: ...
 
     @abstractmethod
-    def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]: ...
+    def _predict_proba(self, features: Codes) -> Float64s: ...
 
     @abstractmethod
-    def _outer_log_odds(
-        self, left: NDArray[np.int16], right: NDArray[np.int16]
-    ) -> NDArray[np.floating]: ...
+    def _outer_log_odds(self, left: Codes, right: Codes) -> Floats: ...
 
     @abstractmethod
     def _state(self) -> dict[str, Any]: ...
@@ -113,7 +111,7 @@ class Classifier(ABC):
         self._fit(matrix, labels, weights)
         return self
 
-    def predict_proba(self, features: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, features: ArrayLike) -> Float64s:
         """The probability of a delay, calibrated, shape (rows,).
 
         Raises:
@@ -158,9 +156,7 @@ class Classifier(ABC):
         return (self.predict_proba(features) > self.base_rate_).astype(np.int64)
 
     @staticmethod
-    def _known(
-        matrix: NDArray[np.int16], categories: Sequence[Sequence[int]]
-    ) -> NDArray[np.int16]:
+    def _known(matrix: Codes, categories: Sequence[Sequence[int]]) -> Codes:
         """The matrix with the codes that `fit` has not seen as not given."""
         known = matrix.copy()
         for column, codes in enumerate(categories):
@@ -232,12 +228,7 @@ class LogisticRegressionClassifier(Classifier):
     def parameters(self) -> dict[str, Any]:
         return {"C": self.C}
 
-    def _fit(
-        self,
-        features: NDArray[np.int16],
-        target: NDArray[np.int8],
-        weight: NDArray[np.float64],
-    ) -> None:
+    def _fit(self, features: Codes, target: Labels, weight: Float64s) -> None:
         # Imported here: a model that only predicts does not need it.
         from sklearn.linear_model import LogisticRegression
 
@@ -257,26 +248,21 @@ class LogisticRegressionClassifier(Classifier):
         )
         self.intercept_ = float(regression.intercept_[0])
 
-    def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]:
+    def _predict_proba(self, features: Codes) -> Float64s:
         return _sigmoid(
             self._prior_corrected() + self._effect(features, first_column=0)
         )
 
-    def _outer_log_odds(
-        self, left: NDArray[np.int16], right: NDArray[np.int16]
-    ) -> NDArray[np.floating]:
+    def _outer_log_odds(self, left: Codes, right: Codes) -> Floats:
         of_left = self._prior_corrected() + self._effect(left, first_column=0)
         of_right = self._effect(right, first_column=left.shape[1])
-        sums: NDArray[np.float64] = np.add.outer(of_left, of_right)
-        return sums
+        return of_left[:, np.newaxis] + of_right
 
     def _prior_corrected(self) -> float:
         """The intercept without the log-odds that balancing added to it."""
         return self.intercept_ + log_odds(self.base_rate_)
 
-    def _effect(
-        self, features: NDArray[np.int16], first_column: int
-    ) -> NDArray[np.float64]:
+    def _effect(self, features: Codes, first_column: int) -> Float64s:
         """The log-odds that some of the columns add, shape (rows,)."""
         effect = np.zeros(len(features))
         indicated = self._indicated()
@@ -323,12 +309,7 @@ class XGBoostClassifier(Classifier):
     def parameters(self) -> dict[str, Any]:
         return {"rounds": self.rounds} | self.settings
 
-    def _fit(
-        self,
-        features: NDArray[np.int16],
-        target: NDArray[np.int8],
-        weight: NDArray[np.float64],
-    ) -> None:
+    def _fit(self, features: Codes, target: Labels, weight: Float64s) -> None:
         import xgboost
 
         self.booster_ = xgboost.train(
@@ -345,18 +326,16 @@ class XGBoostClassifier(Classifier):
             num_boost_round=self.rounds,
         )
 
-    def _predict_proba(self, features: NDArray[np.int16]) -> NDArray[np.float64]:
+    def _predict_proba(self, features: Codes) -> Float64s:
         probability = self.booster_.predict(self._matrix(features))
         return np.asarray(probability, dtype=np.float64)
 
-    def _outer_log_odds(
-        self, left: NDArray[np.int16], right: NDArray[np.int16]
-    ) -> NDArray[np.floating]:
+    def _outer_log_odds(self, left: Codes, right: Codes) -> Floats:
         sizes = tuple(max(codes) + 1 for codes in self.categories_)
         model = bytes(self.booster_.save_raw("json"))
         return LeafBoxes.of_model(model, sizes).outer_log_odds(left, right)
 
-    def _matrix(self, features: NDArray[np.int16], **columns: Any) -> xgboost.DMatrix:
+    def _matrix(self, features: Codes, **columns: Any) -> xgboost.DMatrix:
         import xgboost
 
         return xgboost.DMatrix(
@@ -395,7 +374,7 @@ def _sigmoid(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(1 / (1 + np.exp(-values)))
 
 
-def _base_rate(target: NDArray[np.int8], weight: NDArray[np.float64]) -> float:
+def _base_rate(target: Labels, weight: Float64s) -> float:
     total = float(weight.sum())
     if total == 0:
         raise TrainingDataError("there are no flights to learn from")

@@ -6,6 +6,7 @@ that a model's quality is reported on.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,8 +86,37 @@ class LeastCost:
         return self.false_alarm / (self.false_alarm + self.missed_delay)
 
 
+class _FromPredictions(ABC):
+    """A rule that needs predictions for flights that the model has not seen."""
+
+    def choose(
+        self, recipe: Recipe, dataset: Dataset, training: NDArray[np.intp]
+    ) -> float:
+        """Chosen on a third of the training flights by a model of the others.
+
+        Raises:
+            TrainingDataError: there are too few flights.
+        """
+        shuffled = np.random.default_rng(SPLIT_SEED).permutation(training)
+        third = len(shuffled) // 3
+        validation, fitted = shuffled[:third], shuffled[third:]
+        late = dataset.delayed[validation] == 1
+        if not late.any():
+            raise TrainingDataError(
+                f"{len(training)} training flights are too few to choose a threshold "
+                f"by {self}; give a threshold instead"
+            )
+        model = recipe.fit(dataset.counts(fitted), dataset.vocabulary)
+        return self._choose(model.predict_codes(dataset.codes[validation]), late)
+
+    @abstractmethod
+    def _choose(
+        self, probability: NDArray[np.float32], late: NDArray[np.bool_]
+    ) -> float: ...
+
+
 @dataclass(frozen=True)
-class MinRecall:
+class MinRecall(_FromPredictions):
     """Warn of at least this share of the delays, above 0 to 1, with as few warnings as
     possible."""
 
@@ -95,15 +125,9 @@ class MinRecall:
     def __str__(self) -> str:
         return f"recall of at least {self.recall:g}"
 
-    def choose(
-        self, recipe: Recipe, dataset: Dataset, training: NDArray[np.intp]
+    def _choose(
+        self, probability: NDArray[np.float32], late: NDArray[np.bool_]
     ) -> float:
-        """The threshold that does so on the validation flights.
-
-        Raises:
-            TrainingDataError: there are too few flights.
-        """
-        probability, late = _validation_predictions(self, recipe, dataset, training)
         highest_first = np.sort(probability[late])[::-1]
         lowest_warned = highest_first[int(np.ceil(self.recall * late.sum())) - 1]
         # Only what lies above the threshold is warned of.
@@ -111,7 +135,7 @@ class MinRecall:
 
 
 @dataclass(frozen=True)
-class Capacity:
+class Capacity(_FromPredictions):
     """Warn of at most this share of the flights, above 0 to 1: those that there is
     capacity to handle."""
 
@@ -120,42 +144,11 @@ class Capacity:
     def __str__(self) -> str:
         return f"capacity for {self.share:g} of the flights"
 
-    def choose(
-        self, recipe: Recipe, dataset: Dataset, training: NDArray[np.intp]
+    def _choose(
+        self, probability: NDArray[np.float32], late: NDArray[np.bool_]
     ) -> float:
-        """The lowest threshold that does so on the validation flights.
-
-        Raises:
-            TrainingDataError: there are too few flights.
-        """
-        probability, _ = _validation_predictions(self, recipe, dataset, training)
         highest_first = np.sort(probability)[::-1]
         first_too_many = int(self.share * len(probability))
         if first_too_many >= len(probability):
             return 0.0
         return float(highest_first[first_too_many])
-
-
-def _validation_predictions(
-    rule: ThresholdRule,
-    recipe: Recipe,
-    dataset: Dataset,
-    training: NDArray[np.intp],
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The probabilities of a third of the training flights, the validation flights, by
-    a model of the others, and which of them were late.
-
-    Raises:
-        TrainingDataError: there are too few flights.
-    """
-    shuffled = np.random.default_rng(SPLIT_SEED).permutation(training)
-    third = len(shuffled) // 3
-    validation, fitted = shuffled[:third], shuffled[third:]
-    late = dataset.delayed[validation] == 1
-    if not late.any():
-        raise TrainingDataError(
-            f"{len(training)} training flights are too few to choose a threshold "
-            f"by {rule}; give a threshold instead"
-        )
-    model = recipe.fit(dataset.counts(fitted), dataset.vocabulary)
-    return model.predict_codes(dataset.codes[validation]), late

@@ -31,14 +31,7 @@ SPACE: Final[dict[str, dict[str, Sequence[Any]]]] = {
     },
     "logistic-regression": {"C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
 }
-TUNING_MEASURES: Final = (
-    "average_precision",
-    "roc_auc",
-    "brier",
-    "ece",
-    "recall",
-    "f1",
-)
+SCORES: Final = ("average_precision", "roc_auc", "brier", "ece", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,7 @@ def tune(
             name: float(
                 np.mean([getattr(quality, name).value for quality in qualities])
             )
-            for name in TUNING_MEASURES
+            for name in SCORES
         }
         trials.append(Trial(parameters, means))
         print(f"{number} of {len(choices)}: {parameters}", file=sys.stderr)
@@ -108,16 +101,15 @@ def folds(delayed: NDArray[np.int8], flights: NDArray[np.intp]) -> Iterator[Spli
 
 def tuning_table(trials: Sequence[Trial]) -> str:
     """The trials as a table in Markdown."""
-    names = [*trials[0].parameters, *TUNING_MEASURES]
+    names = [*trials[0].parameters, *SCORES]
     rows = [names, ["---"] * len(names)]
     for trial in trials:
-        measures = (f"{trial.measures[name]:.4f}" for name in TUNING_MEASURES)
+        measures = (f"{trial.measures[name]:.4f}" for name in SCORES)
         rows.append([*map(str, trial.parameters.values()), *measures])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _quality(recipe: Recipe, dataset: Dataset, fold: Split) -> Quality:
     model = recipe.fit(dataset.counts(fold.training), dataset.vocabulary)
-    return measure(
-        predict_held_out(model, dataset, fold), model.threshold, replicates=1
-    )
+    predictions = predict_held_out(model, dataset, fold)
+    return measure(predictions, model.threshold, replicates=1)

@@ -73,7 +73,8 @@ class Unweighted(RateClassifier):
 
 class Random(RateClassifier):
     def _fit(self, features, target, weight):
-        super()._fit(features, target, weight * np.random.default_rng().random())
+        super()._fit(features, target, weight)
+        self.rates_ += np.random.default_rng().uniform(0, 0.001, len(self.rates_))
 
 
 class Forgetful(RateClassifier):

@@ -1,4 +1,4 @@
-"""Predictions, judged by what happened: the join, the weeks and the verdict."""
+"""The quality of predictions once the flights have left: the join, weeks, verdict."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def predicted(departed) -> pd.DataFrame:
     )
 
 
-def judge(tmp_path: Path, predicted, departed, metrics=None):
+def monitored(tmp_path: Path, predicted, departed, metrics=None):
     predicted.to_csv(tmp_path / "predicted.csv", index=False)
     duckdb.from_df(departed).write_parquet(str(tmp_path / "departed.parquet"))
     return monitor(
@@ -73,7 +73,7 @@ def judge(tmp_path: Path, predicted, departed, metrics=None):
 
 
 def test_the_quality_is_that_of_the_flights_predicted(tmp_path, predicted, departed):
-    found = judge(tmp_path, predicted.sample(frac=1, random_state=0), departed)
+    found = monitored(tmp_path, predicted.sample(frac=1, random_state=0), departed)
     late = (np.arange(len(departed)) % 4 == 0).astype(np.int8)
     expected = measure(Predictions(predicted["probability"].to_numpy(), late), 0.2)
     assert found.quality == expected
@@ -84,7 +84,7 @@ def test_the_quality_is_that_of_the_flights_predicted(tmp_path, predicted, depar
 
 def test_of_several_predictions_the_last_counts(tmp_path, predicted, departed):
     before = predicted.assign(probability=0.99)
-    found = judge(tmp_path, pd.concat([before, predicted]), departed)
+    found = monitored(tmp_path, pd.concat([before, predicted]), departed)
     assert found.quality.flights == len(departed)
     assert found.quality.mean_probability == pytest.approx(
         predicted["probability"].mean()
@@ -96,7 +96,7 @@ def test_what_cannot_be_joined_is_counted(tmp_path, predicted, departed):
     predicted.loc[1, "probability"] = 1.5
     departed.loc[2, "Fecha-O"] = None
     departed.loc[3, "OPERA"] = "Air Canada"
-    found = judge(tmp_path, predicted, departed)
+    found = monitored(tmp_path, predicted, departed)
     assert found.unusable == 3
     assert found.unanswered == 3
     assert found.quality.flights == len(departed) - 4
@@ -104,7 +104,7 @@ def test_what_cannot_be_joined_is_counted(tmp_path, predicted, departed):
 
 @pytest.mark.parametrize("key", ["TIPOVUELO", "SIGLADES", "Vlo-I"])
 def test_a_key_that_one_file_lacks_is_not_compared(key, tmp_path, predicted, departed):
-    found = judge(tmp_path, predicted.drop(columns=key), departed)
+    found = monitored(tmp_path, predicted.drop(columns=key), departed)
     assert found.quality.flights == len(departed)
 
 
@@ -114,7 +114,7 @@ def test_flights_that_differ_in_number_alone_are_two(tmp_path, predicted, depart
     )
     both = pd.concat([departed, twice])
     answers = pd.concat([predicted, predicted.assign(**{"Vlo-I": "99"})])
-    found = judge(tmp_path, answers, both)
+    found = monitored(tmp_path, answers, both)
     assert found.quality.flights == 2 * len(departed)
     assert found.quality.delay_rate == pytest.approx(1 / 8)
 
@@ -138,7 +138,7 @@ def promise(auc: tuple[float, float], ece: tuple[float, float]) -> dict[str, obj
 def test_worse_is_what_chance_does_not_explain(
     promised, worse, tmp_path, predicted, departed
 ):
-    found = judge(tmp_path, predicted, departed, promised)
+    found = monitored(tmp_path, predicted, departed, promised)
     assert [p.measure for p in found.promises if p.is_worse] == worse
     assert found.is_worse == bool(worse)
 
@@ -146,13 +146,13 @@ def test_worse_is_what_chance_does_not_explain(
 def test_files_without_a_flight_in_common_are_an_error(tmp_path, predicted, departed):
     predicted["Fecha-I"] += pd.Timedelta(days=365)
     with pytest.raises(TrainingDataError, match="no flight that was predicted"):
-        judge(tmp_path, predicted, departed)
+        monitored(tmp_path, predicted, departed)
 
 
 @pytest.mark.parametrize("column", ["probability", "Fecha-I", "OPERA"])
 def test_a_missing_column_is_named(column, tmp_path, predicted, departed):
     with pytest.raises(MissingColumnsError, match=column):
-        judge(tmp_path, predicted.drop(columns=column), departed)
+        monitored(tmp_path, predicted.drop(columns=column), departed)
 
 
 def test_the_command_judges_what_the_command_predicted(sample_csv, tmp_path, capsys):

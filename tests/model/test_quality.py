@@ -98,7 +98,7 @@ def test_lift_is_the_share_of_delays_in_the_first_tenth_over_that_of_all():
 
 
 def test_the_calibration_error_is_the_mean_gap_of_ten_bins():
-    # Two bins: 0.25 was said of four flights, one of them late; 0.9 of one, on time.
+    # Two bins: 0.25 was predicted for four flights, one of them late; 0.9 of one, on time.
     quality = measure(answers([0.25] * 4 + [0.9], [1, 0, 0, 0, 0]), THRESHOLD)
     assert quality.ece.value == pytest.approx((0 + 0.9) / 5)
 

@@ -1,4 +1,4 @@
-"""A record asked again, and judged by what happened."""
+"""A record predicted again by another model, and compared with departures."""
 
 from __future__ import annotations
 

@@ -32,9 +32,7 @@ COLUMNS: Final = tuple(
 YEAR: Final = 2017
 ORIGIN: Final = "Santiago"
 ORIGIN_CODE: Final = "SCEL"
-WEEKDAYS_IN_SPANISH: Final = tuple(
-    "Lunes Martes Miercoles Jueves Viernes Sabado Domingo".split()
-)
+DAY_NAMES: Final = tuple("Lunes Martes Miercoles Jueves Viernes Sabado Domingo".split())
 
 _Fields: TypeAlias = tuple[str, ...]
 
@@ -60,7 +58,7 @@ _TABLES: Final = (
 )
 _ALLOWED: Final[dict[str, Sequence[Any]]] = {
     "MES": range(1, 13),
-    "DIANOM": WEEKDAYS_IN_SPANISH,
+    "DIANOM": DAY_NAMES,
     "hour": range(24),
     "min_diff": range(-24 * 60, 24 * 60 + 1),
     "flights": range(1_000_000),
@@ -191,11 +189,7 @@ def _choose_dates(flights: _Flights, rng: random.Random) -> None:
 
 def _dates(month: int, weekday: str) -> list[datetime]:
     days = (datetime(YEAR, month, 1) + timedelta(days=i) for i in range(31))
-    return [
-        d
-        for d in days
-        if d.month == month and WEEKDAYS_IN_SPANISH[d.weekday()] == weekday
-    ]
+    return [d for d in days if d.month == month and DAY_NAMES[d.weekday()] == weekday]
 
 
 def _schedule(flight: SampleFlight, dates: list[datetime]) -> datetime:

@@ -33,14 +33,11 @@ class Comparison:
         return self.difference.high is not None and self.difference.high < 0
 
     def __str__(self) -> str:
-        value, low, high = (
-            self.difference.value,
-            self.difference.low,
-            self.difference.high,
-        )
+        by = self.difference
         return (
             f"average precision {self.candidate:.3f} against {self.baseline:.3f} on "
-            f"{self.flights:,} held-out flights, {value:+.3f} ({low:+.3f} to {high:+.3f})"
+            f"{self.flights:,} held-out flights, "
+            f"{by.value:+.3f} ({by.low:+.3f} to {by.high:+.3f})"
         )
 
 

@@ -44,20 +44,20 @@ class Monitoring:
     Attributes:
         predictions: the number of predictions.
         departures: the number of flights that left.
+        unanswered: departures without a prediction.
+        unusable: rows of either file without a readable time or probability.
         quality: of the predictions for flights that left.
         weeks: the same by the Monday of the week of the scheduled time.
         promises: measures beside the model card's; empty if the card has none.
-        unanswered: departures without a prediction.
-        unusable: rows of either file without a readable time or probability.
     """
 
     predictions: int
     departures: int
+    unanswered: int
+    unusable: int
     quality: Quality
     weeks: dict[date, Quality]
     promises: list[Promise]
-    unanswered: int
-    unusable: int
 
     @property
     def is_worse(self) -> bool:
@@ -65,16 +65,8 @@ class Monitoring:
         return any(promise.is_worse for promise in self.promises)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "predictions": self.predictions,
-            "departures": self.departures,
-            "unanswered": self.unanswered,
-            "unusable": self.unusable,
-            "quality": self.quality.to_dict(),
-            "weeks": {str(week): q.to_dict() for week, q in self.weeks.items()},
-            "promises": [asdict(promise) for promise in self.promises],
-            "is_worse": self.is_worse,
-        }
+        weeks = {str(week): quality.to_dict() for week, quality in self.weeks.items()}
+        return asdict(self) | {"weeks": weeks, "is_worse": self.is_worse}
 
 
 def monitor(
