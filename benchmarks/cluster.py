@@ -32,9 +32,9 @@ COUNT = """
 import sys
 from challenge.files.dask_cluster import parallel_map
 from challenge.files.sources import find_files
-from challenge.training.data.counting import count_parts
+from challenge.training.data.counting import count_files
 with parallel_map(sys.argv[2] or None) as each:
-    counted = count_parts(find_files(sys.argv[1]), each)
+    counted = count_files(find_files(sys.argv[1]), each)
 print(counted.counts.total, counted.sha256)
 """
 SCORE = """

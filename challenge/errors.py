@@ -43,16 +43,20 @@ class FeatureNamesError(FlightProphetError, ValueError):
         found: those of the frame.
     """
 
-    def __init__(self, expected: Sequence[str], found: Sequence[str]) -> None:
-        self.expected, self.found = tuple(expected), tuple(found)
+    def __init__(
+        self, expected: Sequence[str], found: Iterable[object], hint: str = ""
+    ) -> None:
+        self.expected, self.found = tuple(expected), tuple(map(str, found))
+        self.hint = hint
         super().__init__(
-            "the columns must be those of fit, in their order: "
+            "the columns are not those that the model was fitted to: "
             f"expected {', '.join(map(repr, self.expected))}; "
-            f"found {', '.join(map(repr, self.found))}"
+            f"found {', '.join(map(repr, self.found)) or 'none'}"
+            + (f"; {hint}" if hint else "")
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.expected, self.found)
+        return type(self), (self.expected, self.found, self.hint)
 
 
 class InvalidFlightsError(FlightProphetError, ValueError):
@@ -75,17 +79,6 @@ class InvalidFlightsError(FlightProphetError, ValueError):
 
 class NotFittedError(FlightProphetError, ValueError):
     """A model was asked before it was fitted."""
-
-
-class FeaturesError(FlightProphetError, ValueError):
-    """A table that is not what `DelayModel.preprocess` gives."""
-
-    def __init__(self, expected: Sequence[str], found: Iterable[object]) -> None:
-        names = ", ".join(repr(str(name)) for name in found) or "none"
-        super().__init__(
-            f"the features must be the columns {', '.join(map(repr, expected))}; found: "
-            f"{names}; make them with preprocess(flights), or call forecast(flights)"
-        )
 
 
 class UnknownPastError(FlightProphetError):

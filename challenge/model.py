@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from msgspec.structs import replace
 
@@ -27,7 +27,7 @@ from challenge.compiled.flight_classifier import FlightClassifier, month_shares
 from challenge.compiled.grid import Grid
 from challenge.compiled.table import ProbabilityTable
 from challenge.errors import (
-    FeaturesError,
+    FeatureNamesError,
     InvalidFlightsError,
     ModelFileError,
     NotFittedError,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from challenge.classifier import Classifier
     from challenge.features.counts import Counts
+
+HINT: Final = "make them with preprocess(flights), or call forecast(flights)"
 
 
 class DelayModel(Forecaster):
@@ -144,7 +146,7 @@ class DelayModel(Forecaster):
             target: 0 or 1, shape (flights, 1) or (flights,).
 
         Raises:
-            FeaturesError: the features are not that.
+            FeatureNamesError: the features are not that.
             TrainingDataError: there are no flights, or only one class of them.
         """
         import numpy as np
@@ -174,7 +176,7 @@ class DelayModel(Forecaster):
 
         Raises:
             NotFittedError: the model is not fitted.
-            FeaturesError: the features are not those that `preprocess` gives.
+            FeatureNamesError: the features are not those that `preprocess` gives.
         """
         if not self.is_fitted and self._is_default:
             from challenge.features.counts_of_2017 import FIGURES, counts_of_2017
@@ -191,7 +193,7 @@ class DelayModel(Forecaster):
 
         Raises:
             NotFittedError: the model is not fitted.
-            FeaturesError: the features are not those that `preprocess` gives.
+            FeatureNamesError: the features are not those that `preprocess` gives.
         """
         import numpy as np
 
@@ -400,18 +402,18 @@ class DelayModel(Forecaster):
         """Features as numbers, by the names of their columns if they have names.
 
         Raises:
-            FeaturesError: they are not those of this model.
+            FeatureNamesError: they are not those of this model.
         """
         import numpy as np
 
         expected = list(self.features.columns)
         if hasattr(features, "columns"):
             if not set(expected) <= set(features.columns):
-                raise FeaturesError(expected, features.columns)
+                raise FeatureNamesError(expected, features.columns, HINT)
             features = features[expected]
         matrix = np.asarray(features, dtype=np.int16)
         if matrix.ndim != 2 or matrix.shape[1] != len(expected):
-            raise FeaturesError(expected, [f"an array of shape {matrix.shape}"])
+            raise FeatureNamesError(expected, range(matrix.shape[-1]), HINT)
         return matrix
 
     def _known_flights(self) -> list[KnownFlight]:

@@ -23,7 +23,6 @@ def check(model: ModelArgument = DEFAULT_MODEL) -> None:
     from challenge.model import DelayModel
 
     loaded = DelayModel.load(model).verify()
-    assert loaded.card is not None
     print(f"{loaded.card.classifier}, {loaded.card.features}, {loaded.card.created}")
     print(f"sha256:{loaded.fingerprint}")
 
@@ -44,7 +43,6 @@ def show(model: ModelArgument = DEFAULT_MODEL, as_json: Json = False) -> None:
     from challenge.model import DelayModel
 
     loaded = DelayModel.load(model)
-    assert loaded.card is not None and loaded.fingerprint is not None
     print_card(loaded.card, loaded.vocabulary, loaded.fingerprint)
 
 

@@ -43,7 +43,6 @@ def monitor(
     from challenge.training.evaluate.monitor import monitor as run
 
     card = DelayModel.load(model).card
-    assert card is not None
     found = run(predictions, flights, card)
     if as_json:
         print_json(found.to_dict())

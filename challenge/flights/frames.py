@@ -136,10 +136,16 @@ def _months(data: pd.DataFrame, scheduled: pd.Series[Any]) -> pd.DataFrame:
     if MONTH not in data.columns:
         return pd.DataFrame({MONTH: scheduled.dt.month})
     month = data[MONTH].reset_index(drop=True)
-    left_out = (month.isna() | (month == "")) & scheduled.notna()
+    left_out = _is_left_out(month) & scheduled.notna()
     if left_out.any():
         month = month.astype(object).mask(left_out, scheduled.dt.month)
     return month.to_frame()
+
+
+def _is_left_out(column: pd.Series[Any]) -> pd.Series[bool]:
+    if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column):
+        return column.isna() | (column.astype("str").str.strip() == "")
+    return column.isna()
 
 
 def _month_rule(rules: FlightRules) -> Callable[[Any], int | Fault]:
@@ -154,7 +160,7 @@ def _code_delays(
         return _code(data, target_column, rule, faults).astype(np.int8)
     _require(data.columns, LABEL_COLUMNS)
     for field in LABEL_COLUMNS:
-        missing = np.flatnonzero(data[field].isna() | (data[field] == ""))
+        missing = np.flatnonzero(_is_left_out(data[field]))
         fault = Fault(field, "missing", "is required")
         faults += [(row, fault) for row in missing.tolist()]
     delayed = late > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)

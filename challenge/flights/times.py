@@ -60,4 +60,5 @@ def month_mismatch(month: object, scheduled: object) -> Fault:
 
 
 def is_not_given(value: object) -> bool:
-    return value is None or value == ""
+    """Whether a field is left out: None, or a text of nothing but blanks."""
+    return value is None or (isinstance(value, str) and not value.strip())

@@ -118,7 +118,6 @@ def update(
             has not left yet.
     """
     loaded = DelayModel.load(model)
-    assert loaded.card is not None
     settings = loaded.card.form_settings
     if settings is None:
         raise TrainingDataError(
@@ -198,7 +197,7 @@ def play_as_it_is(model: DelayModel, dataset: Dataset) -> Rolling | None:
         few later flights that it knows.
     """
     card = model.card
-    if card is None or card.period is None or card.form_settings is None:
+    if card.period is None or card.form_settings is None:
         return None
     codes, known = translate(dataset.codes, dataset.vocabulary, model.vocabulary)
     timed = np.flatnonzero(known & ~np.isnat(dataset.scheduled))

@@ -70,7 +70,7 @@ def test_model_show_as_json_is_the_card(schedule_model, capsys):
     shown = json.loads(capsys.readouterr().out)
     assert shown["card"]["rows"] == 68_206
     assert len(shown["fingerprint"]) == 64
-    assert "Grupo LATAM" in shown["vocabulary"]["airlines"]
+    assert "Grupo LATAM" in shown["vocabulary"]["names"]["OPERA"]
 
 
 def test_train_as_json_is_the_card_of_the_new_model(sample_csv, tmp_path, capsys):

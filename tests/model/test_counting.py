@@ -18,8 +18,8 @@ from challenge.files.sources import find_files
 from challenge.training.data import dataset as dataset_module
 from challenge.training.data.counting import (
     code_past,
-    count_part,
-    count_parts,
+    count_file,
+    count_files,
     vocabulary_of,
 )
 from challenge.training.data.dataset import read_dataset
@@ -29,7 +29,7 @@ COLUMNS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I", "Fecha-O"]
 
 def counted(source):
     with parallel_map(None) as each:
-        return count_parts(find_files(source), each)
+        return count_files(find_files(source), each)
 
 
 def kinds(counts):
@@ -56,8 +56,9 @@ def test_the_counts_are_those_of_the_rows(kind, sample_csv, tmp_path):
     rows = data.assign(MES=data["MES"].astype(int))
     coded = code_past(rows, None)
     expected = Counts.of_rows(coded.codes, coded.delayed, vocabulary_of(rows))
-    found = count_part(str(path))
-    assert found.vocabulary == vocabulary_of(rows)
+    found = count_file(str(path))
+    assert found.vocabulary.names == vocabulary_of(rows).names
+    assert found.vocabulary.aliases["OPERA"]["SKU"] == "Sky Airline"
     assert kinds(found.counts) == kinds(expected)
     assert found.rows == len(data)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -87,7 +88,7 @@ def test_sql_and_the_rules_agree_on_every_row(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("flights") / "flights.csv"
     data = pd.DataFrame(rows, columns=COLUMNS)
     data.to_csv(path, index=False)
-    found = count_part(str(path))
+    found = count_file(str(path))
     read = data.replace("", None)
     read["MES"] = [
         int(text) if isinstance(text, str) and text.isdecimal() else text
@@ -109,7 +110,7 @@ def test_a_label_may_take_the_place_of_the_times(tmp_path):
     path.write_text(
         "OPERA,TIPOVUELO,MES,delay\nA,I,1,1\nA,I,1,0\nA,I,1,1\nB,N,2,0\nB,N,2,2\n"
     )
-    found = count_part(str(path))
+    found = count_file(str(path))
     assert sorted(kinds(found.counts).values()) == [(1, 0), (3, 2)]
     assert found.rejected.rows == 1
     assert found.period is None

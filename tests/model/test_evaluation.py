@@ -11,7 +11,13 @@ from sklearn.model_selection import train_test_split
 from challenge.cli import main
 from challenge.errors import NotFittedError
 from challenge.features.counts import translate
-from challenge.flights.fields import NOT_GIVEN
+from challenge.flights.fields import (
+    AIRLINE,
+    DESTINATION,
+    FLIGHT_TYPE,
+    NOT_GIVEN,
+    Flight,
+)
 from challenge.flights.vocabulary import Vocabulary
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
@@ -118,8 +124,8 @@ def test_a_model_is_judged_as_it_is_by_other_flights(
     assert not evaluation.may_have_seen
 
 
-def test_a_model_without_a_file_is_not_evaluated(sample_dataset):
-    with pytest.raises(NotFittedError, match="loaded from a file"):
+def test_an_unfitted_model_is_not_evaluated(sample_dataset):
+    with pytest.raises(NotFittedError, match="not fitted"):
         evaluate(DelayModel(), sample_dataset)
 
 
@@ -149,14 +155,21 @@ def test_too_few_flights_are_told(notebook_model, few_flights, tmp_path, capsys)
 
 
 def test_codes_are_translated_by_name():
-    ours = Vocabulary(("A", "B"), ("I", "N"), ("Lima",))
-    theirs = Vocabulary(("B",), ("N", "I"), ("Arica", "Lima"))
-    codes = np.array(
-        [[1, 0, 5, 0, 8, 1], [0, 1, 5, 0, 8, 1], [1, 1, 5, NOT_GIVEN, 8, 1]], np.int16
+    ours = Vocabulary(
+        {AIRLINE: ("A", "B"), FLIGHT_TYPE: ("I", "N"), DESTINATION: ("Lima",)}
     )
+    theirs = Vocabulary(
+        {AIRLINE: ("b",), FLIGHT_TYPE: ("N", "I"), DESTINATION: ("Arica", "LIMA ")}
+    )
+    flights = [
+        Flight(1, 0, 5, 0, 8, 1),
+        Flight(0, 1, 5, 0, 8, 1),
+        Flight(1, 1, 5, NOT_GIVEN, 8, 1),
+    ]
+    codes = np.array(flights, np.int16)
     translated, known = translate(codes, ours, theirs)
     assert known.tolist() == [True, False, True]
     assert translated[known].tolist() == [
-        [0, 1, 5, 1, 8, 1],
-        [0, 0, 5, NOT_GIVEN, 8, 1],
+        list(Flight(0, 1, 5, 1, 8, 1)),
+        list(Flight(0, 0, 5, NOT_GIVEN, 8, 1)),
     ]

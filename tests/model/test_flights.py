@@ -19,7 +19,7 @@ def test_three_fields_are_enough():
 
 def test_hour_and_weekday_come_from_the_scheduled_time():
     flight = LATAM | {"SIGLADES": "Lima", "Fecha-I": "2017-03-06 08:15:00"}
-    destination = SCL_2017.destinations.index("Lima")
+    destination = SCL_2017["SIGLADES"].index("Lima")
     assert RULES.read(flight) == Flight(12, 1, 2, destination, hour=8, weekday=0)
 
 

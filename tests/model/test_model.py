@@ -114,11 +114,19 @@ def test_labels_may_stand_in_the_table(few_flights):
 
 @pytest.mark.parametrize(
     ("missing", "target"),
-    [("OPERA", None), ("TIPOVUELO", None), ("MES", None), ("Fecha-O", "delay")],
+    [("OPERA", None), ("TIPOVUELO", None), ("Fecha-O", "delay")],
 )
 def test_a_missing_column_is_named(few_flights, missing, target):
     with pytest.raises(MissingColumnsError, match=f"missing columns: '{missing}'"):
         DelayModel().preprocess(few_flights.drop(columns=missing), target)
+
+
+def test_the_month_may_be_left_out_where_the_scheduled_time_tells_it(few_flights):
+    whole = DelayModel().preprocess(few_flights)
+    without = few_flights.drop(columns="MES")
+    pd.testing.assert_frame_equal(DelayModel().preprocess(without), whole)
+    with pytest.raises(MissingColumnsError, match="missing columns: 'MES'"):
+        DelayModel().preprocess(without.drop(columns="Fecha-I"))
 
 
 @pytest.mark.parametrize(
@@ -279,7 +287,8 @@ def test_a_model_of_the_schedule_answers_for_months_that_it_has_not_seen(
 def test_a_model_that_is_fitted_again_forgets_what_it_was(few_flights, schedule_model):
     again = DelayModel.load(schedule_model)
     again.fit(*again.preprocess(few_flights, "delay"))
-    assert again.card is again.fingerprint is again.table is again.counts is None
+    assert again.table is again.counts is None
+    assert again.fingerprint == "" and again.card.rows == 60 and not again.card.known
     assert again.threshold == pytest.approx(4 / 60)
     assert 0 < probabilities(again.compile(), [Flight(12, 0, 5)])[0] < 1
 

@@ -19,10 +19,10 @@ from challenge.artifact import model_file
 from challenge.artifact.card import FormSettings, RecentForm
 from challenge.cli import main
 from challenge.cli.summaries.evaluation import print_rolling
+from challenge.compiled.log_odds import log_odds
 from challenge.errors import ModelFileError, TrainingDataError
-from challenge.explain.shapley import log_odds
 from challenge.files.answering import count_delays, predict_file
-from challenge.flights.fields import AIRLINE, DESTINATION, NOT_GIVEN, Flight
+from challenge.flights.fields import AIRLINE, DESTINATION, FIELDS, NOT_GIVEN, Flight
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.live.recent import Recent, weight
 from challenge.model import DelayModel
@@ -307,7 +307,7 @@ def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_pat
         SKY | {"SIGLADES": name, "Fecha-I": f"{day} 08:15:00"}
         for name in loaded.vocabulary[DESTINATION]
     ]
-    found = loaded.predict_cells(list(map(loaded.cell, flights)))
+    found = loaded.predict_cells(list(map(loaded.encoder.cell, flights)))
     flight, probability = next(
         (flight, p)
         for flight, p in zip(flights, found, strict=True)

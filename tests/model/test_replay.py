@@ -26,7 +26,7 @@ FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"]
 def write_record(folder, model, flights, **changed):
     """The record that a server keeps that was asked about flights with a model."""
     asked = flights[FIELDS].to_dict("records")
-    probabilities = model.predict_cells(list(map(model.cell, asked)))
+    probabilities = model.predict_cells(list(map(model.encoder.cell, asked)))
     numbers = changed.get("numbers", [None] * len(asked))
     lines = [
         RecordedFlight(
@@ -110,7 +110,7 @@ def test_flips_are_counted_where_they_are(record, served, updated_model, flights
     updated = DelayModel.load(updated_model)
     asked = flights[FIELDS].to_dict("records")
     before, after = (
-        np.array(model.predict_cells(list(map(model.cell, asked))))
+        np.array(model.predict_cells(list(map(model.encoder.cell, asked))))
         for model in (served, updated)
     )
     late = (model.threshold < p for model, p in ((served, before), (updated, after)))

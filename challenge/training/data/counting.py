@@ -243,8 +243,11 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
     for field in CATEGORIES:
         if field.required:
             certain.append(f"trim({text(field.name)}) <> ''")
-        elif field.name in columns and not columns.is_text(field.name):
-            certain.append(f"{columns.column(field.name)} IS NULL")
+        elif field.name in columns:
+            blank = f"{text(field.name)} <> '' AND trim({text(field.name)}) = ''"
+            is_text = columns.is_text(field.name)
+            given = blank if is_text else f"{columns.column(field.name)} IS NOT NULL"
+            certain.append(f"NOT coalesce({given}, false)")
     if DEPARTED in columns:
         departed = columns.time(DEPARTED)
         late = f"{departed} - {scheduled} > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE"

@@ -37,7 +37,8 @@ def aliases_of(groups: pd.DataFrame) -> dict[str, dict[str, str]]:
             pairs = groups[[f"{field.attribute}_code_{end}", field.attribute]].dropna()
             for code, name in set(pairs.itertuples(index=False, name=None)):
                 _add_alias(found, code, name)
-        aliases[field.name] = found
+        if found:
+            aliases[field.name] = found
     return aliases
 
 
@@ -53,11 +54,11 @@ def merged(counted: Iterable[tuple[Vocabulary, Counts]]) -> tuple[Vocabulary, Co
         )
         for field in CATEGORIES
     }
-    aliases: dict[str, dict[str, str]] = {field.name: {} for field in CATEGORIES}
+    aliases: dict[str, dict[str, str]] = {}
     for vocabulary, _ in pairs:
         for name, known in vocabulary.aliases.items():
             for code, meant in known.items():
-                _add_alias(aliases[name], code, meant)
+                _add_alias(aliases.setdefault(name, {}), code, meant)
     for name, known in aliases.items():
         spelled = {fold(one): one for one in names[name]}
         for code, meant in known.items():
@@ -79,16 +80,15 @@ def merged(counted: Iterable[tuple[Vocabulary, Counts]]) -> tuple[Vocabulary, Co
 
 
 def unambiguous(vocabulary: Vocabulary) -> Vocabulary:
-    """A vocabulary without the codes that stand beside several names."""
+    """A vocabulary without the codes that stand beside several names, in order."""
     aliases = {
-        field: {code: name for code, name in known.items() if name != AMBIGUOUS}
+        field: {code: name for code, name in sorted(known.items()) if name != AMBIGUOUS}
         for field, known in vocabulary.aliases.items()
     }
     return Vocabulary(vocabulary.names, aliases)
 
 
 def _add_alias(aliases: dict[str, str], code: str, name: str) -> None:
-    if code.strip() and fold(aliases.get(code, name)) != fold(name):
-        name = AMBIGUOUS
     if code.strip():
-        aliases[code] = name
+        is_other = fold(aliases.get(code, name)) != fold(name)
+        aliases[code] = AMBIGUOUS if is_other else name

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from challenge.errors import NotFittedError
 from challenge.features.counts import translate, unique_rows
 from challenge.flights.fields import AIRLINE, DESTINATION, MONTH, MONTHS, NOT_GIVEN
 from challenge.model import DelayModel
@@ -115,17 +114,15 @@ class Evaluation:
 
 
 def evaluate(model: DelayModel, dataset: Dataset) -> Evaluation:
-    """Evaluate a model from a file on the flights of a dataset.
+    """Evaluate a model on the flights of a dataset.
 
     A model must not be evaluated on flights that it was trained on. So its recipe is
     fitted again to a part of the flights and evaluated on the others, for a random and
     a forward split; the model itself is evaluated if it was trained on another file.
 
     Raises:
-        NotFittedError: the model was not loaded from a file.
+        NotFittedError: the model is not fitted.
     """
-    if model.card is None:
-        raise NotFittedError("only a model that was loaded from a file is evaluated")
     recipe = Recipe.of_card(model.card)
     rule: ThresholdRule = Balanced()
     if model.card.threshold_rule != str(rule):
@@ -151,7 +148,7 @@ def evaluate(model: DelayModel, dataset: Dataset) -> Evaluation:
 
 
 def _as_it_is(model: DelayModel, dataset: Dataset) -> Quality | None:
-    if model.card is None or model.card.data_sha256 == dataset.sha256:
+    if model.card.data_sha256 == dataset.sha256:
         return None
     codes, known = translate(dataset.codes, dataset.vocabulary, model.vocabulary)
     if not known.any():
@@ -162,8 +159,7 @@ def _as_it_is(model: DelayModel, dataset: Dataset) -> Quality | None:
 
 def may_have_seen(model: DelayModel, dataset: Dataset) -> bool:
     """Whether flights of the dataset may be among those the model was trained on."""
-    theirs = None if model.card is None else model.card.period
-    ours = dataset.period
+    theirs, ours = model.card.period, dataset.period
     if theirs is None or ours is None:
         return True
     return theirs[0] <= ours[1] and ours[0] <= theirs[1]

@@ -98,7 +98,7 @@ def _compared(ours: Predictions, theirs: Predictions) -> Comparison:
 
 def _without(baseline: DelayModel, seen: Counts) -> DelayModel:
     """The baseline as it would be without some of its flights."""
-    if baseline.card is None or baseline.counts is None:
+    if baseline.counts is None:
         return baseline
     sizes = tuple(size + 1 for size in baseline.vocabulary.sizes)
     its, others = (
