@@ -1,4 +1,4 @@
-"""Puts the service together: routes, middleware, and the model that answers."""
+"""Composes the service: its state, routes and middleware."""
 
 from __future__ import annotations
 
@@ -19,33 +19,40 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from challenge import __version__
 from challenge.errors import SettingsError
-from challenge.serving.middleware.direct_routes import Service
-from challenge.serving.middleware.requests import Front
+from challenge.serving.middleware.direct_routes import FastAPIWithDirectRoutes
+from challenge.serving.middleware.requests import RequestMiddleware
 from challenge.serving.observability.log import event
 from challenge.serving.problems import (
-    RefusedRequest,
+    RejectedRequest,
     invalid_parameters,
-    refusal,
-    refusals,
+    problem_responses,
+    rejection_response,
 )
-from challenge.serving.routes import explain, health, heatmap
-from challenge.serving.routes import metrics as monitoring
-from challenge.serving.routes import open_inference, predict
-from challenge.serving.routes import predict_file as files
-from challenge.serving.routes import rank
+from challenge.serving.routes import (
+    drift,
+    explain,
+    health,
+    heatmap,
+    metrics,
+    model,
+    predict,
+    predict_file,
+    rank,
+)
+from challenge.serving.routes.open_inference import routes as open_inference
 from challenge.serving.routes.page import add_pages
 from challenge.serving.settings import Settings
-from challenge.serving.state import Worker
+from challenge.serving.state import ServiceState
 
 _TAGS: Final = [
-    {"name": "predict", "description": "Ask about flights"},
-    {"name": "model", "description": "What is served"},
-    {"name": "monitoring", "description": "How it does"},
+    {"name": "predict", "description": "Predictions for flights"},
+    {"name": "model", "description": "The model that is served"},
+    {"name": "monitoring", "description": "Metrics and data drift"},
     {
         "name": "open inference protocol",
         "description": "The same model for clients of MLServer, KServe and Triton",
     },
-    {"name": "health", "description": "For load balancers"},
+    {"name": "health", "description": "Health checks for load balancers and probes"},
 ]
 
 
@@ -60,9 +67,9 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
         SettingsError: a setting in the environment has no valid value.
     """
     settings = _settings()
-    worker = Worker(Path(model_filepath or settings.model_filepath), settings)
-    endpoint = predict.PredictEndpoint(worker)
-    service = Service(
+    state = ServiceState(Path(model_filepath or settings.model_filepath), settings)
+    endpoint = predict.PredictEndpoint(state)
+    app = FastAPIWithDirectRoutes(
         title="flight-prophet",
         openapi_tags=_TAGS,
         summary="Will a flight leaving Santiago de Chile (SCL) be late?",
@@ -72,28 +79,28 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         lifespan=_lifespan,
     )
-    service.state.worker = worker
-    service.state.predict = endpoint
-    service.direct["POST", "/predict"] = endpoint
-    service.include_router(health.router)
-    service.include_router(open_inference.health)
+    app.state.service = state
+    app.state.predict = endpoint
+    app.direct["POST", "/predict"] = endpoint
+    app.include_router(health.router)
+    app.include_router(open_inference.health)
     for router in (
         predict.router,
         rank.router,
         explain.router,
         heatmap.router,
-        files.router,
-        health.model,
-        monitoring.router,
+        predict_file.router,
+        model.router,
+        drift.router,
         open_inference.router,
     ):
-        service.include_router(router, **_documented(bool(settings.api_keys)))
-    service.include_router(monitoring.metrics, **_documented(settings.metrics == "key"))
-    add_pages(service)
-    service.add_exception_handler(RefusedRequest, refusal)
-    service.add_exception_handler(RequestValidationError, invalid_parameters)
+        app.include_router(router, **_documented(bool(settings.api_keys)))
+    app.include_router(metrics.router, **_documented(settings.metrics == "key"))
+    add_pages(app)
+    app.add_exception_handler(RejectedRequest, rejection_response)
+    app.add_exception_handler(RequestValidationError, invalid_parameters)
     if settings.cors_origins:
-        service.add_middleware(
+        app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
@@ -101,40 +108,40 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     if "*" not in settings.trusted_hosts:
-        service.add_middleware(
+        app.add_middleware(
             TrustedHostMiddleware, allowed_hosts=list(settings.trusted_hosts)
         )
     # The last one added is the outermost.
-    routes = frozenset(path for _, path in service.direct)
-    service.add_middleware(Front, worker=worker, routes=routes)
-    return service
+    routes = frozenset(path for _, path in app.direct)
+    app.add_middleware(RequestMiddleware, state=state, routes=routes)
+    return app
 
 
 def _documented(needs_key: bool) -> dict[str, Any]:
-    """What is decided before any route, for the documentation of the routes."""
-    refused = (401, 429, 503) if needs_key else (429, 503)
+    """How OpenAPI describes the middleware's part in routes."""
+    statuses = (401, 429, 503) if needs_key else (429, 503)
     key = Security(APIKeyHeader(name="X-API-Key", auto_error=False))
     return {
         "dependencies": [key] if needs_key else [],
-        "responses": refusals(*refused),
+        "responses": problem_responses(*statuses),
     }
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(service: FastAPI) -> AsyncIterator[None]:
-    worker: Worker = service.state.worker
-    event(logging.INFO, "serving", model=worker.source.name)
-    if worker.recorder is not None:
-        worker.recorder.start()
-    follower = asyncio.create_task(worker.source.follow(worker.tally, worker.post))
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state: ServiceState = app.state.service
+    event(logging.INFO, "serving", model=state.watcher.name)
+    if state.prediction_log is not None:
+        state.prediction_log.start()
+    watching = asyncio.create_task(state.watcher.watch(state.counters, state.post))
     yield
-    follower.cancel()
+    watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await follower
-    if worker.recorder is not None:
-        await asyncio.to_thread(worker.recorder.close)
-    worker.tick()
-    event(logging.INFO, "served", requests=worker.tally.requests())
+        await watching
+    if state.prediction_log is not None:
+        await asyncio.to_thread(state.prediction_log.close)
+    state.tick()
+    event(logging.INFO, "served", requests=state.counters.requests())
 
 
 def _settings() -> Settings:

@@ -1,4 +1,4 @@
-"""What servers say of the models that they serve."""
+"""Asks running servers which models they serve."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ TIMEOUT_SECONDS = 10
 
 
 def served_models(urls: Iterable[str], key: str | None) -> dict[str, dict[str, int]]:
-    """How many workers of each server serve which model, by its fingerprint's start.
+    """The number of workers that serve each model, by server and short fingerprint.
 
     Args:
-        urls: of the servers, like http://host:8000.
-        key: for the header X-API-Key; None for none.
+        urls: addresses of servers, like http://host:8000.
+        key: the X-API-Key to send; None for none.
 
     Raises:
-        ServerError: a server does not answer, or not as this service does.
+        ServerError: a server cannot be reached, or is another service.
     """
     served: dict[str, dict[str, int]] = {}
     for url in urls:
@@ -29,7 +29,7 @@ def served_models(urls: Iterable[str], key: str | None) -> dict[str, dict[str, i
         if key is not None:
             request.add_header("X-API-Key", key)
         try:
-            # Other kinds of addresses were refused above.
+            # Other schemes were rejected above.
             with urllib.request.urlopen(  # nosec B310
                 request, timeout=TIMEOUT_SECONDS
             ) as answer:

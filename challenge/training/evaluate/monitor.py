@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from challenge.artifact.card import ModelCard
-from challenge.files.prediction_log import is_record
+from challenge.files.prediction_log import is_prediction_log
 from challenge.training.evaluate.departures import join_departures, read_recorded
 from challenge.training.evaluate.metrics import Answers, Estimate, Quality, measure
 
@@ -92,7 +92,8 @@ def monitor(
         TrainingDataError: a file cannot be read, or no flight is in both.
     """
     joined = join_departures(
-        read_recorded(predictions) if is_record(predictions) else predictions, flights
+        read_recorded(predictions) if is_prediction_log(predictions) else predictions,
+        flights,
     )
     answers = Answers(joined.probability, joined.delayed)
     quality = measure(answers, card.threshold)
