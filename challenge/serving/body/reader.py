@@ -206,11 +206,9 @@ class FlightsReader:
         try:
             body = msgspec.json.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            message = (
-                "the body is nested too deeply"
-                if isinstance(error, RecursionError)
-                else f"the body is not JSON: {self._with_position(error)}"
-            )
+            message = f"the body is not JSON: {self._with_position(error)}"
+            if isinstance(error, RecursionError):
+                message = "the body is nested too deeply"
             fault = request_fault([], "json_invalid", message)
             raise RejectedRequest(400, fault) from None
         if not isinstance(body, dict):
@@ -293,14 +291,10 @@ class FlightsReader:
     def _with_position(self, error: Exception) -> str:
         """The decoder's message, with the position in the whole body."""
         moved = self._consumed - len('{"flights":[') if self._consumed else 0
-        return re.sub(
-            r"\(byte (\d+)\)",
-            lambda match: f"(byte {int(match[1]) + moved})",
-            str(error),
-        )
+        position = re.compile(r"(?<=\(byte )\d+(?=\))")
+        return position.sub(lambda match: str(int(match[0]) + moved), str(error))
 
 
 def _flight_fault(position: int, fault: Fault) -> RequestFault:
-    field = [fault.field] if fault.field else []
-    loc = [FLIGHTS_KEY, position, *field]
+    loc = [FLIGHTS_KEY, position, *([fault.field] if fault.field else [])]
     return request_fault(loc, fault.type, fault.message, fault.input)

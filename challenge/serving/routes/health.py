@@ -38,7 +38,7 @@ async def get_health() -> Health:
 )
 async def get_readiness(state: State) -> Health:
     """The process is ready for requests. It starts to listen after its model was
-    verified, and is ready until it is told to stop."""
+    verified, and is ready until it is asked to stop."""
     if state.draining:
         raise RejectedRequest(503, request_fault([], "draining", STOPPING))
     return Health()

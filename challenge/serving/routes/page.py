@@ -83,5 +83,5 @@ async def docs(request: Request) -> Response:
 
 def _policy(other: dict[str, str] | None = None) -> str:
     return "; ".join(
-        f"{kind} {source}" for kind, source in (_POLICY | (other or {})).items()
+        f"{name} {source}" for name, source in (_POLICY | (other or {})).items()
     )

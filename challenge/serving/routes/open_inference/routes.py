@@ -82,12 +82,12 @@ async def model_metadata(state: State) -> ModelMetadata:
         versions=[state.watcher.name],
         platform="flight-prophet",
         inputs=[
-            TensorMetadata(name=name, datatype=kind, shape=[-1])
-            for name, kind in INPUTS.items()
+            TensorMetadata(name=name, datatype=datatype, shape=[-1])
+            for name, datatype in INPUTS.items()
         ],
         outputs=[
-            TensorMetadata(name=name, datatype=kind, shape=[-1])
-            for name, kind in OUTPUTS.items()
+            TensorMetadata(name=name, datatype=datatype, shape=[-1])
+            for name, datatype in OUTPUTS.items()
         ],
     )
 
