@@ -24,7 +24,7 @@ from pathlib import Path
 import httpx
 from serving import OURS, cpu_seconds, load, server
 
-from challenge.files.prediction_log import read_record
+from challenge.files.prediction_log import read_prediction_log
 from challenge.model import DelayModel
 from challenge.training.form import update
 
@@ -133,7 +133,7 @@ def main() -> None:
                         for measure, value in ranking(pid, url, flights).items():
                             found[kind][measure].append(value)
                 if settings:
-                    recorded = sum(map(len, read_record(record)))
+                    recorded = sum(map(len, read_prediction_log(record)))
                     share = recorded / (measured[rate] * options.seconds)
                     found[kind]["recorded, share"].append(share)
                     sizes = sum(one.stat().st_size for one in record.iterdir())

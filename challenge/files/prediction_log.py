@@ -1,8 +1,8 @@
-"""The record of what was answered: compressed JSON lines, a file for each hour.
+"""The prediction log: flights with their predictions, as gzipped JSON lines, by hour.
 
-Each write is a whole member of gzip's format, so a file is readable up to its last
-write. Its name ends in `.open` while it is written to, and of one whose writer was
-killed until a server mends it.
+Each write is a complete gzip member, so a file is readable up to its last write. A file's
+name ends in `.open` while it is written to; where its writer was killed, until a server
+repairs it.
 """
 
 from __future__ import annotations
@@ -10,76 +10,61 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import msgspec
 
 from challenge.errors import FlightsFileError
-from challenge.flights.fields import (
-    AIRLINE,
-    DELAY,
-    DESTINATION,
-    FLIGHT_NUMBER,
-    FLIGHT_TYPE,
-    MONTH,
-    SCHEDULED,
-)
+from challenge.flights.fields import DELAY
+from challenge.flights.structs import flight_fields
 
 SUFFIX: Final = ".jsonl.gz"
 OPEN: Final = ".open"
-SUFFIXES: Final = (SUFFIX, SUFFIX + OPEN)
+LOG_SUFFIXES: Final = (SUFFIX, SUFFIX + OPEN)
 PROBABILITY_DECIMALS: Final = 6
 # zlib's number for gzip's format.
 GZIP: Final = 31
 _READ_AT_ONCE: Final = 1 << 20
 
 
-class RecordedFlight(msgspec.Struct, omit_defaults=True, gc=False):
-    """A flight as it was asked about, and the answer.
-
-    Attributes:
-        time: of the answer, UTC, ISO 8601.
-        id: the request's.
-        model: the start of the fingerprint of the model that answered.
-        probability: of a delay, 0 to 1.
-        delay: 1 if it was predicted to be late, else 0.
-    """
-
-    time: str
-    id: str
-    model: str
-    airline: str = msgspec.field(name=AIRLINE)
-    flight_type: str = msgspec.field(name=FLIGHT_TYPE)
-    month: int = msgspec.field(name=MONTH)
-    probability: float
-    delay: int = msgspec.field(name=DELAY)
-    destination: str | None = msgspec.field(name=DESTINATION, default=None)
-    scheduled: str | None = msgspec.field(name=SCHEDULED, default=None)
-    flight_number: str | None = msgspec.field(name=FLIGHT_NUMBER, default=None)
+# A requested flight and its prediction: the time, UTC, ISO 8601, and the request's id; the
+# start of the fingerprint of the model; the probability of a delay, 0 to 1, and the
+# decision, 1 for late; and the fields of the flight.
+LoggedFlight: Final[Any] = msgspec.defstruct(
+    "LoggedFlight",
+    [
+        ("time", str),
+        ("id", str),
+        ("model", str),
+        ("probability", float),
+        (DELAY, int),
+        *flight_fields(limited=False),
+    ],
+    omit_defaults=True,
+    gc=False,
+)
+_decode_lines: Final = msgspec.json.Decoder[Any](LoggedFlight).decode_lines
 
 
-_decode_lines: Final = msgspec.json.Decoder(RecordedFlight).decode_lines
-
-
-def is_record(source: str | Path) -> bool:
-    """Whether a source names a record, not a file of flights: by its name alone."""
+def is_prediction_log(source: str | Path) -> bool:
+    """Whether a source names a prediction log rather than a file of flights."""
     path = Path(source)
-    return path.is_dir() or path.name.endswith(SUFFIXES)
+    return path.is_dir() or path.name.endswith(LOG_SUFFIXES)
 
 
-def read_record(source: str | Path) -> Iterator[list[RecordedFlight]]:
-    """The flights of a record, some thousands at a time, file by file.
+def read_prediction_log(source: str | Path) -> Iterator[list[Any]]:
+    """The flights of a prediction log, some thousands at a time, file by file.
 
     Args:
-        source: a file of it, or the folder.
+        source: one of its files, or the folder.
 
     Raises:
-        FlightsFileError: there is no such file, or it is damaged before its end; an end
-            that was cut off, as by a kill, is left out.
+        FlightsFileError: there is no such file, or it is damaged before its end; an
+            incomplete end, as a kill leaves it, is skipped.
     """
     path = Path(source)
     if path.is_dir():
-        files = sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES))
+        files = sorted(one for one in path.iterdir() if one.name.endswith(LOG_SUFFIXES))
         if not files:
             raise FlightsFileError(source, f"has no {SUFFIX} file")
     else:
@@ -89,7 +74,7 @@ def read_record(source: str | Path) -> Iterator[list[RecordedFlight]]:
 
 
 def whole_members(path: Path) -> int:
-    """How many bytes at the start of a file are whole members."""
+    """The number of bytes of the complete gzip members at the start of a file."""
     whole = position = 0
     stream = zlib.decompressobj(GZIP)
     with path.open("rb") as file:
@@ -107,7 +92,7 @@ def whole_members(path: Path) -> int:
     return whole
 
 
-def _read_file(path: Path) -> Iterator[list[RecordedFlight]]:
+def _read_file(path: Path) -> Iterator[list[Any]]:
     rest = b""
     try:
         try:

@@ -57,6 +57,7 @@ class Field:
         description: for OpenAPI and the documents.
         example: a value of the public SCL 2017 dataset.
         required: whether every flight has it.
+        choices: for a CATEGORY, the only names that there may be; any if empty.
         code_column: for a CATEGORY, the column of the public dataset that holds a code
             beside the name.
         max_length: for a TEXT, in characters.
@@ -69,6 +70,7 @@ class Field:
     description: str
     example: str | int
     required: bool = False
+    choices: tuple[str, ...] = ()
     code_column: str | None = None
     max_length: int | None = None
 
@@ -94,6 +96,7 @@ FIELDS: Final = (
         description="I for an international flight, N for a national one",
         example="I",
         required=True,
+        choices=FLIGHT_TYPES,
     ),
     Field(
         MONTH,

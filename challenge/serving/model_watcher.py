@@ -1,4 +1,4 @@
-"""The model that is served, and how another takes its place."""
+"""Serves the model of a file, and replaces it when the file changes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 
 from challenge.errors import FlightProphetError
 from challenge.model import DelayModel
-from challenge.serving.observability.counters import Tally
+from challenge.serving.observability.counters import Counters
 from challenge.serving.observability.log import event
 
 Signature = tuple[int, int, int] | None
 
 
-class ModelSource:
-    """Follows the file of a model.
+class ModelWatcher:
+    """Watches the file of a model.
 
-    A request takes `model` once and answers with it to its end. A new model takes its
-    place in one assignment, once it was read and checked as a whole.
+    A request reads `model` once and uses it to its end. A new model replaces it in one
+    assignment, after it was read and verified.
 
     Args:
         path: the model's file.
-        sha256: that of the only file to serve; None for any.
-        reload_seconds: how often to look at the file; 0 for on SIGHUP alone.
+        sha256: the SHA-256 of the only file to serve; None for any.
+        reload_seconds: the seconds between checks of the file; 0 to reload on SIGHUP only.
 
     Attributes:
-        model: the model to answer with.
+        model: the model to predict with.
         loaded_at: when it was loaded, in seconds since 1970.
 
     Raises:
@@ -41,7 +41,7 @@ class ModelSource:
         self.path = path
         self.sha256 = sha256
         self.reload_seconds = reload_seconds
-        # Before the file is read: a change meanwhile must be seen.
+        # Taken before the file is read, so that a change meanwhile is noticed.
         self._signature = _signature(path)
         self._serve(self._read())
 
@@ -49,26 +49,26 @@ class ModelSource:
     def name(self) -> str:
         return self.model.name
 
-    async def follow(self, tally: Tally, reloaded: Callable[[], None]) -> None:
+    async def watch(self, counters: Counters, reloaded: Callable[[], None]) -> None:
         """Reload the model whenever its file changes, or on SIGHUP, until cancelled.
 
         Args:
-            tally: counts the reloads.
+            counters: count the reloads.
             reloaded: called after each.
         """
-        asked = asyncio.Event()
-        with _on_sighup(asked):
+        requested = asyncio.Event()
+        with _on_sighup(requested):
             while True:
-                await self._until_next_look(asked)
+                await self._until_next_check(requested)
                 signature = _signature(self.path)
-                if asked.is_set() or signature != self._signature:
-                    asked.clear()
+                if requested.is_set() or signature != self._signature:
+                    requested.clear()
                     self._signature = signature
-                    await self.reload(tally)
+                    await self.reload(counters)
                     reloaded()
 
-    async def reload(self, tally: Tally) -> None:
-        """Serve what the file holds now; if it is no good, go on with what there is."""
+    async def reload(self, counters: Counters) -> None:
+        """Serve the model that the file holds now; keep the present one if it is invalid."""
         try:
             model = await asyncio.to_thread(self._read)
         except FlightProphetError as error:
@@ -78,7 +78,7 @@ class ModelSource:
             outcome = "swapped"
             self._serve(model)
             event(logging.INFO, f"model reloaded: {self.name}", model=self.name)
-        tally.reloads[outcome] += 1
+        counters.reloads[outcome] += 1
 
     def _read(self) -> DelayModel:
         return DelayModel.load(self.path, self.sha256).verify()
@@ -87,16 +87,16 @@ class ModelSource:
         self.model = model
         self.loaded_at = time.time()
 
-    async def _until_next_look(self, asked: asyncio.Event) -> None:
+    async def _until_next_check(self, requested: asyncio.Event) -> None:
         period = self.reload_seconds
-        # All workers look at the same times, so that they change models together.
+        # All workers check at the same times, so that they change models together.
         wait = period - time.time() % period if period else None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asked.wait(), wait)
+            await asyncio.wait_for(requested.wait(), wait)
 
 
 def _signature(path: Path) -> Signature:
-    """What changes when a file is replaced or written to; None if it is not there."""
+    """Changes when a file is replaced or written to; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -105,12 +105,12 @@ def _signature(path: Path) -> Signature:
 
 
 @contextlib.contextmanager
-def _on_sighup(asked: asyncio.Event) -> Iterator[None]:
+def _on_sighup(requested: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     try:
-        loop.add_signal_handler(signal.SIGHUP, asked.set)
+        loop.add_signal_handler(signal.SIGHUP, requested.set)
     except (RuntimeError, ValueError, AttributeError, NotImplementedError):
-        # Only the main thread hears signals, and not everywhere.
+        # Signals reach the main thread only, and not on every platform.
         yield
         return
     try:

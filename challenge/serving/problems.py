@@ -1,4 +1,4 @@
-"""What is wrong with a request, as the answer tells it."""
+"""Rejected requests: their faults, the answers, and how OpenAPI describes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from challenge.flights.faults import INPUT_SHOWN, shown
 
 
 class RequestFault(msgspec.Struct):
-    """One thing that is wrong with a request: where, what, and what would be right."""
+    """A fault in a request: where it is, what is wrong, and what would be valid."""
 
     loc: list[str | int]
     type: str
@@ -22,7 +22,7 @@ class RequestFault(msgspec.Struct):
 
 
 class DescribedFault(BaseModel):
-    """One thing that is wrong with a request: where, what, and what would be right."""
+    """A fault in a request: where it is, what is wrong, and what would be valid."""
 
     loc: list[str | int]
     type: str
@@ -31,7 +31,7 @@ class DescribedFault(BaseModel):
 
 
 class DescribedFaults(BaseModel):
-    """Everything that is wrong with a request."""
+    """All faults in a request."""
 
     detail: list[DescribedFault]
 
@@ -53,33 +53,33 @@ class DescribedFaults(BaseModel):
     }
 
 
-_REFUSALS: Final = {
-    400: "Something is wrong with the request; all that is, is listed",
-    401: "X-API-Key is missing, or is no key of this server",
+_DESCRIPTIONS: Final = {
+    400: "The request is not valid; all faults are listed",
+    401: "X-API-Key is missing or not valid",
     408: "The file took too long to arrive",
-    413: "More flights or more bytes than the server takes",
-    415: "The media type is not one that the route takes",
-    429: "More requests a minute than the server takes; Retry-After tells when to ask",
-    501: "The model's file lacks what the answer would be made of",
-    503: "The server is busy, or stops; Retry-After tells when to ask again",
-    507: "There is no room on the server's disk",
+    413: "More flights or more bytes than the server accepts",
+    415: "The route does not accept the media type",
+    429: "Too many requests a minute; see Retry-After",
+    501: "The model's file lacks the data for the answer",
+    503: "The server is busy or stopping; see Retry-After",
+    507: "The server's disk is full",
 }
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These statuses, as the documentation of a route tells them."""
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These statuses, for the `responses` of a route."""
     return {
-        status: {"model": DescribedFaults, "description": _REFUSALS[status]}
+        status: {"model": DescribedFaults, "description": _DESCRIPTIONS[status]}
         for status in statuses
     }
 
 
-class RefusedRequest(Exception):
-    """A request that gets no prediction.
+class RejectedRequest(Exception):
+    """A request that is not answered, because of its faults.
 
     Attributes:
         status: the HTTP status.
-        faults: why.
+        faults: what is wrong with it.
     """
 
     def __init__(self, status: int, *faults: RequestFault) -> None:
@@ -88,28 +88,34 @@ class RefusedRequest(Exception):
         super().__init__(f"{status}: {len(faults)} faults")
 
 
-async def refusal(request: Request, error: Exception) -> Response:
-    """The answer to a request that was refused in a route of FastAPI's."""
-    assert isinstance(error, RefusedRequest)
-    request.app.state.worker.note_refused(error.faults)
+async def rejection_response(request: Request, error: Exception) -> Response:
+    """The answer to a request that a route of FastAPI's rejected."""
+    assert isinstance(error, RejectedRequest)
+    request.app.state.service.count_rejected(error.faults)
     body = msgspec.json.encode({"detail": error.faults})
     return Response(body, error.status, media_type="application/json")
 
 
 async def invalid_parameters(request: Request, error: Exception) -> Response:
-    """The answer to a request whose path or query is not what its route takes."""
+    """The answer to a request with invalid path or query parameters."""
     assert isinstance(error, RequestValidationError)
     faults = [
         request_fault(list(one["loc"][1:]), one["type"], one["msg"], one["input"])
         for one in error.errors()
     ]
-    return await refusal(request, RefusedRequest(400, *faults))
+    return await rejection_response(request, RejectedRequest(400, *faults))
+
+
+def too_large(name: str, limit: int) -> RejectedRequest:
+    """The rejection of a body or a file that is over a limit in bytes."""
+    message = f"the {name} is over {limit:,} bytes"
+    return RejectedRequest(413, request_fault([], "too_large", message))
 
 
 def request_fault(
     loc: list[Any], kind: str, message: str, given: object = None
 ) -> RequestFault:
-    """A fault that shows of the caller's input no more than messages do."""
+    """A fault that repeats the caller's input, cut as in messages."""
     loc = [name[:INPUT_SHOWN] if isinstance(name, str) else name for name in loc]
     if isinstance(given, str):
         given = given[:INPUT_SHOWN]

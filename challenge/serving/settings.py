@@ -48,33 +48,32 @@ class Settings(BaseSettings):
     Attributes:
         model_filepath: the model to serve.
         model_sha256: the SHA-256 of the only file that may be served; None for any.
-        model_reload_seconds: how often to look whether the file has changed; 0 for
-            on SIGHUP alone.
-        max_flights: how many flights a request may hold.
-        max_body_bytes: how large the body of a request may be.
-        max_file_bytes: how large a file to POST /predict/file may be.
-        max_concurrent_requests: how many requests a worker works on at a time; 0 for
-            any number.
-        max_wait_ms: how long a request that has arrived may wait for its turn; one
-            that has waited longer is refused at once. 0 for any time.
-        idle_seconds: after how long a client that neither sends nor reads is cut off.
-        request_seconds: how long a request may take to arrive, but a file.
-        drain_seconds: how long to go on serving after SIGTERM, not ready.
-        api_keys: `name:SHA-256` of each key that X-API-Key may hold; none for
-            everybody.
-        requests_per_minute: how many requests a client (its key, else its address)
-            may make a minute, all of them at once if it likes; 0 for any number.
-        cors_origins: the origins whose pages may ask, "*" for all.
-        trusted_hosts: the Host headers to answer to, "*.example.org" for all under it.
+        model_reload_seconds: the seconds between checks of the file for changes; 0 to
+            reload on SIGHUP only.
+        max_flights: the number of flights a request may have.
+        max_body_bytes: the size of the body of a request.
+        max_file_bytes: the size of a file sent to POST /predict/file.
+        max_concurrent_requests: the number of requests in progress in a worker; 0 for
+            no limit.
+        max_wait_ms: how long a request may wait before it is processed; one that has
+            waited longer is rejected. 0 for no limit.
+        idle_seconds: a client that neither sends nor reads for so long is disconnected.
+        request_seconds: how long a request may take to arrive, except a file.
+        drain_seconds: how long to go on serving after SIGTERM, reported as not ready.
+        api_keys: `name:SHA-256` of each valid X-API-Key; none to require no key.
+        requests_per_minute: the number of requests a client (its key, else its
+            address) may make a minute, also all at once; 0 for no limit.
+        cors_origins: the origins whose pages may send requests, "*" for all.
+        trusted_hosts: the accepted Host headers, "*.example.org" for all subdomains.
         trusted_proxies: the addresses or networks whose X-Forwarded-For and
-            X-Forwarded-Proto are believed.
+            X-Forwarded-Proto are trusted.
         metrics, docs: whether GET /metrics, and the documentation of the API, are
-            open, need a key, or are off.
+            open, require a key, or are off.
         log_format: `json`, `text`, or `auto` for text on a terminal.
-        log_requests: whether each request has a line in the log.
-        drift_hours: how far back GET /drift looks.
-        prediction_log: the folder of the record of answered flights; None for none.
-        prediction_log_days: how long its files are kept; 0 for ever.
+        log_requests: whether to log each request.
+        drift_hours: the window of GET /drift.
+        prediction_log: the folder of the prediction log; None for none.
+        prediction_log_days: how long to keep its files; 0 for ever.
     """
 
     # The name is the environment's, not pydantic's own namespace.

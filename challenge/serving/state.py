@@ -1,4 +1,4 @@
-"""One process of the server: the model it serves, and what it counts and logs."""
+"""What the requests of one process share: the model, the counters and the logs."""
 
 from __future__ import annotations
 
@@ -9,125 +9,123 @@ from typing import Final
 
 from challenge.errors import SettingsError
 from challenge.model import DelayModel
-from challenge.serving.model_watcher import ModelSource
-from challenge.serving.observability import counters as tally
-from challenge.serving.observability.counters import Tally
+from challenge.serving.model_watcher import ModelWatcher
+from challenge.serving.observability.counters import Counters
 from challenge.serving.observability.drift import Sampler
 from challenge.serving.observability.log import RequestLog, as_text
-from challenge.serving.observability.prediction_log_writer import Recorder
+from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
 from challenge.serving.problems import RequestFault
-from challenge.serving.server.shared_memory import Board
+from challenge.serving.server.shared_memory import SharedMemory
 from challenge.serving.settings import Settings
 
 TICK_SECONDS: Final = 0.1
 UNKNOWN: Final = "unknown_value"
 
 
-class Worker:
-    """What the parts of the service share.
+class ServiceState:
+    """The state of one process of the server.
 
     Args:
         path: the model's file.
         settings: those of the service.
 
     Attributes:
-        draining: whether it finishes what it has begun, and wants no more.
-        recorder: keeps what was answered; None if that is not wanted.
+        draining: whether the process finishes its requests and is about to stop.
+        prediction_log: stores the predictions; None if the setting is empty.
+        number: which worker this process is, from 0.
 
     Raises:
         ModelFileError: the model cannot be read.
-        SettingsError: nothing can be recorded where it should be.
+        SettingsError: the folder of the prediction log cannot be written to.
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self.settings = settings
-        self.source = ModelSource(
+        self.watcher = ModelWatcher(
             path, settings.model_sha256, settings.model_reload_seconds
         )
         self.sampler = Sampler(settings.drift_hours)
         self.log = RequestLog(as_text(settings))
-        self.recorder = _recorder(settings)
+        self.prediction_log = _prediction_log(settings)
         self.draining = False
-        self.board = Board()
+        self.shared_memory = SharedMemory()
         self.number = 0
-        self.tally = tally.resume(self.board, self.number)
+        self.counters = Counters.resume(self.shared_memory, self.number)
         self._will_tick = False
 
     def share(self, workers: int) -> None:
-        """Make the board for several workers, before they are forked."""
-        self.board = Board(workers)
+        """Allocate the memory that several workers share, before they are forked."""
+        self.shared_memory = SharedMemory(workers)
 
     def begin(self, number: int) -> None:
-        """Be one of these workers, in the place of the one before if that died."""
+        """Become one of these workers; one that replaces another counts on from it."""
         self.number = number
-        self.tally = tally.resume(self.board, number)
+        self.counters = Counters.resume(self.shared_memory, number)
         self.post()
 
-    def note(
+    def count_answered(
         self, model: DelayModel, cells: Sequence[int], late: int, flights: int
     ) -> None:
         """Count flights that were answered.
 
         Args:
             model: the one that answered.
-            cells: the flights, to tell drift from.
+            cells: the flights, as a sample for GET /drift.
             late: how many are predicted to be late.
             flights: how many there are.
         """
-        outcomes = self.tally.flights
+        outcomes = self.counters.flights
         outcomes["late"] += late
         outcomes["on_time"] += flights - late
-        self.sampler.note(model, cells)
+        self.sampler.add(model, cells)
 
-    def note_refused(self, faults: Sequence[RequestFault]) -> None:
-        """Count a request that was refused, once for each kind of fault."""
-        self.tally.add_refused({fault.type for fault in faults})
-        self.sampler.note_unknown(
+    def count_rejected(self, faults: Sequence[RequestFault]) -> None:
+        """Count a request that was rejected, once for each type of fault."""
+        self.counters.add_rejected({fault.type for fault in faults})
+        self.sampler.add_unknown(
             [str(fault.loc[-1]) for fault in faults if fault.type == UNKNOWN]
         )
 
     def wake(self) -> None:
-        """See that what was noted is soon counted, written and posted."""
+        """Schedule a tick, unless one is scheduled."""
         if not self._will_tick:
             self._will_tick = True
             asyncio.get_running_loop().call_later(TICK_SECONDS, self.tick)
 
     def tick(self) -> None:
-        """Count, write and post what was noted: together it costs next to nothing."""
+        """Flush the log and publish the counters, for all requests since the last."""
         self._will_tick = False
-        is_behind = self.recorder is not None and self.recorder.is_behind
-        self.tally.lines_lost += self.log.flush()
-        self._count_recorded()
+        is_behind = self.prediction_log is not None and self.prediction_log.is_behind
+        self.counters.lines_lost += self.log.flush()
+        self.post()
         if is_behind:
             self.wake()
-        self.sampler.count(self.tally.window, self.source.model)
-        self.post()
 
     def post(self) -> None:
-        """Let the other workers know what was counted, and what is served here."""
-        self.tally.models = {self.source.name: 1}
-        tally.post(self.board, self.number, self.tally)
+        """Publish this worker's counters, and its model, to the other workers."""
+        self._update_counters()
+        self.counters.post(self.shared_memory, self.number)
 
-    def total(self) -> Tally:
-        """The tally over all workers."""
-        self._count_recorded()
-        self.sampler.count(self.tally.window, self.source.model)
-        self.tally.models = {self.source.name: 1}
-        return tally.total(self.board, self.number, self.tally)
+    def total(self) -> Counters:
+        """The sum of all workers' counters."""
+        self._update_counters()
+        return self.counters.total(self.shared_memory, self.number)
 
-    def _count_recorded(self) -> None:
-        if self.recorder is not None:
-            recorded, lost = self.recorder.take_counts()
-            self.tally.recorded += recorded
-            self.tally.unrecorded += lost
+    def _update_counters(self) -> None:
+        if self.prediction_log is not None:
+            logged, lost = self.prediction_log.take_counts()
+            self.counters.logged += logged
+            self.counters.unlogged += lost
+        self.sampler.count(self.counters.window, self.watcher.model)
+        self.counters.models = {self.watcher.name: 1}
 
 
-def _recorder(settings: Settings) -> Recorder | None:
+def _prediction_log(settings: Settings) -> PredictionLogWriter | None:
     folder = settings.prediction_log
     if folder is None:
         return None
     try:
-        return Recorder(folder, settings.prediction_log_days)
+        return PredictionLogWriter(folder, settings.prediction_log_days)
     except OSError as error:
         message = f"{str(folder)!r} cannot be written to: {error.strerror}"
         raise SettingsError([{"loc": ["prediction_log"], "msg": message}]) from error

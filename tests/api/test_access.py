@@ -178,12 +178,12 @@ def test_pages_of_named_origins_may_ask(client_with):
 
 def test_more_requests_at_a_time_than_allowed_are_refused_at_once(client_with):
     client = client_with(MAX_CONCURRENT_REQUESTS=5)
-    client.app.state.worker.tally.in_flight = 5
+    client.app.state.service.counters.in_flight = 5
     refused = client.post("/predict", json=BODY)
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == "1"
     assert client.get("/health").status_code == 200
-    client.app.state.worker.tally.in_flight = 0
+    client.app.state.service.counters.in_flight = 0
     assert client.post("/predict", json=BODY).status_code == 200
 
 

@@ -44,7 +44,7 @@ def test_the_python_client_with_a_key(serve, schedule_model):
         environment = os.environ | {"API_KEY": key}
         told = subprocess.run(asked, env=environment, capture_output=True, text=True)
         assert told.returncode == code
-    assert "X-API-Key is missing, or is no key of this server" in told.stderr
+    assert "X-API-Key is missing or not valid" in told.stderr
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from challenge.api import create_app
 from challenge.errors import SettingsError
 from challenge.model import DelayModel
-from challenge.serving import json_body as body_module
-from challenge.serving.json_body import FlightsReader
-from challenge.serving.problems import RefusedRequest
+from challenge.serving.body import reader as body_module
+from challenge.serving.body.reader import FlightsReader
+from challenge.serving.problems import RejectedRequest
 from challenge.serving.routes.predict import PredictEndpoint
 from challenge.serving.settings import Settings
-from challenge.serving.state import Worker
+from challenge.serving.state import ServiceState
 from tests.conftest import TEST_MODEL, probabilities
 
 MODEL = DelayModel.load(TEST_MODEL)
@@ -43,8 +43,8 @@ def read(body: bytes, at_once: int = 65_536, **limits: int):
     reader = FlightsReader(MODEL, **limits)
     try:
         return asyncio.run(reader.read(receiver(body, at_once)))
-    except RefusedRequest as refused:
-        return refused.status, refused.faults
+    except RejectedRequest as rejected:
+        return rejected.status, rejected.faults
 
 
 fields = st.sampled_from(
@@ -109,7 +109,9 @@ def test_more_flights_than_allowed_are_413_while_they_arrive(flights, status):
         assert len(outcome) == flights
     else:
         assert outcome[0] == 413
-        assert outcome[1][0].msg == "holds more than 2,000 flights; ask in parts"
+        assert (
+            outcome[1][0].msg == "holds more than 2,000 flights; send several requests"
+        )
 
 
 def test_a_body_that_is_too_large_is_not_read_to_its_end():
@@ -121,7 +123,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end():
         return {"type": "http.request", "body": b" " * 1_000, "more_body": True}
 
     reader = FlightsReader(MODEL, max_flights=10, max_bytes=10_000)
-    with pytest.raises(RefusedRequest) as refused:
+    with pytest.raises(RejectedRequest) as refused:
         asyncio.run(reader.read(receive))
     assert refused.value.status == 413
     assert asked == 11
@@ -129,7 +131,7 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end():
 
 def test_a_large_request_leaves_others_their_turn():
     body = json.dumps({"flights": [LATE, ON_TIME] * 25_000}).encode()
-    endpoint = PredictEndpoint(Worker(TEST_MODEL, Settings()))
+    endpoint = PredictEndpoint(ServiceState(TEST_MODEL, Settings()))
 
     async def both() -> tuple[int, bytes, int]:
         turns = 0
@@ -190,9 +192,9 @@ def test_a_model_without_a_table_answers_through_its_classifier(few_flights):
     model.fit(*model.preprocess(few_flights, "delay"))
     assert model.table is None
     body = json.dumps({"flights": [LATE, ON_TIME]}).encode()
-    worker = Worker(TEST_MODEL, Settings())
-    worker.source.model = model
-    endpoint = PredictEndpoint(worker)
+    state = ServiceState(TEST_MODEL, Settings())
+    state.watcher.model = model
+    endpoint = PredictEndpoint(state)
     status, answer = asyncio.run(endpoint.answer(SCOPE, receiver(body)))
     flights = [model.encoder.rules.read(flight) for flight in (LATE, ON_TIME)]
     assert status == 200

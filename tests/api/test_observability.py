@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from challenge.api import create_app
 from challenge.flights.fields import AIRLINE, FLIGHT_TYPE
 from challenge.model import DelayModel
-from challenge.serving.observability import counters as tally
 from challenge.serving.observability import drift
-from challenge.serving.observability.counters import SUM, Tally
-from challenge.serving.server.shared_memory import MAX_POST_BYTES, Board
+from challenge.serving.observability.counters import SUM, Counters
+from challenge.serving.server.shared_memory import MAX_POST_BYTES, SharedMemory
 from tests.api.conftest import FLIGHT, wait_for
 from tests.conftest import TEST_MODEL
 
@@ -175,7 +174,7 @@ def test_health_is_told_to_probes(path, client):
 
 
 def test_a_server_that_drains_is_alive_and_not_ready(client):
-    client.app.state.worker.draining = True
+    client.app.state.service.draining = True
     assert client.get("/health/live").status_code == 200
     refused = client.get("/health/ready")
     assert refused.status_code == 503
@@ -240,25 +239,25 @@ def test_flights_like_those_learned_from_are_stable_and_others_are_not(monkeypat
 
 
 def test_drift_takes_no_more_memory_however_many_flights_there_are(client):
-    worker = client.app.state.worker
+    state = client.app.state.service
     for _ in range(20):
         client.post("/predict", json={"flights": [FLIGHT] * 10_000})
-        assert len(worker.sampler._noted) <= drift.SAMPLED_AT_ONCE
-    worker.tick()
-    [part] = worker.tally.window.parts.values()
-    assert part.flights <= 20 * drift.SAMPLED_AT_ONCE
-    assert list(map(len, part.codes)) == [1] * 6
+        assert len(state.sampler._sampled) <= drift.SAMPLE_SIZE
+    state.tick()
+    [current] = state.counters.window.slices.values()
+    assert current.flights <= 20 * drift.SAMPLE_SIZE
+    assert list(map(len, current.codes)) == [1] * 6
 
 
-def test_the_oldest_part_leaves_the_window():
+def test_the_oldest_slice_leaves_the_window():
     window = drift.Window()
     for number in range(100):
         window.at(number, "model").flights += 1
-    assert len(window.parts) == drift.PARTS
-    assert window.sum(99).flights == drift.PARTS
-    assert window.sum(99 + drift.PARTS - 1).flights == 1
+    assert len(window.slices) == drift.SLICES
+    assert window.sum(99).flights == drift.SLICES
+    assert window.sum(99 + drift.SLICES - 1).flights == 1
     assert window.at(100, "another").flights == 0
-    assert len(window.parts) == 1
+    assert len(window.slices) == 1
 
 
 @given(st.lists(st.integers(0, 1_000), min_size=2, max_size=30))
@@ -292,28 +291,28 @@ def test_chance_alone_rarely_gives_an_index_of_moderate_drift():
 
 
 @given(st.lists(st.binary(max_size=2_000), max_size=8))
-def test_the_board_shows_what_was_posted_last(posts):
-    board = Board(2)
+def test_the_shared_memory_holds_what_was_posted_last(posts):
+    memory = SharedMemory(2)
     for data in posts:
-        board.post(1, data)
-        assert board.read(1) == data
-    assert board.read(0) is None
+        memory.post(1, data)
+        assert memory.read(1) == data
+    assert memory.read(0) is None
 
 
-def test_the_board_shows_the_post_before_one_that_was_cut_short():
-    board = Board(1)
-    board.post(0, b"first")
-    board.post(0, b"second")
-    start = board._start(0, board._header(0, 0)[0] < board._header(0, 1)[0])
-    board._posts[start + 16 : start + 18] = b"XX"
-    assert board.read(0) == b"first"
+def test_the_shared_memory_holds_the_post_before_one_that_was_cut_short():
+    memory = SharedMemory(1)
+    memory.post(0, b"first")
+    memory.post(0, b"second")
+    start = memory._start(0, memory._header(0, 0)[0] < memory._header(0, 1)[0])
+    memory._posts[start + 16 : start + 18] = b"XX"
+    assert memory.read(0) == b"first"
     with pytest.raises(ValueError, match="do not fit"):
-        board.post(0, bytes(MAX_POST_BYTES + 1))
+        memory.post(0, bytes(MAX_POST_BYTES + 1))
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 100)), max_size=50))
-def test_the_sum_of_tallies_is_the_tally_of_all(requests):
-    one, other, both = Tally(), Tally(), Tally()
+def test_the_sum_of_counters_counts_all(requests):
+    one, other, both = Counters(), Counters(), Counters()
     for number, (route, seconds) in enumerate(requests):
         (one if number % 2 else other).add_request(route, 200, seconds)
         both.add_request(route, 200, seconds)
@@ -324,10 +323,10 @@ def test_the_sum_of_tallies_is_the_tally_of_all(requests):
         assert len(statuses[200]) == SUM + 1
 
 
-def test_a_worker_takes_up_the_tally_of_the_one_before():
-    board = Board(1)
-    before = Tally(starts=1, in_flight=3)
+def test_a_worker_resumes_the_counters_of_the_one_before():
+    memory = SharedMemory(1)
+    before = Counters(starts=1, in_flight=3)
     before.add_request("/predict", 200, 0.1)
-    tally.post(board, 0, before)
-    after = tally.resume(board, 0)
+    before.post(memory, 0)
+    after = Counters.resume(memory, 0)
     assert (after.starts, after.in_flight, after.requests()) == (2, 0, 1)

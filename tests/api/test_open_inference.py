@@ -160,7 +160,7 @@ def test_faults_are_those_of_predict_with_the_tensor_and_the_position(client):
         ({"MES": {"shape": [1, 3]}}, "MES: the shape [1, 3] is neither [n] nor [n, 1]"),
         ({"MES": {"data": None}}, "MES: has no data"),
         ({"MES": {"name": "MONTH"}}, "'MONTH' is not one of OPERA, TIPOVUELO, MES"),
-        ({"MES": {"name": "OPERA", "datatype": "BYTES"}}, "OPERA: is there twice"),
+        ({"MES": {"name": "OPERA", "datatype": "BYTES"}}, "OPERA: is given twice"),
         ({"MES": {"name": "SIGLADES", "datatype": "BYTES"}}, "MES: is required"),
         ({"MES": {"shape": [1], "data": [7]}}, "the tensors differ in length"),
         ({"MES": {"data": [7, 7, 7.5]}}, "MES[2]: 7.5 is not a whole number"),
@@ -174,7 +174,7 @@ def test_faults_are_those_of_predict_with_the_tensor_and_the_position(client):
         ),
         (
             {"MES": {"data": None, "parameters": {"binary_data_size": 24}}},
-            "MES: 24 bytes are not there",
+            "MES: 24 bytes are not in the body",
         ),
     ],
 )
@@ -187,11 +187,15 @@ def test_what_is_no_inference_of_flights_is_told(changed, message, server):
 @pytest.mark.parametrize(
     ("body", "headers", "message"),
     [
-        (b"", {}, "the body is no inference request"),
-        (b"[]", {}, "the body is no inference request"),
+        (b"", {}, "the body is not an inference request"),
+        (b"[]", {}, "the body is not an inference request"),
         (b'{"inputs":[]}', {}, "OPERA: is required"),
-        (b"{}", {"Inference-Header-Content-Length": "9"}, "'9' is no length within"),
-        (b"{}", {"Inference-Header-Content-Length": "-1"}, "'-1' is no length within"),
+        (b"{}", {"Inference-Header-Content-Length": "9"}, "'9' is not a length within"),
+        (
+            b"{}",
+            {"Inference-Header-Content-Length": "-1"},
+            "'-1' is not a length within",
+        ),
     ],
 )
 def test_a_body_that_is_no_request_is_refused(body, headers, message, server):
@@ -216,7 +220,7 @@ def test_damaged_binary_tensors_are_refused(data, server):
         headers={"Inference-Header-Content-Length": str(len(text))},
     )
     assert answer.status_code == 400
-    assert "OPERA: the binary data are damaged" in answer.json()["error"]
+    assert "OPERA: the binary data is damaged" in answer.json()["error"]
 
 
 def test_an_unknown_output_is_refused(server):

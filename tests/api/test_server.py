@@ -17,9 +17,16 @@ from challenge.api import create_app
 from challenge.errors import ModelFileError
 from tests.conftest import TEST_MODEL
 
+APPLICATIONS = {
+    "app": ["challenge.api:app"],
+    "package": ["challenge:application"],
+    "factory": ["challenge.api:create_app", "--factory"],
+    "workers": ["challenge.api:app", "--workers", "2"],
+}
 
-def start(model: Path | str, port: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "uvicorn", "challenge.api:app"]
+
+def start(model: Path | str, port: int, application: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "uvicorn", *APPLICATIONS[application]]
     return subprocess.Popen(
         [*command, "--port", str(port), "--log-level", "warning"],
         env=os.environ | {"MODEL_FILEPATH": str(model)},
@@ -36,8 +43,9 @@ def port() -> int:
         return free.getsockname()[1]
 
 
-def test_a_server_answers_and_stops_when_told(port):
-    server = start(TEST_MODEL, port)
+@pytest.mark.parametrize("application", APPLICATIONS)
+def test_a_server_answers_and_stops_when_told(port, application):
+    server = start(TEST_MODEL, port, application)
     try:
         for _ in range(100):
             try:
@@ -55,14 +63,22 @@ def test_a_server_answers_and_stops_when_told(port):
         server.communicate(timeout=10)
 
 
-def test_a_missing_model_stops_the_server_with_one_line(tmp_path, port):
-    server = start(tmp_path / "model.pkl", port)
+@pytest.mark.parametrize("application", ["app", "package", "factory"])
+def test_a_missing_model_stops_the_server_with_one_line(tmp_path, port, application):
+    server = start(tmp_path / "model.pkl", port, application)
     output, _ = server.communicate(timeout=30)
     assert server.returncode != 0
     [line] = output.splitlines()
     assert line.startswith("flight-prophet: model file ")
     assert str(tmp_path / "model.pkl") in line
     assert "make model-train" in line
+
+
+def test_a_missing_model_stops_a_server_of_several_workers(tmp_path, port):
+    server = start(tmp_path / "model.pkl", port, "workers")
+    output, _ = server.communicate(timeout=30)
+    assert f"flight-prophet: model file '{tmp_path / 'model.pkl'}'" in output
+    assert "Traceback" not in output
 
 
 def test_create_app_raises_what_is_wrong_with_the_model(tmp_path):
@@ -119,22 +135,3 @@ print(sorted(heavy & sys.modules.keys()))
         check=True,
     )
     assert result.stdout.strip() == "[]"
-
-
-def test_importing_the_package_reads_no_model():
-    program = "import challenge, challenge.api; print(challenge.__version__)"
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"MODEL_FILEPATH": "/no/such/model.pkl"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert result.stdout.strip() == challenge.__version__
-
-
-def test_a_name_that_the_package_lacks_is_told():
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        challenge.nothing  # noqa: B018
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        challenge.api.nothing  # noqa: B018

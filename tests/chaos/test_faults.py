@@ -24,7 +24,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from challenge.files.prediction_log import read_record
+from challenge.files.prediction_log import read_prediction_log
 from tests.api.conftest import FLIGHT, PROGRAM, Server, wait_for
 from tests.conftest import TEST_MODEL
 
@@ -266,7 +266,7 @@ def test_a_full_disk_costs_records_and_no_answer(serve, tmp_path):
         assert server.log.count("answers are recorded again") == 1
         assert server.stop() == 0
         # What did not fit left nothing behind.
-        assert sum(map(len, read_record(full))) == 2
+        assert sum(map(len, read_prediction_log(full))) == 2
         assert "Traceback" not in server.log
 
 

@@ -7,7 +7,7 @@ Starts from small valid inputs of its own, which it puts into CORPUS.
 artifact: a model's file is read, or refused with ModelFileError, whatever its bytes;
 nothing in it is run. Half of the inputs get a valid checksum.
 
-body: a body of POST /predict is read, or refused with RefusedRequest; and reading it
+body: a body of POST /predict is read, or refused with RejectedRequest; and reading it
 in pieces of any size comes to the same.
 """
 
@@ -26,12 +26,12 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 with atheris.instrument_imports(include=["challenge", "pickle"]):
-    import challenge.serving.json_body as body_module
     from challenge.artifact import model_file
     from challenge.artifact.card import SCHEMA_VERSION
     from challenge.errors import ModelFileError
     from challenge.model import DelayModel
-    from challenge.serving.problems import RefusedRequest
+    from challenge.serving.body import reader as body_module
+    from challenge.serving.problems import RejectedRequest
 
 TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
 MAX_FLIGHTS, MAX_BYTES = 50, 4_000
@@ -125,9 +125,9 @@ class BodyTarget:
         reader = body_module.FlightsReader(self.model, MAX_FLIGHTS, MAX_BYTES)
         try:
             return asyncio.run(reader.read(receive))
-        except RefusedRequest as refused:
+        except RejectedRequest as rejected:
             # What is wrong with the JSON itself is told as of the piece that shows it.
-            return refused.status
+            return rejected.status
 
 
 def main() -> None:

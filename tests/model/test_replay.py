@@ -12,7 +12,7 @@ import pytest
 
 from challenge.cli import main
 from challenge.errors import TrainingDataError
-from challenge.files.prediction_log import RecordedFlight
+from challenge.files.prediction_log import LoggedFlight
 from challenge.model import DelayModel
 from challenge.training.evaluate.departures import join_departures, read_recorded
 from challenge.training.evaluate.monitor import monitor
@@ -29,7 +29,7 @@ def write_record(folder, model, flights, **changed):
     probabilities = model.predict_cells(list(map(model.encoder.cell, asked)))
     numbers = changed.get("numbers", [None] * len(asked))
     lines = [
-        RecordedFlight(
+        LoggedFlight(
             f"2017-12-{1 + place % 28:02}T00:00:00.000+00:00",
             f"a-{place:x}",
             model.name,

@@ -1,4 +1,4 @@
-"""Which requests are let in: keys, rates, and how many at a time."""
+"""Access control: API keys, rate limits, and the number of concurrent requests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from challenge.serving.settings import Settings
 
 HEALTH: Final = ("/health", "/v2/health", "/v2/models/delay/ready")
 DOCS: Final = ("/docs", "/openapi.json")
-# A browser that opens a page sends no key; what the page asks for then needs one.
+# A browser opens a page without a key; the requests of the page then need one.
 PAGE: Final = "/"
 STATIC: Final = ("/static/", "/docs/static/")
 
 
-class Refusal(NamedTuple):
-    """Why a request is not let in, and when it may come again (seconds)."""
+class Rejection(NamedTuple):
+    """Why a request is rejected, and after how many seconds it may come again."""
 
     status: int
     type: str
@@ -28,24 +28,24 @@ class Refusal(NamedTuple):
     retry_after: int | None = None
 
 
-OVERLOADED: Final = Refusal(
-    503, "overloaded", "the server is busy; ask again later", retry_after=1
+OVERLOADED: Final = Rejection(
+    503, "overloaded", "the server is busy; try again later", retry_after=1
 )
 
 
 class Overloaded(Exception):
-    """A request that was let in has waited too long since."""
+    """A request that was admitted has waited too long since."""
 
 
-class Admission:
-    """Decides on each request before anything else looks at it.
+class AccessControl:
+    """Admits or rejects each request before anything else reads it.
 
-    Health checks always pass: who asks has no key, and needs the answer most when
-    the server is busy.
+    Health checks are always admitted: probes have no key, and matter most when the
+    server is busy.
 
     Args:
         settings: the limits and the keys.
-        clients: how much each client has used up.
+        clients: how much of its rate limit each client has used.
     """
 
     def __init__(self, settings: Settings, clients: Clients) -> None:
@@ -60,49 +60,49 @@ class Admission:
         self._closed = {"/metrics": settings.metrics} | dict.fromkeys(
             DOCS, settings.docs
         )
-        self._looks_at_client = bool(
+        self._checks_client = bool(
             settings.api_keys
             or settings.requests_per_minute
             or "off" in self._closed.values()
             or "key" in self._closed.values()
         )
 
-    def refuse(self, scope: Scope, waited: float, in_flight: int) -> Refusal | None:
-        """Why a request is not let in; None if it is.
+    def reject(self, scope: Scope, waited: float, in_flight: int) -> Rejection | None:
+        """Why a request is rejected; None if it is admitted.
 
         Args:
             scope: the request's.
             waited: seconds since it arrived.
-            in_flight: how many requests this worker is working on, with this one.
+            in_flight: the number of requests in progress in this worker, with this one.
         """
         if waited > self.max_wait or in_flight > self.max_requests:
             return None if scope["path"].startswith(HEALTH) else OVERLOADED
-        if self._looks_at_client:
-            return self._refuse_client(scope)
+        if self._checks_client:
+            return self._reject_client(scope)
         return None
 
-    def _refuse_client(self, scope: Scope) -> Refusal | None:
+    def _reject_client(self, scope: Scope) -> Rejection | None:
         path = scope["path"]
         if path.startswith(HEALTH):
             return None
         needed = "key" if self._keys and not _is_page(path) else "open"
         access = self._closed.get(path, needed)
         if access == "off":
-            return Refusal(404, "not_found", f"{path} is switched off")
+            return Rejection(404, "not_found", f"{path} is disabled")
         client = (scope["client"] or ("",))[0].encode()
         if self._keys or access == "key":
             name = self._name_of_key(scope)
             if name is not None:
                 client = b"key " + name
             elif access == "key":
-                message = "X-API-Key is missing, or is no key of this server"
-                return Refusal(401, "api_key", message)
+                message = "X-API-Key is missing or not valid"
+                return Rejection(401, "api_key", message)
         if self.settings.requests_per_minute:
             limit = self.settings.requests_per_minute
             wait = self.clients.wait(client, time.monotonic(), limit)
             if wait:
-                message = f"more than {limit:,} requests a minute; ask again later"
-                return Refusal(429, "rate_limit", message, int(wait) + 1)
+                message = f"more than {limit:,} requests a minute; try again later"
+                return Rejection(429, "rate_limit", message, int(wait) + 1)
         return None
 
     def _name_of_key(self, scope: Scope) -> bytes | None:
@@ -112,7 +112,7 @@ class Admission:
                 given = value
         digest = hashlib.sha256(given).digest()
         found = None
-        # All are compared: the time taken must not tell which one came close.
+        # All are compared, so that the time taken reveals nothing about them.
         for name, known in self._keys:
             if hmac.compare_digest(digest, known):
                 found = name

@@ -1,4 +1,4 @@
-"""The FastAPI application, with a way around its routing where that would cost most."""
+"""FastAPI with direct routes: some requests bypass its routing, for speed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from challenge.serving.body.openapi import FLIGHT_COMPONENT, flight_schema
 
-class Service(FastAPI):
-    """FastAPI, with some routes answered below its own machinery.
 
-    Such a route is FastAPI's all the same, documented and with the same answers. All
-    middleware that is added to the service applies to it.
+class FastAPIWithDirectRoutes(FastAPI):
+    """FastAPI, with some routes that ASGI applications answer directly.
+
+    Such a route is also one of FastAPI's, with documentation and the same answers. All
+    added middleware applies to it.
 
     Attributes:
         direct: the application that answers each (method, path).
@@ -21,11 +23,11 @@ class Service(FastAPI):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.direct: dict[tuple[str, str], ASGIApp] = {}
-        self._front: ASGIApp | None = None
+        self._stack: ASGIApp | None = None
 
     def openapi(self) -> dict[str, Any]:
-        """The description of the API, without the status that FastAPI adds to each
-        route with parameters: they are refused with 400, as everything invalid is."""
+        """The OpenAPI description, with the component that bodies share, and without the
+        status 422 that FastAPI adds to each route with parameters: here it is 400."""
         if self.openapi_schema is None:
             schema = super().openapi()
             for operations in schema["paths"].values():
@@ -33,15 +35,16 @@ class Service(FastAPI):
                     operation["responses"].pop("422", None)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schema["components"]["schemas"].pop(unused, None)
+            schema["components"]["schemas"][FLIGHT_COMPONENT] = flight_schema()
         return super().openapi()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._front is None:
-            self._front = self._build_front()
-        await self._front(scope, receive, send)
+        if self._stack is None:
+            self._stack = self._build_stack()
+        await self._stack(scope, receive, send)
 
-    def _build_front(self) -> ASGIApp:
-        """The added middleware around the choice between direct and FastAPI's routes."""
+    def _build_stack(self) -> ASGIApp:
+        """The added middleware around the direct routes and FastAPI's."""
         direct, routed = self.direct, super().__call__
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,9 +54,9 @@ class Service(FastAPI):
             else:
                 await routed(scope, receive, send)
 
-        front: ASGIApp = dispatch
-        # FastAPI would put them around its own routes only.
+        stack: ASGIApp = dispatch
+        # FastAPI would apply it to its own routes only.
         added, self.user_middleware = self.user_middleware, []
         for middleware in reversed(added):
-            front = middleware.cls(front, *middleware.args, **middleware.kwargs)
-        return front
+            stack = middleware.cls(stack, *middleware.args, **middleware.kwargs)
+        return stack

@@ -1,4 +1,4 @@
-"""What every request passes: its id, admission, its line in the log and the metrics."""
+"""The outermost middleware: request ids, access control, the request log and metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Final
 
 import msgspec
@@ -14,116 +14,116 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from challenge.serving.middleware.access import (
     OVERLOADED,
-    Admission,
+    AccessControl,
     Overloaded,
-    Refusal,
+    Rejection,
 )
 from challenge.serving.observability.log import log
 from challenge.serving.problems import request_fault
-from challenge.serving.state import Worker
+from challenge.serving.state import ServiceState
 
-REQUEST_ID: Final = b"x-request-id"
-# Set by `challenge.serving.server.protocol` when a request begins to arrive.
+REQUEST_ID_HEADER: Final = b"x-request-id"
+# Keys of the scope. When a request began to arrive, by `challenge.serving.server.protocol`.
 ARRIVED: Final = "flight_prophet.arrived"
-# The connection, which knows when its client was last heard of.
+# The connection, which knows when its client last sent something.
 CONNECTION: Final = "flight_prophet.connection"
-# Set for who records answers.
-ID: Final = "flight_prophet.id"
-# Set by who answers flights.
-FLIGHTS: Final = "flight_prophet.flights"
+REQUEST_ID: Final = "flight_prophet.id"
+# The number of flights that were answered, by the route.
+ANSWERED_FLIGHTS: Final = "flight_prophet.flights"
 SAFE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-FAILED: Final = Refusal(
-    500, "internal", "the server failed; its log tells more under the request's id"
+FAILED: Final = Rejection(
+    500, "internal", "the server failed; its log has the details under the request's id"
 )
 
-_ID: Final = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
+_SAFE_ID: Final = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
 
 
-class Front:
-    """The outermost application.
+class RequestMiddleware:
+    """Gives each request an id, admits or rejects it, counts and logs it.
 
     Args:
-        app: what answers.
-        worker: counts and logs.
-        routes: the paths that are routes as they stand; the route of any other is
-            found by the framework.
+        app: the application to wrap.
+        state: has the limits, the counters and the log.
+        routes: the paths of the direct routes; the framework finds the route of others.
     """
 
-    def __init__(self, app: ASGIApp, worker: Worker, routes: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, state: ServiceState, routes: frozenset[str]
+    ) -> None:
         self.app = app
-        self.worker = worker
+        self.state = state
         self.routes = routes
-        self._admission: Admission | None = None
+        self._access: AccessControl | None = None
         self._ids = _request_ids()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        worker, tally = self.worker, self.worker.tally
+        state, counters = self.state, self.state.counters
         now = time.perf_counter()
         arrived = scope.get(ARRIVED, now)
-        request_id = scope[ID] = self._request_id(scope)
+        request_id = scope[REQUEST_ID] = self._request_id(scope)
         status = 0
 
-        def record(message: Message) -> object:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [
                     *message["headers"],
-                    (REQUEST_ID, request_id),
+                    (REQUEST_ID_HEADER, request_id),
                     *SAFE_HEADERS,
                 ]
             return send(message)
 
-        tally.in_flight += 1
+        counters.in_flight += 1
         try:
-            refusal = self._refuse(scope, now - arrived, tally.in_flight)
-            if refusal is None:
-                await self.app(scope, receive, record)  # type: ignore[arg-type]
+            rejection = self._reject(scope, now - arrived, counters.in_flight)
+            if rejection is None:
+                await self.app(scope, receive, send_with_headers)
             else:
-                tally.add_refused([refusal.type])
-                await _answer(refusal, record)  # type: ignore[arg-type]
+                counters.add_rejected([rejection.type])
+                await _answer(rejection, send_with_headers)
         except Overloaded:
-            tally.add_refused([OVERLOADED.type])
-            await _answer(OVERLOADED, record)  # type: ignore[arg-type]
+            counters.add_rejected([OVERLOADED.type])
+            await _answer(OVERLOADED, send_with_headers)
         except Exception:
             log.exception("request %s failed", request_id.decode())
             if not status:
-                await _answer(FAILED, record)  # type: ignore[arg-type]
+                await _answer(FAILED, send_with_headers)
         finally:
-            tally.in_flight -= 1
+            counters.in_flight -= 1
             seconds = time.perf_counter() - arrived
             route = self._route(scope)
-            tally.add_request(route, status, seconds)
-            if worker.settings.log_requests:
-                worker.log.add(
+            counters.add_request(route, status, seconds)
+            if state.settings.log_requests:
+                state.log.add(
                     time.time(),
                     request_id.decode(),
                     scope["method"],
                     route,
                     status,
                     seconds,
-                    scope.get(FLIGHTS, 0),
-                    worker.source.name,
+                    scope.get(ANSWERED_FLIGHTS, 0),
+                    state.watcher.name,
                 )
-            worker.wake()
+            state.wake()
 
-    def _refuse(self, scope: Scope, waited: float, in_flight: int) -> Refusal | None:
-        if self._admission is None:
-            # After the workers were forked, with what they share.
-            worker = self.worker
-            self._admission = Admission(worker.settings, worker.board.clients)
-        return self._admission.refuse(scope, waited, in_flight)
+    def _reject(self, scope: Scope, waited: float, in_flight: int) -> Rejection | None:
+        if self._access is None:
+            # After the workers were forked, with the memory that they share.
+            state = self.state
+            self._access = AccessControl(state.settings, state.shared_memory.clients)
+        return self._access.reject(scope, waited, in_flight)
 
     def _request_id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
-            if name == REQUEST_ID:
-                if _ID.fullmatch(value):
+            if name == REQUEST_ID_HEADER:
+                if _SAFE_ID.fullmatch(value):
                     return bytes(value)
                 break
         return next(self._ids)
@@ -136,26 +136,26 @@ class Front:
 
 
 def _request_ids() -> Iterator[bytes]:
-    """Distinct among all workers and servers."""
+    """Ids that are unique among all workers and servers."""
     prefix = None
     for number in itertools.count():
         if prefix is None:
-            # Drawn by the worker itself, not before it was forked.
+            # Drawn after the workers were forked, so that it differs between them.
             prefix = os.urandom(6).hex().encode()
         yield b"%b-%x" % (prefix, number)
 
 
-async def _answer(refusal: Refusal, send: Send) -> None:
-    fault = request_fault([], refusal.type, refusal.message)
+async def _answer(rejection: Rejection, send: Send) -> None:
+    fault = request_fault([], rejection.type, rejection.message)
     body = msgspec.json.encode({"detail": [fault]})
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
     ]
-    if refusal.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % refusal.retry_after))
-    if refusal.status == 401:
+    if rejection.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % rejection.retry_after))
+    if rejection.status == 401:
         headers.append((b"www-authenticate", b'ApiKey header="X-API-Key"'))
-    start = {"type": "http.response.start", "status": refusal.status}
+    start = {"type": "http.response.start", "status": rejection.status}
     await send(start | {"headers": headers})
     await send({"type": "http.response.body", "body": body})

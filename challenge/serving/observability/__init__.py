@@ -1,1 +1,1 @@
-"""What the service tells of itself: log, metrics, drift, prediction log."""
+"""The service's log, counters, drift and prediction log."""

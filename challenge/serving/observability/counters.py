@@ -1,4 +1,4 @@
-"""What a worker counts, and the sum over all workers."""
+"""What each worker counts, and the sum over all workers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from challenge.serving.observability.drift import Window
-from challenge.serving.server.shared_memory import Board
+from challenge.serving.observability.drift import Window, add_counts
+from challenge.serving.server.shared_memory import SharedMemory
 
-# Upper limits in seconds; a last bucket takes what is above.
+# Upper bounds in seconds; a last bucket counts what is above.
 BUCKETS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
@@ -19,22 +19,22 @@ BUCKETS: Final = (
 SUM: Final = len(BUCKETS) + 1
 
 
-class Tally(msgspec.Struct):
+class Counters(msgspec.Struct):
     """Counts since the server started.
 
     Attributes:
-        starts: how many processes counted in it.
-        in_flight: requests that are worked on.
-        durations: of each route and status, how many requests fell into each of
-            BUCKETS, then those above, then the sum of all seconds.
-        flights: flights by what was predicted, `late` and `on_time`.
-        refused: requests by what was wrong with them; one may have several faults.
-        reloads: reloads of the model by what came of them, `swapped` and `refused`.
+        starts: how many processes have counted here.
+        in_flight: requests in progress.
+        durations: for each route and status, the number of requests in each of BUCKETS,
+            then of those above, then the sum of all seconds.
+        flights: flights by prediction, `late` and `on_time`.
+        rejected: requests by type of fault; one request may have several.
+        reloads: reloads of the model by outcome, `swapped` and `refused`.
         models: how many workers serve each model, by the start of its fingerprint.
         lines_lost: lines that could not be written to the log.
-        recorded, unrecorded: answered flights that were written to the record, and
-            those that should have been and could not.
-        window: what drift is told from.
+        logged, unlogged: flights that were written to the prediction log, and that
+            could not be.
+        window: the sample of flights for GET /drift.
     """
 
     starts: int = 0
@@ -43,15 +43,38 @@ class Tally(msgspec.Struct):
     flights: dict[str, int] = msgspec.field(
         default_factory=lambda: {"late": 0, "on_time": 0}
     )
-    refused: dict[str, int] = {}
+    rejected: dict[str, int] = {}
     reloads: dict[str, int] = msgspec.field(
         default_factory=lambda: {"swapped": 0, "refused": 0}
     )
     models: dict[str, int] = {}
     lines_lost: int = 0
-    recorded: int = 0
-    unrecorded: int = 0
+    logged: int = 0
+    unlogged: int = 0
     window: Window = msgspec.field(default_factory=Window)
+
+    @classmethod
+    def resume(cls, shared_memory: SharedMemory, worker: int) -> Counters:
+        """The counters of a worker that starts, continued from the one it replaces."""
+        posted = shared_memory.read(worker)
+        counters = cls() if posted is None else _decode(posted)
+        # The requests in progress ended with the process.
+        counters.in_flight = 0
+        counters.starts += 1
+        return counters
+
+    def post(self, shared_memory: SharedMemory, worker: int) -> None:
+        """Publish them to the other workers."""
+        shared_memory.post(worker, _encode(self))
+
+    def total(self, shared_memory: SharedMemory, worker: int) -> Counters:
+        """The sum of these, which are a worker's own, and those of all others."""
+        total = Counters()
+        total.add(self)
+        for other in range(shared_memory.workers):
+            if other != worker and (posted := shared_memory.read(other)) is not None:
+                total.add(_decode(posted))
+        return total
 
     def add_request(self, route: str, status: int, seconds: float) -> None:
         try:
@@ -62,6 +85,10 @@ class Tally(msgspec.Struct):
         counts[bisect_left(BUCKETS, seconds)] += 1
         counts[SUM] += seconds
 
+    def add_rejected(self, reasons: Iterable[str]) -> None:
+        for reason in reasons:
+            self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
     def requests(self) -> int:
         """How many requests were answered."""
         return sum(
@@ -70,24 +97,12 @@ class Tally(msgspec.Struct):
             for counts in statuses.values()
         )
 
-    def add_refused(self, reasons: Iterable[str]) -> None:
-        for reason in reasons:
-            self.refused[reason] = self.refused.get(reason, 0) + 1
-
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counters) -> None:
         """Add all that another has counted."""
-        for name in (
-            "starts",
-            "in_flight",
-            "lines_lost",
-            "recorded",
-            "unrecorded",
-        ):
+        for name in ("starts", "in_flight", "lines_lost", "logged", "unlogged"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("flights", "refused", "reloads", "models"):
-            own = getattr(self, name)
-            for key, count in getattr(other, name).items():
-                own[key] = own.get(key, 0) + count
+        for name in ("flights", "rejected", "reloads", "models"):
+            add_counts(getattr(self, name), getattr(other, name))
         for route, statuses in other.durations.items():
             mine = self.durations.setdefault(route, {})
             for status, counts in statuses.items():
@@ -98,29 +113,4 @@ class Tally(msgspec.Struct):
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Tally).decode
-
-
-def post(board: Board, worker: int, tally: Tally) -> None:
-    """Let the other workers know."""
-    board.post(worker, _encode(tally))
-
-
-def resume(board: Board, worker: int) -> Tally:
-    """The tally of a worker that starts: that of the one before it goes on."""
-    posted = board.read(worker)
-    tally = Tally() if posted is None else _decode(posted)
-    # What the one before was working on went with it.
-    tally.in_flight = 0
-    tally.starts += 1
-    return tally
-
-
-def total(board: Board, worker: int, tally: Tally) -> Tally:
-    """The sum of a worker's own tally and those that the others have posted."""
-    summed = Tally()
-    summed.add(tally)
-    for other in range(board.workers):
-        if other != worker and (posted := board.read(other)) is not None:
-            summed.add(_decode(posted))
-    return summed
+_decode: Final = msgspec.msgpack.Decoder(Counters).decode

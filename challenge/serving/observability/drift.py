@@ -1,7 +1,7 @@
-"""Whether the flights that are asked about differ from those that were learned from.
+"""Whether the requested flights differ from those that the model was trained on.
 
-Each worker counts a sample of the flights in parts of the window; the oldest part goes
-when a new one begins. What is kept does not grow with the requests.
+Each worker counts a sample of the flights in slices of a sliding window; the oldest slice
+is dropped when a new one begins. The memory taken does not grow with the requests.
 """
 
 from __future__ import annotations
@@ -14,45 +14,48 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from challenge.flights.fields import FIELDS, Flight
+
 if TYPE_CHECKING:
     from challenge.model import DelayModel
 
-FIELDS: Final = ("OPERA", "TIPOVUELO", "MES", "SIGLADES", "hour", "weekday")
-PARTS: Final = 24
-SAMPLED_AT_ONCE: Final = 1_000
+_NAMES: Final = {field.attribute: field.name for field in FIELDS}
+DRIFT_FIELDS: Final = tuple(_NAMES.get(code, code) for code in Flight._fields)
+SLICES: Final = 24
+SAMPLE_SIZE: Final = 1_000
 MODERATE: Final = 0.1
 MAJOR: Final = 0.25
 # The 95th percentile of the standard normal distribution.
 Z_95: Final = 1.645
 
 
-class Part(msgspec.Struct):
-    """A part of the window: flights, those predicted to be late, the codes of each
-    field with how often they were given, and unknown values by field."""
+class Slice(msgspec.Struct):
+    """A slice of the window: the number of flights, of those predicted to be late, of
+    each field's codes, and of the unknown values of each field."""
 
     flights: int = 0
     late: int = 0
     codes: list[dict[int, int]] = msgspec.field(
-        default_factory=lambda: [{} for _ in FIELDS]
+        default_factory=lambda: [{} for _ in DRIFT_FIELDS]
     )
     unknown: dict[str, int] = {}
 
 
 class Window(msgspec.Struct):
-    """The last parts, each under its number, for the model with a fingerprint."""
+    """The last slices by their numbers, for the model with a fingerprint."""
 
     model: str = ""
-    parts: dict[int, Part] = {}
+    slices: dict[int, Slice] = {}
 
-    def at(self, number: int, model: str) -> Part:
-        """The part with a number, the last; a new model begins a new window."""
+    def at(self, number: int, model: str) -> Slice:
+        """The slice with a number, the latest; a new model begins a new window."""
         if model != self.model:
-            self.model, self.parts = model, {}
-        if number not in self.parts:
-            self.parts[number] = Part()
-            for old in [n for n in self.parts if n <= number - PARTS]:
-                del self.parts[old]
-        return self.parts[number]
+            self.model, self.slices = model, {}
+        if number not in self.slices:
+            self.slices[number] = Slice()
+            for old in [n for n in self.slices if n <= number - SLICES]:
+                del self.slices[old]
+        return self.slices[number]
 
     def add(self, other: Window) -> None:
         """Add what another worker has counted, if of the same model."""
@@ -60,69 +63,75 @@ class Window(msgspec.Struct):
             self.model = other.model
         if other.model != self.model:
             return
-        for number, theirs in other.parts.items():
-            mine = self.parts.setdefault(number, Part())
+        for number, theirs in other.slices.items():
+            mine = self.slices.setdefault(number, Slice())
             mine.flights += theirs.flights
             mine.late += theirs.late
             for own, counts in zip(mine.codes, theirs.codes, strict=True):
-                _add_counts(own, counts)
-            _add_counts(mine.unknown, theirs.unknown)
+                add_counts(own, counts)
+            add_counts(mine.unknown, theirs.unknown)
 
-    def sum(self, number: int) -> Part:
-        """Everything in the window that ends with a part."""
-        recent = {n: part for n, part in self.parts.items() if n > number - PARTS}
+    def sum(self, number: int) -> Slice:
+        """Everything in the window that ends with a slice."""
         summed = Window(self.model)
-        for part in recent.values():
-            summed.add(Window(self.model, {0: part}))
-        return summed.parts.get(0, Part())
+        for slice_number, one in self.slices.items():
+            if slice_number > number - SLICES:
+                summed.add(Window(self.model, {0: one}))
+        return summed.slices.get(0, Slice())
 
 
 class Sampler:
-    """Takes notes of flights while requests are answered, and counts them later.
+    """Samples flights while requests are answered, and counts them later.
 
     Args:
         hours: the length of the window.
     """
 
     def __init__(self, hours: float) -> None:
-        self.part_seconds = hours * 3600 / PARTS
+        self.slice_seconds = hours * 3600 / SLICES
         self._model: DelayModel | None = None
-        self._noted: list[int] = []
+        self._sampled: list[int] = []
         self._unknown: list[str] = []
 
-    def note(self, model: DelayModel, cells: Sequence[int]) -> None:
-        """Note flights, at most SAMPLED_AT_ONCE of them between two counts."""
+    def add(self, model: DelayModel, cells: Sequence[int]) -> None:
+        """Add flights, at most SAMPLE_SIZE of them between two counts."""
         if model is not self._model:
-            self._model, self._noted = model, []
-        room = SAMPLED_AT_ONCE - len(self._noted)
+            self._model, self._sampled = model, []
+        room = SAMPLE_SIZE - len(self._sampled)
         if len(cells) <= room:
-            self._noted += cells
+            self._sampled += cells
         elif room:
-            self._noted += cells[:: math.ceil(len(cells) / room)]
+            self._sampled += cells[:: math.ceil(len(cells) / room)]
 
-    def note_unknown(self, fields: Sequence[str]) -> None:
-        self._unknown += fields[: SAMPLED_AT_ONCE - len(self._unknown)]
+    def add_unknown(self, fields: Sequence[str]) -> None:
+        self._unknown += fields[: SAMPLE_SIZE - len(self._unknown)]
 
     def number(self) -> int:
-        """The number of the part that is now. No clock that can be set tells it."""
-        return int(time.monotonic() // self.part_seconds)
+        """The current slice's number, by a clock that cannot be set."""
+        return int(time.monotonic() // self.slice_seconds)
 
     def count(self, window: Window, model: DelayModel) -> None:
-        """Count what was noted of this model, and forget what was of another."""
-        cells = self._noted if self._model is model else []
+        """Count the sampled flights of this model, and drop those of another."""
+        cells = self._sampled if self._model is model else []
         unknown = self._unknown
-        self._noted, self._unknown = [], []
+        self._sampled, self._unknown = [], []
         if not cells and not unknown:
             return
-        part = window.at(self.number(), model.fingerprint or "")
+        current = window.at(self.number(), model.fingerprint)
         for field in unknown:
-            part.unknown[field] = part.unknown.get(field, 0) + 1
-        part.flights += len(cells)
-        part.late += sum(model.decide(model.predict_cells(cells)))
+            current.unknown[field] = current.unknown.get(field, 0) + 1
+        current.flights += len(cells)
+        current.late += sum(model.decide(model.predict_cells(cells)))
         for cell, flights in Counter(cells).items():
             flight = model.grid.flight(cell)
-            for counts, code in zip(part.codes, flight, strict=True):
+            for counts, code in zip(current.codes, flight, strict=True):
                 counts[code] = counts.get(code, 0) + flights
+
+
+def add_counts(own: dict[Any, int], counts: dict[Any, int]) -> None:
+    """Add counts to the counts of the same keys."""
+    for key, count in counts.items():
+        own[key] = own.get(key, 0) + count
 
 
 def population_stability_index(
@@ -156,22 +165,22 @@ def flights_needed(bins: int, training_flights: int) -> int:
 
 
 def drift(
-    model: DelayModel, counts: list[list[int]], part: Part, hours: float
+    model: DelayModel, counts: list[list[int]], found: Slice, hours: float
 ) -> dict[str, Any]:
-    """What GET /drift answers.
+    """The answer of GET /drift.
 
     Args:
-        counts: how many training flights had each code of each of FIELDS; empty if
-            that is not known.
-        part: the sum over the window.
+        counts: the number of training flights with each code of each of DRIFT_FIELDS;
+            empty if unknown.
+        found: the sum over the window.
         hours: the window's length.
     """
     fields: dict[str, Any] = {}
-    for name, training, found in zip(FIELDS, counts, part.codes, strict=False):
-        given = [found.get(code, 0) for code in range(len(training))]
-        # A value that neither knows says nothing of either.
+    for name, training, codes in zip(DRIFT_FIELDS, counts, found.codes, strict=False):
+        given = [codes.get(code, 0) for code in range(len(training))]
+        # A value that neither has says nothing about either.
         seen = [(e, f) for e, f in zip(training, given, strict=True) if e or f]
-        flights, unknown = sum(given), part.unknown.get(name, 0)
+        flights, unknown = sum(given), found.unknown.get(name, 0)
         needed = flights_needed(len(seen), sum(training)) if len(seen) > 1 else 0
         index = None
         if needed and flights >= needed:
@@ -186,9 +195,9 @@ def drift(
     return {
         "model": model.fingerprint,
         "window_hours": hours,
-        "flights": part.flights,
-        "predicted_delay_rate": part.late / part.flights if part.flights else None,
-        "training_delay_rate": model.card.delay_rate if model.card else None,
+        "flights": found.flights,
+        "predicted_delay_rate": found.late / found.flights if found.flights else None,
+        "training_delay_rate": model.card.delay_rate,
         "fields": fields,
     }
 
@@ -199,8 +208,3 @@ def _verdict(index: float | None) -> str:
     if index < MODERATE:
         return "stable"
     return "moderate" if index < MAJOR else "major"
-
-
-def _add_counts(own: dict[Any, int], counts: dict[Any, int]) -> None:
-    for key, count in counts.items():
-        own[key] = own.get(key, 0) + count

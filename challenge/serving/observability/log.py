@@ -1,7 +1,7 @@
 """The service's log: events as they happen, requests a tenth of a second at a time.
 
-A line is a JSON object, or on a terminal a text to read. It tells nothing of who asks
-and what about.
+A line is a JSON object, or text on a terminal. It holds neither the client nor the
+flights.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ def event(level: int, message: str, **fields: Any) -> None:
 
 
 def configure(settings: Settings) -> None:
-    """Let all loggers of this process write such lines to the standard error."""
+    """Make all loggers of this process write such lines to the standard error."""
     handler = _Handler()
     handler.setFormatter(_TextFormatter() if as_text(settings) else _JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def as_text(settings: Settings) -> bool:
-    """Whether lines are for people to read."""
+    """Whether lines are text rather than JSON."""
     if settings.log_format == "auto":
         return os.isatty(FD)
     return settings.log_format == "text"
 
 
 class _Handler(logging.Handler):
-    """Writes at once, as requests are written: what a full disk does not take would
-    otherwise wait in a buffer and fail the exit of the process."""
+    """Writes without a buffer: on a full disk, a buffer that cannot be flushed would
+    make the process fail at its exit."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
@@ -89,10 +89,10 @@ _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
 
 class RequestLog:
-    """Lines of requests, gathered and written together.
+    """Buffers the lines of requests, and writes them together.
 
     Args:
-        text: whether they are for people to read.
+        text: whether they are text rather than JSON.
     """
 
     def __init__(self, text: bool) -> None:
@@ -100,14 +100,14 @@ class RequestLog:
         self._lines: list[_Line] = []
 
     def add(self, *line: *_Line) -> None:
-        """Note a request: its end (seconds since 1970), id, method, route, status,
+        """Add a request: its end (seconds since 1970), id, method, route, status,
         duration in seconds, number of flights, and the model's fingerprint."""
         self._lines.append(line)
 
     def flush(self) -> int:
-        """Write what was noted; returns how many lines could not be written.
+        """Write the buffered lines; return how many could not be written.
 
-        A full disk or a closed pipe is no reason to fail a request.
+        A full disk or a closed pipe must not fail a request.
         """
         if not self._lines:
             return 0
@@ -155,7 +155,7 @@ def _text_lines(lines: list[_Line]) -> bytes:
     return "".join(texts).encode()
 
 
-# Where speed matters, many requests end in the same millisecond.
+# Under load, many requests end in the same millisecond.
 @functools.lru_cache(maxsize=2)
 def iso(milliseconds: int) -> str:
     """A time in milliseconds since 1970 as a text, UTC."""

@@ -1,8 +1,8 @@
-"""Keeps a record of every flight that was answered, beside the answering.
+"""Writes every predicted flight to the prediction log, in the background.
 
-Answering costs no more than a tuple put aside for each flight; a thread encodes and writes
-them twice a second, so that no answer waits for the disk. What finds no room in memory,
-or on the disk, is counted as lost.
+A request only appends a tuple for each flight; a thread encodes and writes them twice a
+second, so that no answer waits for the disk. Flights that fit neither in memory nor on
+the disk are counted as lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import zlib
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -27,21 +27,20 @@ from challenge.files.prediction_log import (
     OPEN,
     PROBABILITY_DECIMALS,
     SUFFIX,
-    RecordedFlight,
+    LoggedFlight,
     whole_members,
 )
-from challenge.serving.json_body import AskedFlight
 from challenge.serving.observability.log import event, iso
 
 WRITE_SECONDS: Final = 0.5
-# Up to a hundred megabytes of flights, which one process answers in ten seconds or less.
+# Up to a hundred megabytes; one process answers as many flights in ten seconds or less.
 MAX_WAITING: Final = 200_000
-# Encoding them keeps answers waiting for about a millisecond.
+# Encoding them delays other requests by about a millisecond.
 ENCODED_AT_ONCE: Final = 500
 TURN_SECONDS: Final = 0.0005
-# How long a file's flights wait for room, and a server's end for the disk.
-PATIENCE_SECONDS: Final = 10
-# The fastest.
+# How long a file's flights wait for room, and a stopping server for the disk.
+MAX_WAIT_SECONDS: Final = 10
+# The fastest compression.
 LEVEL: Final = 1
 
 _MILLION: Final = 10**PROBABILITY_DECIMALS
@@ -53,18 +52,18 @@ _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
 
 # The time, the request's id, the model, the flight, its probability, the decision.
-_Answer = tuple[float, bytes, str, AskedFlight, float, int]
+_Answer = tuple[float, bytes, str, Any, float, int]
 
 
-class Recorder:
-    """Writes what was answered to the files of a folder.
+class PredictionLogWriter:
+    """Writes predictions to files in a folder.
 
     Args:
-        folder: where to; it is made when missing.
-        days: files older than so many are removed; 0 for none.
+        folder: it is created if missing.
+        days: files older than this are removed; 0 to keep all.
 
     Raises:
-        OSError: nothing can be written there.
+        OSError: the folder cannot be written to.
     """
 
     def __init__(self, folder: Path, days: float) -> None:
@@ -74,28 +73,30 @@ class Recorder:
         self._folder = folder
         self._days = days
         self._waiting: deque[_Answer] = deque()
-        self._recorded = self._lost = 0
+        self._logged = self._lost = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._file: _File | None = None
+        self._file: _OpenFile | None = None
         self._is_writing = False
         self._problem = ""
 
     def start(self) -> None:
-        """Begin to write, in the process that answers."""
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        """Start the thread; call it in the process that answers."""
+        self._thread = threading.Thread(
+            target=self._run, name="prediction-log", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
-        """Write what waits and end; all that was recorded is in whole files."""
+        """Write what is waiting, and close the file."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(PATIENCE_SECONDS)
+            self._thread.join(MAX_WAIT_SECONDS)
 
     @property
     def is_behind(self) -> bool:
-        """Whether flights wait that will be counted once they were written."""
+        """Whether flights are waiting to be written."""
         return bool(self._waiting) or self._is_writing
 
     @property
@@ -103,8 +104,8 @@ class Recorder:
         return len(self._waiting) < MAX_WAITING
 
     def wait_for_room(self) -> bool:
-        """Wait for room, but not long; false if there is none, or writing has ended."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        """Wait for room for a limited time; False if there is none, or on closing."""
+        until = time.monotonic() + MAX_WAIT_SECONDS
         while not (self.has_room or self._stopping.is_set()):
             if time.monotonic() > until:
                 break
@@ -115,11 +116,11 @@ class Recorder:
         self,
         request_id: bytes,
         model: str,
-        flight: AskedFlight,
+        flight: Any,
         probability: float,
         decision: int,
     ) -> None:
-        """Record a flight that was answered."""
+        """Add a predicted flight, or count it as lost if there is no room."""
         waiting = self._waiting
         if len(waiting) < MAX_WAITING:
             at = time.time()
@@ -128,7 +129,7 @@ class Recorder:
             self.lose(1, "the disk is too slow")
 
     def lose(self, flights: int, problem: str) -> None:
-        """Count flights that cannot be recorded; what keeps them out is logged once."""
+        """Count flights that cannot be written; the same problem is logged only once."""
         with self._lock:
             self._lost += flights
             is_new, self._problem = not self._problem, problem
@@ -136,14 +137,14 @@ class Recorder:
             event(logging.ERROR, f"answers cannot be recorded: {problem}")
 
     def take_counts(self) -> tuple[int, int]:
-        """How many flights were written, and how many lost, since it was last asked."""
+        """The numbers of flights written and lost since the last call."""
         with self._lock:
-            counts = self._recorded, self._lost
-            self._recorded = self._lost = 0
+            counts = self._logged, self._lost
+            self._logged = self._lost = 0
             return counts
 
     def _run(self) -> None:
-        self._tidy_up()
+        self._clean_up()
         while not self._stopping.wait(WRITE_SECONDS):
             self._is_writing = True
             self._write()
@@ -159,25 +160,25 @@ class Recorder:
             return
         try:
             if self._file is None:
-                self._tidy_up()
-                self._file = _File(self._folder)
+                self._clean_up()
+                self._file = _OpenFile(self._folder)
             self._file.append(zlib.compress(lines, LEVEL, GZIP))
         except OSError as error:
             self.lose(flights, error.strerror or str(error))
             return
         with self._lock:
-            self._recorded += flights
+            self._logged += flights
             had_problem, self._problem = bool(self._problem), ""
         if had_problem:
             event(logging.INFO, "answers are recorded again")
 
     def _encode(self) -> tuple[bytes, int]:
-        """All that waits now as lines, and how many they are."""
+        """The waiting flights as lines, and their number."""
         lines, flights = bytearray(), len(self._waiting)
         for start in range(0, flights, ENCODED_AT_ONCE):
             some = min(ENCODED_AT_ONCE, flights - start)
             lines += _encode_lines(
-                [_recorded(*self._waiting.popleft()) for _ in range(some)]
+                [_logged(*self._waiting.popleft()) for _ in range(some)]
             )
             time.sleep(TURN_SECONDS)
         return bytes(lines), flights
@@ -188,8 +189,8 @@ class Recorder:
                 self._file.close()
             self._file = None
 
-    def _tidy_up(self) -> None:
-        """Mend what killed servers left, and remove what is too old."""
+    def _clean_up(self) -> None:
+        """Repair the files of killed servers, and remove old files."""
         oldest = datetime.now(UTC) - timedelta(days=self._days)
         names: list[str] = []
         with contextlib.suppress(OSError):
@@ -199,13 +200,13 @@ class Recorder:
                 continue
             with contextlib.suppress(OSError):
                 if name.endswith(OPEN):
-                    _mend(self._folder / name)
+                    _repair(self._folder / name)
                 elif self._days and match[1] < oldest.strftime(_HOUR):
                     (self._folder / name).unlink()
 
 
-class _File:
-    """A file that is written to, locked, so that nobody takes it for abandoned."""
+class _OpenFile:
+    """An open file of the log, locked, so that other servers do not repair it."""
 
     def __init__(self, folder: Path) -> None:
         self.hour = _hour()
@@ -213,7 +214,7 @@ class _File:
         self._path = folder / name
         self._open_path = folder / (name + OPEN)
         self._size = 0
-        # Under a name that nobody looks for until it is locked.
+        # Until it is locked, it has a name that other servers ignore.
         unlocked = folder / f".{name}"
         self._fd = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640)
         try:
@@ -225,7 +226,7 @@ class _File:
             raise
 
     def append(self, member: bytes) -> None:
-        """Write a member whole, or leave the file as it was and raise OSError."""
+        """Write a complete gzip member, or raise OSError and leave the file unchanged."""
         written = 0
         try:
             while written < len(member):
@@ -244,10 +245,10 @@ class _File:
             os.close(self._fd)
 
 
-def _mend(path: Path) -> None:
-    """Cut a file that nobody writes to any more behind its last whole member."""
+def _repair(path: Path) -> None:
+    """Truncate an abandoned file after its last complete gzip member."""
     with path.open("r+b") as file:
-        # Fails where a server still writes to it.
+        # Fails while a server writes to it.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         whole = whole_members(path)
         file.truncate(whole)
@@ -261,24 +262,19 @@ def _hour() -> str:
     return datetime.now(UTC).strftime(_HOUR)
 
 
-def _recorded(
+def _logged(
     at: float,
     request_id: bytes,
     model: str,
-    flight: AskedFlight,
+    flight: Any,
     probability: float,
     decision: int,
-) -> RecordedFlight:
-    return RecordedFlight(
+) -> Any:
+    return LoggedFlight(
         iso(int(1_000 * at)),
         request_id.decode(),
         model,
-        flight.airline,
-        flight.flight_type,
-        flight.month,
         int(probability * _MILLION + 0.5) / _MILLION,
         decision,
-        flight.destination or None,
-        flight.scheduled or None,
-        flight.flight_number or None,
+        *(value or None for value in msgspec.structs.astuple(flight)),
     )

@@ -1,4 +1,4 @@
-"""POST /explain: why a flight has its probability, and what another would have."""
+"""POST /explain: why a flight has its probability, and what would change it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from pydantic import BaseModel, Field
 from challenge.errors import UnknownPastError
 from challenge.explain.narrative import Language, describe
 from challenge.flights.fields import FLIGHT_NUMBER
-from challenge.serving.json_body import BODY, FlightsReader, check_media_type
-from challenge.serving.problems import RefusedRequest, refusals, request_fault
-from challenge.serving.routes.predict import FlightNumbers
-from challenge.serving.state import Worker
+from challenge.serving.body.media_type import check_media_type
+from challenge.serving.body.openapi import BODY
+from challenge.serving.body.reader import FlightsReader
+from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
+from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.predictions import FlightNumbers
 
 router = APIRouter(tags=["predict"])
 
-# Each takes some milliseconds; a page asks for one, a report for a handful.
+# Each takes some milliseconds.
 MAX_EXPLAINED: Final = 100
 
 
 class PastEvidence(BaseModel):
-    """Past flights like one that is asked about: the narrowest group of 30 or more."""
+    """Past flights like a requested one: the narrowest group of at least 30."""
 
     alike: Annotated[
-        list[str], Field(description="The fields in which they are like it")
+        list[str], Field(description="The fields in which they are equal to it")
     ]
     flights: int
     late: int
     low: Annotated[
-        float, Field(description="The 95 % interval of the share that is late")
+        float, Field(description="The 95 % interval of the share of late flights")
     ]
     high: float
 
@@ -44,9 +46,12 @@ class ExplainedFlight(BaseModel):
     """
 
     delay: Annotated[int, Field(description="1 if it is predicted to be late, else 0")]
-    probability: Annotated[float, Field(description="That of a delay, 0 to 1")]
+    probability: Annotated[
+        float, Field(description="The probability of a delay, 0 to 1")
+    ]
     threshold: Annotated[
-        float, Field(description="It is predicted to be late above this probability")
+        float,
+        Field(description="A flight above this probability is predicted to be late"),
     ]
     base_rate: Annotated[
         float, Field(description="The share of late flights in the training data")
@@ -57,33 +62,33 @@ class ExplainedFlight(BaseModel):
     contributions: Annotated[
         dict[str, float],
         Field(
-            description="What each field adds to them: Shapley values over a sample of "
-            "the training flights; 0 for a field that is not given"
+            description="What each field adds to the log-odds: Shapley values over a "
+            "sample of the training flights; 0 for a field that is not given"
         ),
     ]
     recent_form: Annotated[
         float,
         Field(
-            description="What the last weeks add: how flights of the airline and to "
-            "the destination left; 0 if the model was not updated, or not of late"
+            description="What the delays of the last weeks, of the airline and to the "
+            "destination, add to the log-odds; 0 without a recent update of the model"
         ),
     ]
     past: PastEvidence
     by_month: Annotated[
         list[float],
         Field(
-            description="The probability in each month, if nothing else changed; "
-            "without recent form"
+            description="The probability in each month, all else equal, without recent "
+            "form"
         ),
     ]
     by_hour: Annotated[
         list[float] | None,
         Field(
-            description="That at each hour, 0 to 23, of the same day; null without a "
-            "time"
+            description="The probability at each hour of the same day, 0 to 23; null "
+            "without a time"
         ),
     ]
-    text: Annotated[str, Field(description="The same in words")]
+    text: Annotated[str, Field(description="The explanation as text")]
 
 
 class ExplainedFlights(BaseModel):
@@ -97,31 +102,30 @@ class ExplainedFlights(BaseModel):
     "/explain",
     openapi_extra={"requestBody": BODY},
     response_model_exclude_unset=True,
-    responses=refusals(400, 413, 415, 501),
+    responses=problem_responses(400, 413, 415, 501),
 )
 async def explain(
     request: Request,
+    state: State,
     language: Annotated[
-        Language, Query(description="Of the words: English or Spanish")
+        Language, Query(description="The language of the text: English or Spanish")
     ] = "en",
 ) -> ExplainedFlights:
-    """Tell for each flight what made its probability, for at most 100 of them."""
-    worker: Worker = request.app.state.worker
-    settings, model = worker.settings, worker.source.model
+    """Explain the probability of each flight, of at most 100 flights."""
+    settings, model = state.settings, state.watcher.model
     check_media_type(request.scope)
     reader = FlightsReader(
         model, min(MAX_EXPLAINED, settings.max_flights), settings.max_body_bytes
     )
     cells = await reader.read(request.receive)
-    # The first look at the past takes longer than an answer may.
+    # The first access builds it, which takes longer than other requests may wait.
     evidence = await asyncio.to_thread(lambda: model.evidence)
     if evidence is None:
         fault = request_fault([], "unknown_past", str(UnknownPastError()))
-        raise RefusedRequest(501, fault)
-    assert model.card is not None
+        raise RejectedRequest(501, fault)
     explained = []
     for cell in cells:
-        (why,) = model.explanations_of_cells([cell])
+        (why,) = model.explain([cell])
         flight = model.grid.flight(cell)
         similar = evidence.similar(flight)
         low, high = similar.interval
@@ -155,7 +159,7 @@ async def explain(
                 ),
             )
         )
-        # Others have their turn.
+        # Other requests have their turn.
         await asyncio.sleep(0)
     numbers = reader.flight_numbers
     given_back = {FLIGHT_NUMBER: numbers} if numbers else {}

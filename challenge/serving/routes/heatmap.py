@@ -1,27 +1,35 @@
-"""GET /heatmap: when each airline is likely to be late, to choose a question by.
+"""GET /heatmap: the probability of a delay by airline and month.
 
-It is no prediction that anybody acts on, so it counts neither as one nor in the drift.
+It serves to look around, so it counts neither as predictions nor for drift.
 """
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from challenge.flights.faults import Fault
-from challenge.flights.fields import AIRLINE, FLIGHT_TYPES, MONTHS, NOT_GIVEN, Flight
+from challenge.flights.fields import (
+    AIRLINE,
+    DESTINATION,
+    FLIGHT_TYPE,
+    FLIGHT_TYPES,
+    MONTHS,
+    NOT_GIVEN,
+    SCHEDULED,
+    Flight,
+)
 from challenge.flights.times import read_time
-from challenge.serving.problems import RefusedRequest, refusals, request_fault
-from challenge.serving.routes.predict import predict_in_turn
-from challenge.serving.state import Worker
+from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
+from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.predictions import predict_probabilities
 
 router = APIRouter(tags=["predict"])
 
-_SCHEDULED: Final = "Fecha-I"
 T = TypeVar("T")
 
 
@@ -32,35 +40,34 @@ class HeatMap(BaseModel):
     probability: list[list[float]]
     flights: Annotated[
         list[list[int]] | None,
-        Field(description="How many past flights were like that; null if not known"),
+        Field(description="The number of past flights like that; null if unknown"),
     ]
 
 
-@router.get("/heatmap", name="heatmap", responses=refusals(400))
+@router.get("/heatmap", name="heatmap", responses=problem_responses(400))
 async def get_heatmap(
-    request: Request,
+    state: State,
     flight_type: Annotated[
-        str, Query(alias="TIPOVUELO", json_schema_extra={"enum": [*FLIGHT_TYPES]})
+        str, Query(alias=FLIGHT_TYPE, json_schema_extra={"enum": [*FLIGHT_TYPES]})
     ],
-    destination: Annotated[str | None, Query(alias="SIGLADES")] = None,
+    destination: Annotated[str | None, Query(alias=DESTINATION)] = None,
     scheduled: Annotated[
         str | None,
         Query(
-            alias=_SCHEDULED,
-            description="A local time, of which the weekday and the hour matter",
+            alias=SCHEDULED,
+            description="A local time; its weekday and hour are used",
         ),
     ] = None,
 ) -> HeatMap:
-    """Tell the probability of a delay for each airline and month."""
-    worker: Worker = request.app.state.worker
-    model = worker.source.model
-    type_code = model.reader.flight_type(flight_type)
-    destination_code = model.reader.destination(destination)
-    time = read_time(_SCHEDULED, scheduled)
+    """Return the probability of a delay for each airline and month."""
+    model = state.watcher.model
+    type_code = model.encoder.rules.code(FLIGHT_TYPE, flight_type)
+    destination_code = model.encoder.rules.code(DESTINATION, destination)
+    time = read_time(SCHEDULED, scheduled)
     read = (type_code, destination_code, time)
     faults = [one for one in read if isinstance(one, Fault)]
     if faults:
-        raise RefusedRequest(
+        raise RejectedRequest(
             400,
             *(request_fault([f.field], f.type, f.message, f.input) for f in faults),
         )
@@ -74,7 +81,7 @@ async def get_heatmap(
         for airline in range(len(airlines))
         for month in MONTHS
     ]
-    found = await predict_in_turn(model, list(map(model.grid.cell, flights)))
+    found = await predict_probabilities(model, list(map(model.grid.cell, flights)))
     evidence = await asyncio.to_thread(lambda: model.evidence)
     return HeatMap(
         OPERA=list(airlines),

@@ -1,84 +1,44 @@
-"""GET /metrics for Prometheus, and GET /drift: of all workers, whichever answers."""
+"""GET /metrics: the counters of all workers, for Prometheus."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Response
 
-from challenge.serving.observability.counters import BUCKETS, SUM, Tally
-from challenge.serving.observability.drift import Part, drift
-from challenge.serving.state import Worker
+from challenge.serving.observability.counters import BUCKETS, SUM, Counters
+from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.drift import drift_of
+from challenge.serving.state import ServiceState
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
+# METRICS, a setting of its own, decides who may read them.
 router = APIRouter(tags=["monitoring"])
-# Apart, for it has a setting of its own for who may ask.
-metrics = APIRouter(tags=["monitoring"])
 
 PREFIX: Final = "flight_prophet_"
 
 
-class FieldDrift(BaseModel):
-    """How far a field of the flights that were asked about is from the training data.
-
-    `psi` is the population stability index, null until there are `flights_needed`;
-    below 0.1 is stable, from 0.25 on a major change.
-    """
-
-    flights: int
-    flights_needed: int
-    psi: float | None
-    verdict: str
-    unknown_share: float
-
-
-class Drift(BaseModel):
-    """The flights of the last hours beside those that the model learned from."""
-
-    model: str
-    window_hours: float
-    flights: int
-    predicted_delay_rate: float | None
-    training_delay_rate: float
-    fields: dict[str, FieldDrift]
-
-
-@router.get("/drift", name="drift")
-async def get_drift(request: Request) -> Drift:
-    """Tell whether the flights asked about are still like those learned from.
-
-    A sample of them is counted. MES, the hour and the weekday follow the calendar:
-    a day differs from a year without anything being wrong.
-    """
-    worker: Worker = request.app.state.worker
-    found = _window(worker, worker.total())
-    return Drift(**await _drift(worker, found))
-
-
-@metrics.get(
+@router.get(
     "/metrics",
     name="metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def get_metrics(request: Request) -> Response:
-    """The counts of all workers, in Prometheus's text format."""
+async def get_metrics(state: State) -> Response:
+    """Return the counters of all workers in Prometheus's text format."""
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
     from prometheus_client.exposition import generate_latest
 
-    worker: Worker = request.app.state.worker
-    total = worker.total()
-    drifted = await _drift(worker, _window(worker, total))
+    total = state.total()
+    drifted = await drift_of(state, total)
 
     class Collector:
         def collect(self) -> Iterator[Metric]:
-            yield from _metrics(worker, total, drifted)
+            yield from _metrics(state, total, drifted)
 
     registry = CollectorRegistry()
     registry.register(Collector())
@@ -87,20 +47,9 @@ async def get_metrics(request: Request) -> Response:
     )
 
 
-def _window(worker: Worker, total: Tally) -> Part:
-    if total.window.model != worker.source.model.fingerprint:
-        return Part()
-    return total.window.sum(worker.sampler.number())
-
-
-async def _drift(worker: Worker, found: Part) -> dict[str, Any]:
-    model = worker.source.model
-    evidence = await asyncio.to_thread(lambda: model.evidence)
-    counts = evidence.flights if evidence else []
-    return drift(model, counts, found, worker.settings.drift_hours)
-
-
-def _metrics(worker: Worker, total: Tally, drifted: dict[str, Any]) -> Iterator[Metric]:
+def _metrics(
+    state: ServiceState, total: Counters, drifted: dict[str, Any]
+) -> Iterator[Metric]:
     from prometheus_client.core import (
         CounterMetricFamily,
         GaugeMetricFamily,
@@ -131,15 +80,15 @@ def _metrics(worker: Worker, total: Tally, drifted: dict[str, Any]) -> Iterator[
 
     yield counter(
         "flights_predicted",
-        "Flights answered, by answer",
+        "Flights predicted, by prediction",
         "outcome",
         total.flights,
     )
     yield counter(
         "requests_refused",
-        "Requests refused, by what was wrong; one may have several",
+        "Requests rejected, by type of fault; one may have several",
         "reason",
-        total.refused,
+        total.rejected,
     )
     yield counter(
         "model_reloads",
@@ -148,30 +97,33 @@ def _metrics(worker: Worker, total: Tally, drifted: dict[str, Any]) -> Iterator[
         total.reloads,
     )
     yield CounterMetricFamily(
-        PREFIX + "worker_starts", "Processes that began to serve", total.starts
+        PREFIX + "worker_starts", "Processes that started to serve", total.starts
     )
     yield CounterMetricFamily(
-        PREFIX + "log_lines_lost", "Lines that could not be written", total.lines_lost
+        PREFIX + "log_lines_lost",
+        "Log lines that could not be written",
+        total.lines_lost,
     )
     yield CounterMetricFamily(
-        PREFIX + "flights_recorded", "Answers written to the record", total.recorded
+        PREFIX + "flights_recorded",
+        "Flights written to the prediction log",
+        total.logged,
     )
     yield CounterMetricFamily(
         PREFIX + "flights_unrecorded",
-        "Answers that the record lacks: the disk was full or too slow",
-        total.unrecorded,
+        "Flights missing in the prediction log: the disk was full or too slow",
+        total.unlogged,
     )
     yield GaugeMetricFamily(
-        PREFIX + "http_requests_in_flight", "Requests being worked on", total.in_flight
+        PREFIX + "http_requests_in_flight", "Requests in progress", total.in_flight
     )
-    source = worker.source
-    card = source.model.card
-    assert card is not None
+    model = state.watcher.model
+    card = model.card
     yield InfoMetricFamily(
         PREFIX + "model",
         "The model that is served",
         {
-            "sha256": source.model.fingerprint or "",
+            "sha256": model.fingerprint,
             "classifier": card.classifier,
             "features": card.features,
         },
@@ -184,12 +136,12 @@ def _metrics(worker: Worker, total: Tally, drifted: dict[str, Any]) -> Iterator[
     yield GaugeMetricFamily(
         PREFIX + "model_loaded_timestamp_seconds",
         "When the model was loaded",
-        source.loaded_at,
+        state.watcher.loaded_at,
     )
     if card.recent_form is not None:
         yield GaugeMetricFamily(
             PREFIX + "recent_form_timestamp_seconds",
-            "The last day whose flights the recent form is made of",
+            "The last day of flights in the recent form",
             datetime.fromisoformat(f"{card.recent_form.until}T00:00Z").timestamp(),
         )
     yield from _drift_metrics(drifted)
@@ -209,7 +161,7 @@ def _drift_metrics(drifted: dict[str, Any]) -> Iterator[Metric]:
             yield GaugeMetricFamily(PREFIX + name, text, drifted[name])
     index = GaugeMetricFamily(
         PREFIX + "drift_psi",
-        "Population stability index of a field, once there are flights enough",
+        "Population stability index of a field, once there are enough flights",
         labels=["field"],
     )
     unknown = GaugeMetricFamily(

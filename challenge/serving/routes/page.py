@@ -1,5 +1,5 @@
-"""The page at / and the documentation at /docs, with all that they need: a browser asks
-nobody else for anything."""
+"""The page at / and the documentation at /docs, with all their assets: a browser needs no
+other server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _POLICY: Final = {
 
 
 class _Assets(StaticFiles):
-    """Files of a package. A browser asks each time whether they have changed."""
+    """Static files that a browser revalidates each time."""
 
     def file_response(self, *args: object, **options: object) -> Response:
         response = super().file_response(*args, **options)  # type: ignore[arg-type]
@@ -41,17 +41,17 @@ class _Assets(StaticFiles):
         return response
 
 
-def add_pages(service: FastAPI) -> None:
-    """Let a service answer / and /docs."""
-    service.include_router(router)
-    service.mount(STATIC, _Assets(directory=FOLDER))
+def add_pages(app: FastAPI) -> None:
+    """Add / and /docs with their assets to an application."""
+    app.include_router(router)
+    app.mount(STATIC, _Assets(directory=FOLDER))
     swagger = files("fastapi_offline").joinpath("static")
-    service.mount(SWAGGER, _Assets(directory=str(swagger)))
+    app.mount(SWAGGER, _Assets(directory=str(swagger)))
 
 
 @router.get("/")
 async def page() -> Response:
-    """Ask for a flight, see when and where delays are likely, answer a file."""
+    """The page for flights, the heat map and files."""
     return FileResponse(
         FOLDER / "index.html",
         headers={"content-security-policy": _policy(), "cache-control": "no-cache"},
@@ -60,7 +60,7 @@ async def page() -> Response:
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The API's description, to read and to try."""
+    """Swagger UI for the API."""
     root = request.scope.get("root_path", "")
     response = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",
@@ -72,7 +72,7 @@ async def docs(request: Request) -> Response:
     (script,) = re.findall(rb"<script>(.*?)</script>", bytes(response.body), re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     response.headers["content-security-policy"] = _policy(
-        # Swagger UI sets styles of elements.
+        # Swagger UI sets inline styles.
         {
             "script-src": f"'self' 'sha256-{digest}'",
             "style-src": "'self' 'unsafe-inline'",
@@ -83,5 +83,5 @@ async def docs(request: Request) -> Response:
 
 def _policy(other: dict[str, str] | None = None) -> str:
     return "; ".join(
-        f"{kind} {source}" for kind, source in (_POLICY | (other or {})).items()
+        f"{name} {source}" for name, source in (_POLICY | (other or {})).items()
     )

@@ -1,7 +1,7 @@
-"""POST /predict: flights in, decisions out.
+"""POST /predict: a prediction for each flight.
 
-The route is FastAPI's, with its documentation. `PredictEndpoint` answers it below
-FastAPI's own machinery, which would cost several times the answer.
+The route is one of FastAPI's, with its documentation. `PredictEndpoint` answers it
+directly: FastAPI's request handling would take several times as long as the prediction.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from challenge.explain.evidence import Evidence
@@ -23,35 +23,34 @@ from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.model import DelayModel
-from challenge.serving.json_body import BODY, JSON, FlightsReader, check_media_type
+from challenge.serving.body.media_type import JSON, check_media_type
+from challenge.serving.body.openapi import BODY
 from challenge.serving.middleware.access import Overloaded
-from challenge.serving.middleware.requests import CONNECTION
-from challenge.serving.middleware.requests import FLIGHTS as FLIGHTS_ANSWERED
-from challenge.serving.middleware.requests import ID
-from challenge.serving.problems import RefusedRequest, refusals, request_fault
-from challenge.serving.state import Worker
+from challenge.serving.middleware.requests import (
+    ANSWERED_FLIGHTS,
+    CONNECTION,
+    REQUEST_ID,
+)
+from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
+from challenge.serving.routes.predictions import (
+    AT_ONCE,
+    FlightNumbers,
+    predict_and_log,
+    reader_of,
+)
+from challenge.serving.state import ServiceState
 
 router = APIRouter(tags=["predict"])
 
-AT_ONCE: Final = 5_000
 SLOW_AT_ONCE: Final = 500
 ANSWERS: Final = (b'{"predict":[0]}', b'{"predict":[1]}')
 
 
-FlightNumbers = Annotated[
-    list[str | None] | None,
-    Field(
-        alias=FLIGHT_NUMBER,
-        description="The flights' numbers, in the same order, if any was given",
-    ),
-]
-
-
 class PredictedFlights(BaseModel):
-    """1 for a flight that will be late, else 0, in the order of the flights.
+    """1 for a flight that is predicted to be late, else 0, in the order of the flights.
 
-    When details are asked for, `probability` is that of a delay, 0 to 1, and `flights`
-    tells how many past flights had the same values, if the model's file counts them.
+    With `details=true`, `probability` is that of a delay, 0 to 1, and `flights` is the
+    number of past flights with the same values, if the model's file counts them.
     """
 
     predict: list[int]
@@ -66,12 +65,12 @@ class PredictEndpoint:
     """Answers POST /predict, as an ASGI application.
 
     Args:
-        worker: has the model to ask, the limits, and counts what is answered.
+        state: has the model, the limits and the counters.
     """
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.max_wait = worker.settings.max_wait
+    def __init__(self, state: ServiceState) -> None:
+        self.state = state
+        self.max_wait = state.settings.max_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, body = await self.answer(scope, receive)
@@ -85,43 +84,30 @@ class PredictEndpoint:
 
     async def answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         """The status and the body of the answer to a request."""
-        worker = self.worker
-        model = worker.source.model
+        state = self.state
+        model = state.watcher.model
         try:
             check_media_type(scope)
             details = scope["query_string"] and _details(scope["query_string"])
-            reader = FlightsReader(
-                model,
-                worker.settings.max_flights,
-                worker.settings.max_body_bytes,
-                functools.partial(self._begin, scope.get(CONNECTION)),
-                keep=worker.recorder is not None,
-            )
+            begin = functools.partial(self._begin, scope.get(CONNECTION))
+            reader = reader_of(state, model, begin)
             cells = await reader.read(receive)
-        except RefusedRequest as refused:
-            worker.note_refused(refused.faults)
-            return refused.status, b'{"detail":%b}' % await _encode(refused.faults)
+        except RejectedRequest as rejected:
+            state.count_rejected(rejected.faults)
+            return rejected.status, b'{"detail":%b}' % await _encode(rejected.faults)
         numbers = reader.flight_numbers
         if len(cells) == 1 and not (details or numbers) and model.table is not None:
-            probability = model.probability_in_table(cells[0])
+            probability = model.predict_cells(cells)[0]
             late = int(probability > model.threshold)
-            scope[FLIGHTS_ANSWERED] = 1
-            worker.note(model, cells, late, 1)
-            if worker.recorder is not None:
+            scope[ANSWERED_FLIGHTS] = 1
+            state.count_answered(model, cells, late, 1)
+            if state.prediction_log is not None:
                 flight = reader.asked[0]
-                worker.recorder.add(scope[ID], model.name, flight, probability, late)
+                state.prediction_log.add(
+                    scope[REQUEST_ID], model.name, flight, probability, late
+                )
             return 200, ANSWERS[late]
-        probabilities: list[float] = []
-        for start in range(0, len(cells), AT_ONCE):
-            if start:
-                await asyncio.sleep(0)
-            probabilities += await predict_in_turn(
-                model, cells[start : start + AT_ONCE]
-            )
-        decisions: list[int] = []
-        for start in range(0, len(cells), AT_ONCE):
-            decisions += model.decide(probabilities[start : start + AT_ONCE])
-        await note_answered(worker, scope, model, reader, probabilities, decisions)
+        probabilities, decisions = await predict_and_log(state, scope, model, reader)
         answer = b'{"predict":%b' % await _encode(decisions)
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
@@ -134,37 +120,9 @@ class PredictEndpoint:
         return 200, answer + b"}"
 
     def _begin(self, connection: Any) -> None:
-        """Raise Overloaded if what has arrived waited too long for its turn."""
+        """Raise Overloaded if the request has waited too long since it arrived."""
         if connection and time.perf_counter() - connection.heard > self.max_wait:
             raise Overloaded
-
-
-async def note_answered(
-    worker: Worker,
-    scope: Scope,
-    model: DelayModel,
-    reader: FlightsReader,
-    probabilities: Sequence[float],
-    decisions: Sequence[int],
-) -> None:
-    """Count flights that were answered, and record them if that is wanted."""
-    scope[FLIGHTS_ANSWERED] = len(reader.cells)
-    worker.note(model, reader.cells, sum(decisions), len(reader.cells))
-    if worker.recorder is None:
-        return
-    answered = zip(reader.asked, probabilities, decisions, strict=True)
-    for place, (flight, probability, decision) in enumerate(answered, start=1):
-        worker.recorder.add(scope[ID], model.name, flight, probability, decision)
-        if place % AT_ONCE == 0:
-            await asyncio.sleep(0)
-
-
-async def predict_in_turn(model: DelayModel, cells: list[int]) -> list[float]:
-    """The probabilities of cells; a classifier without a table works in a thread."""
-    if model.table is None:
-        # Its classifier takes its time.
-        return await asyncio.to_thread(model.predict_cells, cells)
-    return model.predict_cells(cells)
 
 
 async def _encode(
@@ -172,14 +130,14 @@ async def _encode(
     convert: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
     at_once: int = AT_ONCE,
 ) -> bytes:
-    """A JSON list of the items, converted; other requests have their turn meanwhile."""
-    parts = []
+    """The items, converted, as a JSON list, encoded in steps for other requests."""
+    chunks = []
     for start in range(0, len(items), at_once):
         if start:
             await asyncio.sleep(0)
-        part = items[start : start + at_once]
-        parts.append(msgspec.json.encode(convert(part) if convert else part)[1:-1])
-    return b"[%b]" % b",".join(parts)
+        some = items[start : start + at_once]
+        chunks.append(msgspec.json.encode(convert(some) if convert else some)[1:-1])
+    return b"[%b]" % b",".join(chunks)
 
 
 def _rounded(probabilities: Sequence[float]) -> list[float]:
@@ -189,24 +147,24 @@ def _rounded(probabilities: Sequence[float]) -> list[float]:
 def _support(
     model: DelayModel, evidence: Evidence, cells: Sequence[int]
 ) -> Sequence[int]:
-    # Schedules repeat: each kind of flight is looked for once, on whatever days.
-    kinds = [cell % model.grid.cells for cell in cells]
-    found = {kind: evidence.support(model.grid.flight(kind)) for kind in set(kinds)}
-    return [found[kind] for kind in kinds]
+    # Schedules repeat: each distinct flight is counted once, whatever its day.
+    dayless = [cell % model.grid.cells for cell in cells]
+    found = {cell: evidence.support(model.grid.flight(cell)) for cell in set(dayless)}
+    return [found[cell] for cell in dayless]
 
 
 def _details(query: bytes) -> bool:
-    """Whether the query asks for details.
+    """Whether the query has `details=true`.
 
     Raises:
-        RefusedRequest: it asks neither for them nor against them.
+        RejectedRequest: the value is neither true nor false.
     """
     given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     asked = given.get("details", ["false"])[-1]
     if asked not in ("true", "false"):
         message = f"{shown(asked)} is neither 'true' nor 'false'"
         fault = request_fault(["details"], "bool_type", message, asked)
-        raise RefusedRequest(400, fault)
+        raise RejectedRequest(400, fault)
     return asked == "true"
 
 
@@ -218,17 +176,17 @@ def _details(query: bytes) -> bool:
             {
                 "name": "details",
                 "in": "query",
-                "description": "Also answer with the probabilities, and with how many "
-                "past flights there were like each",
+                "description": "Also return the probabilities, and the number of past "
+                "flights like each",
                 "schema": {"type": "boolean", "default": False},
             }
         ],
     },
     response_model=PredictedFlights,
-    responses=refusals(400, 413, 415),
+    responses=problem_responses(400, 413, 415),
 )
 async def predict(request: Request) -> Response:
-    """Tell for each flight whether it will leave more than 15 minutes late."""
+    """Predict for each flight whether it will leave more than 15 minutes late."""
     endpoint: PredictEndpoint = request.app.state.predict
     status, body = await endpoint.answer(request.scope, request.receive)
     return Response(body, status, media_type="application/json")

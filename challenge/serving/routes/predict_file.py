@@ -1,6 +1,6 @@
-"""POST /predict/file: a file of flights in, the same file with answers out.
+"""POST /predict/file: returns a file of flights with predictions added.
 
-A file is kept on disk, not in memory: while it arrives, and while its answer leaves.
+The file and its answer are kept on disk, not in memory.
 """
 
 from __future__ import annotations
@@ -21,16 +21,21 @@ from challenge.files.answering import answered_rows
 from challenge.files.sql import engine
 from challenge.flights.faults import shown
 from challenge.model import DelayModel
-from challenge.serving.json_body import AskedFlight
-from challenge.serving.middleware.requests import FLIGHTS, ID
+from challenge.serving.body.structs import AskedFlight
+from challenge.serving.middleware.requests import ANSWERED_FLIGHTS, REQUEST_ID
 from challenge.serving.observability.log import event
-from challenge.serving.observability.prediction_log_writer import Recorder
-from challenge.serving.problems import RefusedRequest, refusals, request_fault
-from challenge.serving.state import Worker
+from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
+from challenge.serving.problems import (
+    RejectedRequest,
+    problem_responses,
+    request_fault,
+    too_large,
+)
+from challenge.serving.routes.dependencies import State
 
 router = APIRouter(tags=["predict"])
 
-KINDS: Final = {
+FILE_SUFFIXES: Final = {
     "text/csv": ".csv",
     "application/gzip": ".csv.gz",
     "application/vnd.apache.parquet": ".parquet",
@@ -42,42 +47,42 @@ _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
     "/predict/file",
     response_class=FileResponse,
     responses={
-        **refusals(400, 408, 413, 415, 507),
+        **problem_responses(400, 408, 413, 415, 507),
         200: {
-            "description": "The file with its rows and columns, and `probability` and "
-            "`delay` behind them",
-            "content": {media_type: _FILE for media_type in KINDS},
+            "description": "The file, with the columns `probability` and `delay` added",
+            "content": {media_type: _FILE for media_type in FILE_SUFFIXES},
         },
     },
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {media_type: _FILE for media_type in KINDS},
+            "content": {media_type: _FILE for media_type in FILE_SUFFIXES},
         }
     },
 )
 async def predict_file(
-    request: Request, invalid: Literal["stop", "keep"] = "stop"
+    request: Request, state: State, invalid: Literal["stop", "keep"] = "stop"
 ) -> Response:
-    """Answer a CSV (also compressed by gzip) or Parquet file of flights.
+    """Predict the flights of a CSV (optionally gzipped) or Parquet file.
 
-    The columns are those of POST /predict; others are kept. Rows with a fault stop it;
-    with `invalid=keep` they get empty answers and a column `fault` tells what is wrong.
+    The columns are those of POST /predict; others are kept. A file with invalid rows is
+    rejected; with `invalid=keep` they get no prediction, and a column `fault` says why.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    kind = KINDS.get(media_type.lower())
-    if kind is None:
-        message = f"the media type {shown(media_type)} is not one of {', '.join(KINDS)}"
-        raise RefusedRequest(415, request_fault([], "media_type", message))
-    worker: Worker = request.app.state.worker
+    suffix = FILE_SUFFIXES.get(media_type.lower())
+    if suffix is None:
+        message = f"the media type {shown(media_type)} is not one of {', '.join(FILE_SUFFIXES)}"
+        raise RejectedRequest(415, request_fault([], "media_type", message))
     try:
         folder = tempfile.TemporaryDirectory()
     except OSError as error:
         raise _no_room(error) from error
-    source, output = (Path(folder.name, name + kind) for name in ("flights", "answers"))
+    source, output = (
+        Path(folder.name, name + suffix) for name in ("flights", "answers")
+    )
     try:
-        await _receive(request, source, worker.settings.max_file_bytes)
-        model = worker.source.model
+        await _receive(request, source, state.settings.max_file_bytes)
+        model = state.watcher.model
         scored = await asyncio.to_thread(
             answering.predict_file, model, source, output, invalid
         )
@@ -85,22 +90,22 @@ async def predict_file(
         folder.cleanup()
         if isinstance(error, FlightsFileError):
             message = f"the file {error.problem}"
-            raise RefusedRequest(400, request_fault([], "file", message)) from None
+            raise RejectedRequest(400, request_fault([], "file", message)) from None
         if isinstance(error, MissingColumnsError):
-            raise RefusedRequest(400, request_fault([], "file", str(error))) from None
+            raise RejectedRequest(400, request_fault([], "file", str(error))) from None
         if isinstance(error, OSError):
             raise _no_room(error) from error
         raise
     answered = scored.rows - scored.invalid
-    request.scope[FLIGHTS] = answered
-    worker.note(model, (), scored.delayed, answered)
+    request.scope[ANSWERED_FLIGHTS] = answered
+    state.count_answered(model, (), scored.delayed, answered)
 
     def finish() -> None:
         with folder:
-            if worker.recorder is not None:
-                request_id = request.scope[ID]
-                record_file(
-                    worker.recorder, request_id, model, output, invalid, answered
+            if state.prediction_log is not None:
+                request_id = request.scope[REQUEST_ID]
+                log_file(
+                    state.prediction_log, request_id, model, output, invalid, answered
                 )
 
     return FileResponse(
@@ -108,37 +113,39 @@ async def predict_file(
     )
 
 
-def record_file(
-    recorder: Recorder,
+def log_file(
+    prediction_log: PredictionLogWriter,
     request_id: bytes,
     model: DelayModel,
     answers: Path,
     invalid: Literal["stop", "keep"],
     flights: int,
 ) -> None:
-    """Record the flights of an answered file, of which there are so many, as fast as
-    they can be written."""
+    """Add the flights of an answered file, so many of them, to the prediction log, as
+    fast as they can be written."""
     left = flights
     problem = "the disk is too slow"
     try:
         with engine(model) as connection:
             for rows in answered_rows(connection, answers, invalid):
-                if not recorder.wait_for_room():
+                if not prediction_log.wait_for_room():
                     break
                 for *asked, probability, decision in rows:
                     flight = AskedFlight(*asked)
-                    recorder.add(request_id, model.name, flight, probability, decision)
+                    prediction_log.add(
+                        request_id, model.name, flight, probability, decision
+                    )
                 left -= len(rows)
     except FlightsFileError as error:
         problem = str(error)
     if left:
-        recorder.lose(left, problem)
+        prediction_log.lose(left, problem)
 
 
-def _no_room(error: OSError) -> RefusedRequest:
+def _no_room(error: OSError) -> RejectedRequest:
     event(logging.ERROR, f"a file cannot be kept: {error}")
     message = f"the server has no room for the file: {error.strerror}"
-    return RefusedRequest(507, request_fault([], "no_room", message))
+    return RejectedRequest(507, request_fault([], "no_room", message))
 
 
 async def _receive(request: Request, path: Path, limit: int) -> None:
@@ -147,6 +154,5 @@ async def _receive(request: Request, path: Path, limit: int) -> None:
         async for chunk in request.stream():
             size += len(chunk)
             if size > limit:
-                message = f"the file is over {limit:,} bytes"
-                raise RefusedRequest(413, request_fault([], "too_large", message))
+                raise too_large("file", limit)
             await asyncio.to_thread(stream.write, chunk)

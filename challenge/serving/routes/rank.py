@@ -1,4 +1,4 @@
-"""POST /rank: which flights to look at first."""
+"""POST /rank: the flights that are most likely to be late."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pydantic import BaseModel, Field
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.files.ranking import expected_late, highest
 from challenge.flights.fields import FLIGHT_NUMBER
-from challenge.serving.json_body import RANKED_BODY, FlightsReader, check_media_type
-from challenge.serving.problems import refusals
-from challenge.serving.routes.predict import (
+from challenge.serving.body.media_type import check_media_type
+from challenge.serving.body.openapi import RANKED_BODY
+from challenge.serving.problems import problem_responses
+from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.predictions import (
     FlightNumbers,
-    note_answered,
-    predict_in_turn,
+    predict_and_log,
+    reader_of,
 )
-from challenge.serving.state import Worker
 
 router = APIRouter(tags=["predict"])
 
@@ -27,11 +28,13 @@ class RankedFlights(BaseModel):
 
     position: Annotated[
         list[int],
-        Field(description="Where they are in the request, from 0; of equals the first"),
+        Field(
+            description="Their positions in the request, from 0; the first of equals comes first"
+        ),
     ]
     probability: Annotated[list[float], Field(description="Of a delay, 0 to 1")]
     expected_late: Annotated[
-        float, Field(description="How many of these are late on average")
+        float, Field(description="The expected number of late flights among them")
     ]
     flight_numbers: FlightNumbers = None
 
@@ -40,24 +43,15 @@ class RankedFlights(BaseModel):
     "/rank",
     openapi_extra={"requestBody": RANKED_BODY},
     response_model_exclude_unset=True,
-    responses=refusals(400, 413, 415),
+    responses=problem_responses(400, 413, 415),
 )
-async def rank(request: Request) -> RankedFlights:
-    """Tell which flights to look at first: those most probably late."""
-    worker: Worker = request.app.state.worker
-    settings, model = worker.settings, worker.source.model
+async def rank(request: Request, state: State) -> RankedFlights:
+    """Return the flights that are most likely to be late."""
+    model = state.watcher.model
     check_media_type(request.scope)
-    reader = FlightsReader(
-        model,
-        settings.max_flights,
-        settings.max_body_bytes,
-        has_top=True,
-        keep=worker.recorder is not None,
-    )
-    cells = await reader.read(request.receive)
-    probabilities = await predict_in_turn(model, cells)
-    decisions = model.decide(probabilities)
-    await note_answered(worker, request.scope, model, reader, probabilities, decisions)
+    reader = reader_of(state, model, has_top=True)
+    await reader.read(request.receive)
+    probabilities, _ = await predict_and_log(state, request.scope, model, reader)
     ranked = highest(probabilities, reader.top)
     found = [probability for probability, _ in ranked]
     numbers = reader.flight_numbers

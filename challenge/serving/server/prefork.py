@@ -1,7 +1,7 @@
-"""The server's processes: one, or several that share a socket and a model.
+"""The server's processes: one, or several workers that share a socket and a model.
 
 The model is read once, before the workers are forked. Its table is never written to,
-so the workers share its memory.
+so they share its memory.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from fastapi import FastAPI
 
 from challenge.serving.observability.log import configure, event
 from challenge.serving.server.protocol import WatchedProtocol, WatchedServer
-from challenge.serving.state import Worker
+from challenge.serving.state import ServiceState
 
 GRACE_SECONDS: Final = 30
 # Connections not yet accepted; the system may allow fewer.
 BACKLOG: Final = 65_535
-# A worker that dies younger than this died of starting; haste would not help it.
+# A worker that dies sooner failed to start; it is replaced after this delay.
 SHORTEST_LIFE_SECONDS: Final = 1.0
 
 CGROUP: Final = Path("/sys/fs/cgroup")
 
 
-def run(service: FastAPI, host: str, port: int, workers: int) -> int:
-    """Serve until SIGTERM or SIGINT, finish what is in flight, return the exit code.
+def run(app: FastAPI, host: str, port: int, workers: int) -> int:
+    """Serve until SIGTERM or SIGINT, finish all requests, return the exit code.
 
     Args:
-        service: what `create_app` made.
-        host: the address to listen at.
+        app: made by `create_app`.
+        host: the address to listen on.
         port: the port, 0 for a free one.
-        workers: how many processes serve.
+        workers: the number of processes.
 
     Raises:
-        SystemExit: the address cannot be listened at.
+        SystemExit: the address is in use or not available.
     """
-    worker: Worker = service.state.worker
-    configure(worker.settings)
+    state: ServiceState = app.state.service
+    configure(state.settings)
     _allow_many_connections()
     _give_back_large_blocks()
-    trusted = list(worker.settings.trusted_proxies)
+    trusted = list(state.settings.trusted_proxies)
     config = uvicorn.Config(
-        service,
+        app,
         host=host,
         port=port,
         http=WatchedProtocol,
@@ -66,28 +66,28 @@ def run(service: FastAPI, host: str, port: int, workers: int) -> int:
         backlog=BACKLOG,
     )
     listener = config.bind_socket()
-    # What else uvicorn tells is told by events of our own.
+    # Events of our own replace the rest of uvicorn's messages.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # What is loaded now stays. Collecting it again would take time in vain, and write
-    # to pages that workers share.
+    # All objects so far live until the end. Collecting them would take time, and write
+    # to pages that the workers share.
     gc.freeze()
     gc.enable()
     if workers == 1:
-        return _serve(config, listener, worker)
-    worker.share(workers)
-    return _Workers(config, listener, worker).run()
+        return _serve(config, listener, state)
+    state.share(workers)
+    return _Workers(config, listener, state).run()
 
 
 def _allow_many_connections() -> None:
-    """Each takes a file descriptor, and the usual limit is low."""
+    """Raise the limit on file descriptors, of which each connection takes one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _give_back_large_blocks() -> None:
-    """Let glibc give the memory of a replaced model back to the system.
+    """Let glibc return the memory of a replaced model to the system.
 
-    By default it keeps blocks of that size once one was freed.
+    By default it keeps blocks of that size after one was freed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -103,7 +103,7 @@ def available_cpus() -> int:
 
 
 def _quota() -> float:
-    """CPUs that the cgroup grants, version 2 or 1; infinite without a limit."""
+    """The CPU quota of the cgroup, version 2 or 1; all CPUs without one."""
     try:
         quota, period = (CGROUP / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -118,15 +118,15 @@ def _quota() -> float:
 
 
 class _Workers:
-    """Forks the workers, replaces those that die, and stops them together."""
+    """Forks the workers, replaces those that die, and stops all of them."""
 
     def __init__(
-        self, config: uvicorn.Config, listener: socket.socket, worker: Worker
+        self, config: uvicorn.Config, listener: socket.socket, state: ServiceState
     ) -> None:
         self.config = config
         self.listener = listener
-        self.worker = worker
-        # Of each process that runs: which worker it is, and when it was born.
+        self.state = state
+        # The worker's number and the start time of each process.
         self.started: dict[int, tuple[int, float]] = {}
         self.stopping = False
 
@@ -134,30 +134,30 @@ class _Workers:
         for stopping in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stopping, self._stop)
         signal.signal(signal.SIGHUP, self._pass_on)
-        count = self.worker.board.workers
+        count = self.state.shared_memory.workers
         for number in range(count):
             self._start(number)
         failed = False
         while self.started:
             pid, status = os.wait()
-            born = self.started.pop(pid, None)
-            if born is None:
+            worker = self.started.pop(pid, None)
+            if worker is None:
                 continue
-            number, at = born
+            number, started_at = worker
             code = os.waitstatus_to_exitcode(status)
             if self.stopping:
                 failed |= code != 0
                 continue
             message = f"worker {pid} ended with {code}; another takes its place"
             event(logging.ERROR, message, worker=number)
-            if time.monotonic() - at < SHORTEST_LIFE_SECONDS:
+            if time.monotonic() - started_at < SHORTEST_LIFE_SECONDS:
                 time.sleep(SHORTEST_LIFE_SECONDS)
             if not self.stopping:
                 self._start(number)
         return int(failed)
 
     def _start(self, number: int) -> None:
-        # A signal in between must find the new worker in the list.
+        # A signal must find the new process in `started`.
         caught = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
         signal.pthread_sigmask(signal.SIG_BLOCK, caught)
         pid = os.fork()
@@ -170,11 +170,11 @@ class _Workers:
             _die_with_parent()
             for caught_signal in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(caught_signal, signal.default_int_handler)
-            # Until the model is followed; it was read a moment ago.
+            # Until the model is watched; it was read a moment ago.
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
-            self.worker.begin(number)
-            code = _serve(self.config, self.listener, self.worker)
+            self.state.begin(number)
+            code = _serve(self.config, self.listener, self.state)
         finally:
             os._exit(code)
 
@@ -189,15 +189,15 @@ class _Workers:
 
 
 def _die_with_parent() -> None:
-    """A worker whose parent was killed would hold the port, and nobody stop it."""
+    """Otherwise a worker would keep the port when its parent is killed."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-def _serve(config: uvicorn.Config, listener: socket.socket, worker: Worker) -> int:
-    server = WatchedServer(config, worker)
-    # Once it has stopped, uvicorn raises the signal that stopped it again.
+def _serve(config: uvicorn.Config, listener: socket.socket, state: ServiceState) -> int:
+    server = WatchedServer(config, state)
+    # After it has stopped, uvicorn raises the signal that stopped it once more.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server.run(sockets=[listener])

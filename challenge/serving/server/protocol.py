@@ -1,4 +1,4 @@
-"""Connections that are watched, so that none is held open for nothing."""
+"""Connections with time limits, and a server that drains before it stops."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from challenge.serving.middleware.requests import ARRIVED, CONNECTION
 from challenge.serving.observability.log import event
-from challenge.serving.state import Worker
+from challenge.serving.state import ServiceState
 
 TICKS_BETWEEN_SWEEPS: Final = 10
-# Files are as large as they are; a limit on their pauses is enough.
+# A file may take any time to arrive, if its client does not pause too long.
 WITHOUT_LIMIT: Final = "/predict/file"
 TIMED_OUT: Final = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -24,7 +24,7 @@ TIMED_OUT: Final = (
 
 
 class WatchedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, and when a client was last heard of."""
+    """uvicorn's protocol, with the time when the client last sent or read something."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.began = self.heard = time.perf_counter()
@@ -45,19 +45,19 @@ class WatchedProtocol(HttpToolsProtocol):
         super().pause_writing()
 
     def cut_off_if_overdue(self, idle_seconds: float, request_seconds: float) -> None:
-        """Close the connection if its client is too slow, or not there any more."""
+        """Close the connection if its client is too slow, or gone."""
         if self.transport.is_closing() or self.timeout_keep_alive_task is not None:
             return
         now, cycle = time.perf_counter(), self.cycle
         silent = now - self.heard > idle_seconds
         if cycle is None or cycle.response_complete:
-            # Nothing, or not yet all of a request's headers.
+            # Nothing arrived, or not all of a request's headers.
             overdue = silent or now - self.began > request_seconds
         elif cycle.more_body and not self.flow.read_paused:
             limited = cycle.scope["path"] != WITHOUT_LIMIT
             overdue = silent or (limited and now - self.began > request_seconds)
         else:
-            # An answer that nobody reads.
+            # The client does not read the answer.
             overdue = silent and self.flow.write_paused
         if not overdue:
             return
@@ -72,20 +72,20 @@ class WatchedProtocol(HttpToolsProtocol):
 
 
 class WatchedServer(uvicorn.Server):
-    """uvicorn's server: it cuts off overdue clients, and may go on for a while after
-    SIGTERM, so that load balancers see that it is not ready."""
+    """uvicorn's server, which closes overdue connections, and after SIGTERM goes on for
+    DRAIN_SECONDS, so that load balancers see that it is not ready."""
 
-    def __init__(self, config: uvicorn.Config, worker: Worker) -> None:
+    def __init__(self, config: uvicorn.Config, state: ServiceState) -> None:
         super().__init__(config)
-        self.worker = worker
+        self.state = state
         self._exit: tuple[float, int, FrameType | None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        again = self.worker.draining
+        again = self.state.draining
         if not again:
-            event(logging.INFO, "draining", in_flight=self.worker.tally.in_flight)
-        self.worker.draining = True
-        drain_seconds = self.worker.settings.drain_seconds
+            event(logging.INFO, "draining", in_flight=self.state.counters.in_flight)
+        self.state.draining = True
+        drain_seconds = self.state.settings.drain_seconds
         if again or not drain_seconds:
             super().handle_exit(sig, frame)
         else:
@@ -97,7 +97,7 @@ class WatchedServer(uvicorn.Server):
             self._exit = None
             super().handle_exit(sig, frame)
         if counter % TICKS_BETWEEN_SWEEPS == 0:
-            settings = self.worker.settings
+            settings = self.state.settings
             for connection in list[Any](self.server_state.connections):
                 connection.cut_off_if_overdue(
                     settings.idle_seconds, settings.request_seconds

@@ -1,8 +1,8 @@
-"""Memory that all workers of a server share, made before they are forked.
+"""Memory that all workers of a server share, allocated before they are forked.
 
-On it each worker posts its counts for the others to read, so that whichever is asked
-answers for all; and all count one client's requests together. It is no file: it works
-where nothing can be written, and ends with the server.
+Each worker posts its counters there, so that any worker can answer for all, and all
+workers count a client's requests together. It is not a file: it works on a read-only
+disk, and ends with the server.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _POST_BYTES: Final = 2 * _HALF_BYTES
 MAX_POST_BYTES: Final = _HALF_BYTES - _HEADER.size
 
 
-class Board:
-    """A place to post bytes for each worker, and a table of clients.
+class SharedMemory:
+    """A place for each worker to post bytes in, and the clients' rate limits.
 
-    Pages that nobody wrote to take no memory.
+    Pages that were never written to take no memory.
 
     Args:
-        workers: how many there are.
+        workers: the number of workers.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -36,12 +36,12 @@ class Board:
     def post(self, worker: int, data: bytes) -> None:
         """Replace what a worker has posted.
 
-        The two halves of its place take turns, and a header with a checksum follows
-        the data: who reads meanwhile, or after a writer was killed, finds the last
-        whole post.
+        A worker writes to the two halves of its place in turn, and the header, with a
+        checksum, after the data: who reads meanwhile, or after the writer was killed,
+        gets the last complete post.
 
         Raises:
-            ValueError: there are more than MAX_POST_BYTES.
+            ValueError: they are more than MAX_POST_BYTES.
         """
         if len(data) > MAX_POST_BYTES:
             raise ValueError(f"{len(data)} bytes do not fit into {MAX_POST_BYTES}")
@@ -52,7 +52,7 @@ class Board:
         _HEADER.pack_into(self._posts, start, last + 1, len(data), zlib.crc32(data))
 
     def read(self, worker: int) -> bytes | None:
-        """What a worker has posted last; None if nothing."""
+        """The last complete post of a worker; None if there is none."""
         halves = sorted((0, 1), key=lambda half: self._header(worker, half)[0])
         for half in reversed(halves):
             number, size, checksum = self._header(worker, half)
@@ -74,11 +74,12 @@ class Board:
 
 
 class Clients:
-    """How far each client has used up what it may ask for.
+    """How much of its rate limit each client has used.
 
-    The generic cell rate algorithm (ITU-T I.371): of each client one time is kept, at
-    which it will have nothing used up. Clients share a place by chance, one in a
-    hundred thousand; which do differs from server to server.
+    The generic cell rate algorithm (ITU-T I.371): one time is stored for each client,
+    at which it may make its full number of requests again. A hash of the client is the
+    place of its time. Two clients collide with a chance of one in a hundred thousand;
+    the hash is keyed with a secret of the server's own.
     """
 
     PLACES: Final = 1 << 17
@@ -88,17 +89,17 @@ class Clients:
         self._secret = os.urandom(8)
 
     def wait(self, client: bytes, now: float, per_minute: int) -> float:
-        """Count a request, and return 0; or do not, and return the seconds to wait.
+        """Count a request and return 0, or return the seconds to wait until it may come.
 
         Args:
-            client: who asks.
-            now: seconds of a clock that all workers share and nobody sets.
-            per_minute: how many requests a client may make in any minute.
+            client: its name or address.
+            now: seconds of a monotonic clock that all workers share.
+            per_minute: the number of requests a client may make in any minute.
         """
         place = zlib.crc32(self._secret + client) % self.PLACES
         until = max(now, self._times[place])
         wait = until + 60 / per_minute - (now + 60)
-        # What is a rounding error of doubles is no wait.
+        # Less is a rounding error.
         if wait > 1e-6:
             return wait
         self._times[place] = until + 60 / per_minute

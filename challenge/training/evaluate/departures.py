@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
-from challenge.files.prediction_log import RecordedFlight, read_record
+from challenge.files.prediction_log import LoggedFlight, read_prediction_log
 from challenge.files.scanning import reading
 from challenge.files.sql import source_sql, text_sql
 from challenge.flights.fields import (
@@ -62,11 +62,11 @@ def read_recorded(source: str | Path) -> pd.DataFrame:
     Raises:
         TrainingDataError: the record cannot be read, or holds nothing.
     """
-    names = [field.encode_name for field in msgspec.structs.fields(RecordedFlight)]
+    names = [field.encode_name for field in msgspec.structs.fields(LoggedFlight)]
     try:
         rows = [
             msgspec.structs.astuple(flight)
-            for flights in read_record(source)
+            for flights in read_prediction_log(source)
             for flight in flights
         ]
     except FlightsFileError as error:

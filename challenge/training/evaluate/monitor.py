@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from challenge.artifact.card import ModelCard
-from challenge.files.prediction_log import is_record
+from challenge.files.prediction_log import is_prediction_log
 from challenge.training.evaluate.departures import join_departures, read_recorded
 from challenge.training.evaluate.metrics import Estimate, Predictions, Quality, measure
 
@@ -85,7 +85,8 @@ def monitor(
         TrainingDataError: a file cannot be read, or no flight is in both.
     """
     joined = join_departures(
-        read_recorded(predictions) if is_record(predictions) else predictions, flights
+        read_recorded(predictions) if is_prediction_log(predictions) else predictions,
+        flights,
     )
     joined_predictions = Predictions(joined.probability, joined.delayed)
     quality = measure(joined_predictions, card.threshold)

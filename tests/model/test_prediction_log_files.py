@@ -1,4 +1,4 @@
-"""The files of the record: whole, whatever happens to who writes them."""
+"""The files of the prediction log: readable, whatever happens to their writer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from challenge.errors import FlightsFileError
-from challenge.files.prediction_log import RecordedFlight, read_record, whole_members
+from challenge.files.prediction_log import (
+    LoggedFlight,
+    read_prediction_log,
+    whole_members,
+)
 
 LINE = {
     "time": "2026-11-25T14:03:22.123+00:00",
@@ -30,15 +34,15 @@ def member(*numbers):
 
 
 def numbers_of(source):
-    flights = (flight for some in read_record(source) for flight in some)
+    flights = (flight for some in read_prediction_log(source) for flight in some)
     return [int(flight.flight_number) for flight in flights]
 
 
 def test_a_line_is_a_flight_and_its_answer(tmp_path):
     path = tmp_path / "2026-11-25T14-0123456789ab.jsonl.gz"
     path.write_bytes(gzip.compress(f"{json.dumps(LINE)}\n".encode()))
-    ((flight,),) = read_record(path)
-    assert flight == RecordedFlight(*LINE.values())
+    ((flight,),) = read_prediction_log(path)
+    assert flight == LoggedFlight(*LINE.values())
 
 
 def test_a_folder_is_read_hour_by_hour_with_files_that_are_still_written(tmp_path):
@@ -46,7 +50,7 @@ def test_a_folder_is_read_hour_by_hour_with_files_that_are_still_written(tmp_pat
         name = f"2026-11-25T{hour}-0123456789ab.jsonl.gz"
         (tmp_path / name).write_bytes(member(number))
     (tmp_path / "2026-11-25T14-ffffffffffff.jsonl.gz.open").write_bytes(member(2))
-    (tmp_path / "notes.txt").write_text("no record")
+    (tmp_path / "notes.txt").write_text("no log")
     assert numbers_of(tmp_path) == [1, 2, 3, 4]
 
 
@@ -75,15 +79,15 @@ def test_a_file_that_was_cut_off_is_read_up_to_there(tmp_path, data):
     ],
     ids=["rubbish behind it", "another line", "no JSON"],
 )
-def test_what_is_no_record_is_refused_by_name(content, message, tmp_path):
+def test_another_file_is_rejected_by_name(content, message, tmp_path):
     path = tmp_path / "other.jsonl.gz"
     path.write_bytes(content)
     with pytest.raises(FlightsFileError, match=f"other.jsonl.gz. .*{message}"):
-        list(read_record(path))
+        list(read_prediction_log(path))
 
 
-def test_a_folder_without_files_is_no_record(tmp_path):
+def test_a_folder_without_files_is_no_prediction_log(tmp_path):
     with pytest.raises(FlightsFileError, match="has no .jsonl.gz file"):
-        list(read_record(tmp_path))
+        list(read_prediction_log(tmp_path))
     with pytest.raises(FlightsFileError, match="No such file"):
-        list(read_record(tmp_path / "none.jsonl.gz"))
+        list(read_prediction_log(tmp_path / "none.jsonl.gz"))

@@ -1,4 +1,4 @@
-"""The record: every answered flight, in whole files, and never in the way."""
+"""The prediction log: every predicted flight, in complete files, delaying no answer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from fastapi.testclient import TestClient
 
 from challenge.api import create_app
 from challenge.errors import SettingsError
-from challenge.files.prediction_log import read_record
+from challenge.files.prediction_log import read_prediction_log
 from challenge.model import DelayModel
-from challenge.serving.json_body import AskedFlight
-from challenge.serving.observability import prediction_log_writer as recording
-from challenge.serving.observability.prediction_log_writer import Recorder
+from challenge.serving.body.structs import AskedFlight
+from challenge.serving.observability import prediction_log_writer as writer_module
+from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
 from tests.api.conftest import wait_for
 from tests.conftest import TEST_MODEL
 
@@ -41,12 +41,12 @@ ASKED = AskedFlight("Grupo LATAM", "I", 3)
 NAME = r"\d{4}-\d\d-\d\dT\d\d-[0-9a-f]{12}\.jsonl\.gz"
 
 
-def recorded(folder):
-    return [flight for some in read_record(folder) for flight in some]
+def logged(folder):
+    return [flight for some in read_prediction_log(folder) for flight in some]
 
 
 def as_asked(flight):
-    """The fields of a recorded flight as a request names them."""
+    """The fields of a logged flight as a request names them."""
     values = {
         "OPERA": flight.airline,
         "TIPOVUELO": flight.flight_type,
@@ -77,22 +77,22 @@ def ask(client, path, flights, **more):
 
 @pytest.mark.parametrize("flights", [[PLAIN], [LATE], [LATE, PLAIN], [PLAIN] * 1_500])
 @pytest.mark.parametrize("path", ["/predict", "/predict?details=true", "/rank"])
-def test_what_was_asked_and_answered_is_recorded(path, flights, client, folder):
+def test_what_was_asked_and_answered_is_logged(path, flights, client, folder):
     started = datetime.now(UTC)
     assert ask(client, path, flights).status_code == 200
     answer = ask(client, "/predict?details=true", flights).json()
     client.__exit__(None, None, None)
-    written = recorded(folder)[: len(flights)]
+    written = logged(folder)[: len(flights)]
     assert [as_asked(flight) for flight in written] == flights
     assert [flight.probability for flight in written] == answer["probability"]
     assert [flight.delay for flight in written] == answer["predict"]
-    model = DelayModel.load(client.app.state.worker.source.path)
+    model = DelayModel.load(client.app.state.service.watcher.path)
     assert {(one.id, one.model) for one in written} == {("the-request", model.name)}
     at = datetime.fromisoformat(written[0].time)
     assert started - timedelta(seconds=1) < at < datetime.now(UTC)
 
 
-def test_flights_asked_about_as_tensors_are_recorded(client, folder):
+def test_flights_asked_about_as_tensors_are_logged(client, folder):
     inputs = [
         {
             "name": name,
@@ -104,7 +104,7 @@ def test_flights_asked_about_as_tensors_are_recorded(client, folder):
     ]
     assert client.post("/v2/models/delay/infer", json={"inputs": inputs}).is_success
     client.__exit__(None, None, None)
-    assert [as_asked(flight) for flight in recorded(folder)] == [LATE, PLAIN]
+    assert [as_asked(flight) for flight in logged(folder)] == [LATE, PLAIN]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_flights_asked_about_as_tensors_are_recorded(client, folder):
         ("application/vnd.apache.parquet", "parquet"),
     ],
 )
-def test_files_are_recorded_but_for_their_faults(
+def test_files_are_logged_but_for_their_faults(
     media_type, kind, client, folder, tmp_path
 ):
     rows = pd.DataFrame([LATE, PLAIN, PLAIN | {"OPERA": "Nope"}])
@@ -131,17 +131,17 @@ def test_files_are_recorded_but_for_their_faults(
     )
     assert answer.status_code == 200
     client.__exit__(None, None, None)
-    written = recorded(folder)
+    written = logged(folder)
     assert [as_asked(flight) for flight in written] == [LATE, PLAIN]
     assert {flight.id for flight in written} == {"file-1"}
-    model = DelayModel.load(client.app.state.worker.source.path)
+    model = DelayModel.load(client.app.state.service.watcher.path)
     cells = [model.cell(flight) for flight in (LATE, PLAIN)]
     expected = model.predict_cells(cells)
     assert [one.probability for one in written] == pytest.approx(expected, abs=1e-6)
     assert [one.delay for one in written] == model.decide(expected)
 
 
-def test_files_are_recorded_as_requests_would_have_asked(client, folder, tmp_path):
+def test_files_are_logged_as_requests_would_have_asked(client, folder, tmp_path):
     """Times with fractions, numbers as numbers, names in other capitals."""
     path = tmp_path / "flights.parquet"
     duckdb.sql(
@@ -156,17 +156,17 @@ def test_files_are_recorded_as_requests_would_have_asked(client, folder, tmp_pat
     headers = {"Content-Type": "text/csv"}
     assert client.post("/predict/file", content=lines, headers=headers).is_success
     client.__exit__(None, None, None)
-    sky, unnumbered, long, plain = map(as_asked, recorded(folder))
+    sky, unnumbered, long, plain = map(as_asked, logged(folder))
     assert sky == LATE | {"Vlo-I": "226"}
     assert "Vlo-I" not in unnumbered
     assert long["Vlo-I"].startswith("1234567890")
     assert plain == PLAIN | {"Vlo-I": "9" * 20}
 
 
-def test_a_file_with_more_rows_than_may_wait_is_recorded_whole(
+def test_a_file_with_more_rows_than_may_wait_is_logged_whole(
     client, folder, monkeypatch
 ):
-    monkeypatch.setattr(recording, "MAX_WAITING", 1_000)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 1_000)
     lines = ["OPERA,TIPOVUELO,MES", *["Grupo LATAM,I,3"] * 5_000]
     client.post(
         "/predict/file",
@@ -174,10 +174,10 @@ def test_a_file_with_more_rows_than_may_wait_is_recorded_whole(
         headers={"Content-Type": "text/csv"},
     )
     client.__exit__(None, None, None)
-    assert len(recorded(folder)) == 5_000
+    assert len(logged(folder)) == 5_000
 
 
-def test_what_is_refused_explained_or_only_looked_at_is_not_recorded(client, folder):
+def test_what_is_refused_explained_or_only_looked_at_is_not_logged(client, folder):
     assert ask(client, "/predict", [PLAIN, PLAIN | {"MES": 13}]).status_code == 400
     assert ask(client, "/explain", [PLAIN]).status_code == 200
     assert client.get("/heatmap?TIPOVUELO=N").status_code == 200
@@ -185,7 +185,7 @@ def test_what_is_refused_explained_or_only_looked_at_is_not_recorded(client, fol
     assert list(folder.iterdir()) == []
 
 
-def test_nothing_is_recorded_unless_it_is_wanted(tmp_path, monkeypatch):
+def test_nothing_is_logged_unless_it_is_wanted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with TestClient(create_app(TEST_MODEL)) as client:
         assert ask(client, "/predict", [PLAIN]).status_code == 200
@@ -231,7 +231,7 @@ def test_a_flight_number_is_a_short_text(number, kind, message, client):
     assert ask(client, "/predict", [PLAIN | {"Vlo-I": "x" * 20}]).status_code == 200
 
 
-def test_workers_record_to_files_of_their_own_and_are_counted_together(serve, tmp_path):
+def test_workers_write_to_files_of_their_own_and_are_counted_together(serve, tmp_path):
     server = serve(workers=2, PREDICTION_LOG=tmp_path / "log")
     for _ in range(200):
         server.predict(LATE)
@@ -241,7 +241,7 @@ def test_workers_record_to_files_of_their_own_and_are_counted_together(serve, tm
     assert server.stop() == 0
     names = os.listdir(tmp_path / "log")
     assert names and all(re.fullmatch(NAME, name) for name in names)
-    assert len(recorded(tmp_path / "log")) == 200
+    assert len(logged(tmp_path / "log")) == 200
 
 
 def test_closed_files_are_read_by_other_tools(client, folder):
@@ -280,7 +280,7 @@ def test_a_killed_server_loses_the_last_second_at_most(serve, tmp_path):
     killed = time.monotonic()
     stopping.set()
     thread.join()
-    written = {flight.flight_number for flight in recorded(log)}
+    written = {flight.flight_number for flight in logged(log)}
     owed = {number for at, number in answered if at < killed - 1}
     assert len(owed) > 50
     assert owed <= written
@@ -289,11 +289,11 @@ def test_a_killed_server_loses_the_last_second_at_most(serve, tmp_path):
     wait_for(lambda: all(re.fullmatch(NAME, name) for name in os.listdir(log)))
     assert again.stop() == 0
     whole = b"".join(gzip.decompress(path.read_bytes()) for path in log.iterdir())
-    assert len(whole.splitlines()) == len(recorded(log)) >= len(owed)
+    assert len(whole.splitlines()) == len(logged(log)) >= len(owed)
 
 
 def test_a_file_that_somebody_writes_to_is_not_mended(tmp_path):
-    first, second = (Recorder(tmp_path, 0) for _ in range(2))
+    first, second = (PredictionLogWriter(tmp_path, 0) for _ in range(2))
     first.start()
     first.add(b"a-1", "model", ASKED, 0.5, 1)
     wait_for(lambda: os.listdir(tmp_path))
@@ -304,86 +304,86 @@ def test_a_file_that_somebody_writes_to_is_not_mended(tmp_path):
     first.add(b"a-2", "model", ASKED, 0.5, 1)
     first.close()
     second.close()
-    assert sorted(one.id for one in recorded(tmp_path)) == ["a-1", "a-2", "b-1"]
+    assert sorted(one.id for one in logged(tmp_path)) == ["a-1", "a-2", "b-1"]
 
 
 def test_each_hour_has_a_file_of_its_own(tmp_path, monkeypatch):
     hours = ["2026-11-25T14"]
-    monkeypatch.setattr(recording, "_hour", lambda: hours[-1])
-    recorder = Recorder(tmp_path, 0)
-    recorder.start()
-    recorder.add(b"a-1", "model", ASKED, 0.5, 1)
-    wait_for(lambda: recorder.take_counts() == (1, 0))
+    monkeypatch.setattr(writer_module, "_hour", lambda: hours[-1])
+    writer = PredictionLogWriter(tmp_path, 0)
+    writer.start()
+    writer.add(b"a-1", "model", ASKED, 0.5, 1)
+    wait_for(lambda: writer.take_counts() == (1, 0))
     hours.append("2026-11-25T15")
     # Closed whole although nothing more comes.
     wait_for(lambda: not any(n.endswith(".open") for n in os.listdir(tmp_path)))
-    recorder.add(b"a-2", "model", ASKED, 0.5, 1)
-    recorder.close()
+    writer.add(b"a-2", "model", ASKED, 0.5, 1)
+    writer.close()
     names = sorted(os.listdir(tmp_path))
     assert [name[:13] for name in names] == hours
-    assert [one.id for one in recorded(tmp_path)] == ["a-1", "a-2"]
+    assert [one.id for one in logged(tmp_path)] == ["a-1", "a-2"]
 
 
 def test_what_finds_no_room_is_counted_as_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr(recording, "MAX_WAITING", 700)
-    recorder = Recorder(tmp_path, 0)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 700)
+    writer = PredictionLogWriter(tmp_path, 0)
     for _ in range(1_000):
-        recorder.add(b"a", "model", ASKED, 0.5, 1)
-    assert recorder.take_counts() == (0, 300)
-    recorder.start()
-    recorder.close()
-    assert recorder.take_counts() == (700, 0)
-    assert len(recorded(tmp_path)) == 700
+        writer.add(b"a", "model", ASKED, 0.5, 1)
+    assert writer.take_counts() == (0, 300)
+    writer.start()
+    writer.close()
+    assert writer.take_counts() == (700, 0)
+    assert len(logged(tmp_path)) == 700
 
 
 def test_a_disk_that_hangs_keeps_no_server_from_ending(tmp_path, monkeypatch):
-    monkeypatch.setattr(recording, "MAX_WAITING", 10)
-    monkeypatch.setattr(recording, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 10)
+    monkeypatch.setattr(writer_module, "MAX_WAIT_SECONDS", 0.3)
     hanging = threading.Event()
-    monkeypatch.setattr(recording.os, "pwrite", lambda *_: hanging.wait(20))
-    recorder = Recorder(tmp_path, 0)
-    recorder.start()
-    recorder.add(b"a", "model", ASKED, 0.5, 1)
-    wait_for(lambda: recorder.is_behind and recorder.has_room)
+    monkeypatch.setattr(writer_module.os, "pwrite", lambda *_: hanging.wait(20))
+    writer = PredictionLogWriter(tmp_path, 0)
+    writer.start()
+    writer.add(b"a", "model", ASKED, 0.5, 1)
+    wait_for(lambda: writer.is_behind and writer.has_room)
     for _ in range(10):
-        recorder.add(b"a", "model", ASKED, 0.5, 1)
+        writer.add(b"a", "model", ASKED, 0.5, 1)
     started = time.monotonic()
-    assert not recorder.wait_for_room()
-    recorder.close()
+    assert not writer.wait_for_room()
+    writer.close()
     assert time.monotonic() - started < 5
     hanging.set()
 
 
 def test_a_new_file_is_never_taken_for_abandoned(tmp_path, monkeypatch):
     """Another server tidies up between its making and its lock."""
-    flock = recording.fcntl.flock
-    other = Recorder(tmp_path, 0)
+    flock = writer_module.fcntl.flock
+    other = PredictionLogWriter(tmp_path, 0)
 
     def slow_flock(file, operation):
-        if not operation & recording.fcntl.LOCK_NB:
-            other._tidy_up()
+        if not operation & writer_module.fcntl.LOCK_NB:
+            other._clean_up()
         flock(file, operation)
 
-    monkeypatch.setattr(recording.fcntl, "flock", slow_flock)
-    recorder = Recorder(tmp_path, 0)
-    recorder.start()
-    recorder.add(b"a", "model", ASKED, 0.5, 1)
-    recorder.close()
-    assert len(recorded(tmp_path)) == 1
-    assert recorder.take_counts() == (1, 0)
+    monkeypatch.setattr(writer_module.fcntl, "flock", slow_flock)
+    writer = PredictionLogWriter(tmp_path, 0)
+    writer.start()
+    writer.add(b"a", "model", ASKED, 0.5, 1)
+    writer.close()
+    assert len(logged(tmp_path)) == 1
+    assert writer.take_counts() == (1, 0)
 
 
 def test_a_file_that_cannot_be_locked_leaves_nothing_behind(tmp_path, monkeypatch):
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(recording.fcntl, "flock", no_locks)
+    monkeypatch.setattr(writer_module.fcntl, "flock", no_locks)
     before = len(os.listdir("/proc/self/fd"))
-    recorder = Recorder(tmp_path, 0)
-    recorder.start()
-    recorder.add(b"a", "model", ASKED, 0.5, 1)
-    recorder.close()
-    assert recorder.take_counts() == (0, 1)
+    writer = PredictionLogWriter(tmp_path, 0)
+    writer.start()
+    writer.add(b"a", "model", ASKED, 0.5, 1)
+    writer.close()
+    assert writer.take_counts() == (0, 1)
     assert os.listdir(tmp_path) == []
     assert len(os.listdir("/proc/self/fd")) <= before
 
@@ -395,9 +395,9 @@ def test_old_files_are_removed_and_no_others(days, left, tmp_path):
         hour = (now - timedelta(hours=hours)).strftime("%Y-%m-%dT%H")
         (tmp_path / f"{hour}-0123456789ab.jsonl.gz").write_bytes(gzip.compress(b""))
     (tmp_path / "1999-01-01T00-mine.jsonl.gz").write_bytes(b"")
-    recorder = Recorder(tmp_path, days)
-    recorder.start()
-    recorder.close()
+    writer = PredictionLogWriter(tmp_path, days)
+    writer.start()
+    writer.close()
     assert len(os.listdir(tmp_path)) == left
 
 
@@ -408,19 +408,19 @@ def test_a_folder_that_cannot_be_written_to_stops_the_start(tmp_path, monkeypatc
         create_app(TEST_MODEL)
 
 
-def test_an_empty_setting_wants_no_record(monkeypatch):
+def test_an_empty_setting_disables_the_log(monkeypatch):
     monkeypatch.setenv("PREDICTION_LOG", "")
-    assert create_app(TEST_MODEL).state.worker.recorder is None
+    assert create_app(TEST_MODEL).state.service.prediction_log is None
 
 
 def test_what_was_written_is_posted_to_the_others_though_nobody_asks_again(
     client, folder
 ):
-    worker = client.app.state.worker
+    state = client.app.state.service
     ask(client, "/predict", [PLAIN])
 
     def posted():
-        data = worker.board.read(0)
-        return data and msgspec.msgpack.decode(data)["recorded"]
+        data = state.shared_memory.read(0)
+        return data and msgspec.msgpack.decode(data)["logged"]
 
     wait_for(lambda: posted() == 1, 5)

@@ -1,0 +1,290 @@
+"""Reads the flights of a JSON body while it arrives.
+
+A small body is decoded in one pass, straight into cells. If it is not valid, it is decoded
+again value by value, to list all faults. A large body is cut between flights into slices
+that are read like that, and other requests have their turn in between.
+
+Cutting is safe: JSON is read from its start in only one way, so a slice that decodes as a
+list of flights ends where a flight ends. Where a slice does not decode, the rest of the
+body is read in one piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from starlette.types import Receive
+
+from challenge.flights.faults import Fault, shown
+from challenge.flights.fields import REQUEST_FIELDS
+from challenge.model import DelayModel
+from challenge.serving.body.structs import (
+    DEFAULT_TOP,
+    FLIGHTS_KEY,
+    TOP_KEY,
+    AskedFlight,
+    decode_body,
+    decode_flights,
+    decode_ranked_body,
+)
+from challenge.serving.problems import (
+    RejectedRequest,
+    RequestFault,
+    request_fault,
+    too_large,
+)
+
+SLICE_BYTES: Final = 65_536
+TURN_SECONDS: Final = 0.002
+
+_OPENING: Final = re.compile(rb'\s*\{\s*"flights"\s*:\s*\[')
+_BETWEEN_FLIGHTS: Final = re.compile(rb"\}\s*(,)\s*\{")
+
+
+class FlightsReader:
+    """Reads the flights of one request.
+
+    Args:
+        model: its vocabulary and grid code the flights.
+        max_flights: the limit on the number of flights.
+        max_bytes: the limit on the size of the body.
+        begin: called before anything is read; an error it raises ends the reading.
+        has_top: whether the body may have `top`, the number of flights to return.
+        keep: whether to keep the flights as requested.
+
+    Attributes:
+        cells: the flights as numbers of cells of the model's grid.
+        asked: the flights as requested, if they are kept.
+        flight_numbers: the number of each flight, None for those without; empty if no
+            flight has one.
+        top: the number of flights to return.
+    """
+
+    def __init__(
+        self,
+        model: DelayModel,
+        max_flights: int,
+        max_bytes: int,
+        begin: Callable[[], None] = lambda: None,
+        has_top: bool = False,
+        keep: bool = False,
+    ) -> None:
+        self.cells: list[int] = []
+        self.asked: list[Any] = []
+        self._flight_numbers: list[str | None] = []
+        self._keep = keep
+        self.top = DEFAULT_TOP
+        self._has_top = has_top
+        self._model = model
+        self._max_flights = max_flights
+        self._max_bytes = max_bytes
+        self._begin = begin
+        self._faults: list[RequestFault] = []
+        self._flights = 0
+        self._consumed = 0
+        self._buffer = bytearray()
+        self._cuttable = True
+
+    @property
+    def flight_numbers(self) -> list[str | None]:
+        return self._flight_numbers if any(self._flight_numbers) else []
+
+    async def read(self, receive: Receive) -> list[int]:
+        """Read the body and return the cells of its flights.
+
+        Raises:
+            RejectedRequest: the body is too large, or not valid.
+        """
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RejectedRequest(499)
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False)
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise too_large("body", self._max_bytes)
+            self._buffer += chunk
+            if not self._consumed:
+                self._begin()
+            while self._cuttable and len(self._buffer) > SLICE_BYTES:
+                if not await self._read_slice():
+                    break
+        await self._read_rest()
+        if self._faults:
+            raise RejectedRequest(400, *self._faults)
+        return self.cells
+
+    async def read_values(self, flights: list[object]) -> list[int]:
+        """The cells of flights that are decoded already.
+
+        Raises:
+            RejectedRequest: there are too many flights, or some are not valid.
+        """
+        await self._read_values(flights)
+        if self._faults:
+            raise RejectedRequest(400, *self._faults)
+        return self.cells
+
+    async def _read_slice(self) -> bool:
+        """Read a slice of flights from the buffer; False if it cannot be cut yet."""
+        start = 0
+        if not self._consumed:
+            opening = _OPENING.match(self._buffer)
+            if opening is None:
+                self._cuttable = False
+                return False
+            start = opening.end()
+        cut = _BETWEEN_FLIGHTS.search(self._buffer, SLICE_BYTES - SLICE_BYTES // 8)
+        if cut is None:
+            # No flight is that long; do not search the same bytes again and again.
+            self._cuttable = len(self._buffer) < 4 * SLICE_BYTES
+            return False
+        end = cut.end(1)
+        text = b"[" + self._buffer[start : end - 1] + b"]"
+        try:
+            await self._read_flights(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._cuttable = False
+            return False
+        self._consumed += end
+        # The match refers to the buffer, which cannot shrink meanwhile.
+        del cut, self._buffer[:end]
+        await asyncio.sleep(0)
+        return True
+
+    async def _read_flights(self, text: bytes) -> None:
+        try:
+            self._add(decode_flights(text))
+        except (msgspec.ValidationError, KeyError, ValueError):
+            await self._read_values(msgspec.json.decode(text))
+
+    async def _read_rest(self) -> None:
+        text = b'{"flights":[' + self._buffer if self._consumed else bytes(self._buffer)
+        try:
+            if self._has_top:
+                ranked = decode_ranked_body(text)
+                if ranked.top < 1:
+                    raise ValueError
+                self.top, flights = ranked.top, ranked.flights
+            else:
+                flights = decode_body(text).flights
+            self._add(flights)
+            if self._flights:
+                return
+        except (msgspec.DecodeError, KeyError, ValueError, RecursionError):
+            pass
+        await self._read_whole(text)
+
+    def _add(self, flights: list[Any]) -> None:
+        """Code the flights, or raise KeyError or ValueError and add none of them."""
+        cells = self._model.encoder.look_up(flights)
+        self._count(len(cells))
+        self.cells += cells
+        self._flight_numbers += [flight.flight_number for flight in flights]
+        if self._keep:
+            self.asked += flights
+
+    async def _read_whole(self, text: bytes) -> None:
+        """Decode the body value by value, to list all its faults."""
+        try:
+            body = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            message = f"the body is not JSON: {self._with_position(error)}"
+            if isinstance(error, RecursionError):
+                message = "the body is nested too deeply"
+            fault = request_fault([], "json_invalid", message)
+            raise RejectedRequest(400, fault) from None
+        if not isinstance(body, dict):
+            message = f'{shown(body)} is not an object like {{"flights": [...]}}'
+            raise RejectedRequest(400, request_fault([], "object_type", message, body))
+        known = (FLIGHTS_KEY, TOP_KEY) if self._has_top else (FLIGHTS_KEY,)
+        for name, value in body.items():
+            if name not in known:
+                message = "is not a field of a request"
+                self._add_fault(name, "extra_forbidden", message, value)
+        if self._has_top:
+            self._read_top(body.get(TOP_KEY, DEFAULT_TOP))
+        if FLIGHTS_KEY not in body:
+            self._add_fault(FLIGHTS_KEY, "missing", "is required")
+            return
+        items = body[FLIGHTS_KEY]
+        if not isinstance(items, list):
+            message = f"{shown(items)} is not a list of flights"
+            self._add_fault(FLIGHTS_KEY, "list_type", message, items)
+        elif not items and not self._flights:
+            message = "holds no flight; give at least one"
+            self._add_fault(FLIGHTS_KEY, "too_short", message, items)
+        else:
+            await self._read_values(items)
+
+    def _read_top(self, top: object) -> None:
+        if type(top) is int and top >= 1:
+            self.top = top
+            return
+        kind = "out_of_range" if type(top) is int else "int_type"
+        message = f"{shown(top)} is not a whole number of 1 or more"
+        self._add_fault(TOP_KEY, kind, message, top)
+
+    def _add_fault(
+        self, name: str, kind: str, message: str, given: object = None
+    ) -> None:
+        self._faults.append(request_fault([name], kind, message, given))
+
+    async def _read_values(self, items: list[object]) -> None:
+        first = self._flights
+        self._count(len(items))
+        turn_ends = time.perf_counter() + TURN_SECONDS
+        for position, item in enumerate(items, start=first):
+            outcome = self._read_value(item)
+            if isinstance(outcome, int):
+                asked = msgspec.convert(item, AskedFlight)
+                self.cells.append(outcome)
+                self._flight_numbers.append(asked.flight_number)
+                if self._keep:
+                    self.asked.append(asked)
+            else:
+                self._faults += [_flight_fault(position, fault) for fault in outcome]
+            if time.perf_counter() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.perf_counter() + TURN_SECONDS
+
+    def _read_value(self, item: object) -> int | list[Fault]:
+        if not isinstance(item, dict):
+            return [Fault("", "object_type", f"{shown(item)} is not a flight", item)]
+        extra = [
+            Fault(name, "extra_forbidden", "is not a field of a flight", value)
+            for name, value in item.items()
+            if name not in REQUEST_FIELDS
+        ]
+        if not extra:
+            return self._model.encoder.cell(item)
+        known = {name: value for name, value in item.items() if name in REQUEST_FIELDS}
+        outcome = self._model.encoder.cell(known)
+        return extra if isinstance(outcome, int) else outcome + extra
+
+    def _count(self, flights: int) -> None:
+        self._flights += flights
+        if self._flights > self._max_flights:
+            limit = f"{self._max_flights:,} flights"
+            message = f"holds more than {limit}; send several requests"
+            raise RejectedRequest(
+                413, request_fault([FLIGHTS_KEY], "too_long", message)
+            )
+
+    def _with_position(self, error: Exception) -> str:
+        """The decoder's message, with the position in the whole body."""
+        moved = self._consumed - len('{"flights":[') if self._consumed else 0
+        position = re.compile(r"(?<=\(byte )\d+(?=\))")
+        return position.sub(lambda match: str(int(match[0]) + moved), str(error))
+
+
+def _flight_fault(position: int, fault: Fault) -> RequestFault:
+    loc = [FLIGHTS_KEY, position, *([fault.field] if fault.field else [])]
+    return request_fault(loc, fault.type, fault.message, fault.input)

@@ -1,0 +1,28 @@
+"""The bodies with flights as structs, and their decoders."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from challenge.flights.structs import flight_fields
+
+FLIGHTS_KEY: Final = "flights"
+TOP_KEY: Final = "top"
+DEFAULT_TOP: Final = 20
+
+
+# Structs made of the declaration have no static types.
+AskedFlight: Final[Any] = msgspec.defstruct(
+    "AskedFlight", flight_fields(), forbid_unknown_fields=True, gc=False
+)
+_FLIGHTS: Final = (FLIGHTS_KEY, list[AskedFlight])
+_Body: Final = msgspec.defstruct("Body", [_FLIGHTS], forbid_unknown_fields=True)
+_RankedBody: Final = msgspec.defstruct(
+    "RankedBody", [_FLIGHTS, (TOP_KEY, int, DEFAULT_TOP)], forbid_unknown_fields=True
+)
+
+decode_body: Final = msgspec.json.Decoder[Any](_Body).decode
+decode_ranked_body: Final = msgspec.json.Decoder[Any](_RankedBody).decode
+decode_flights: Final = msgspec.json.Decoder[list[Any]](list[AskedFlight]).decode

@@ -1,0 +1,73 @@
+"""GET /model: the model that is served, and the values that it knows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from challenge.explain.evidence import Evidence
+from challenge.flights.fields import FIELDS, MONTHS, Kind, code_of
+from challenge.flights.vocabulary import Vocabulary
+from challenge.serving.routes.dependencies import State
+
+router = APIRouter(tags=["model"])
+
+
+class PastFlights(BaseModel):
+    """The number of training flights, and the share of late ones; null if unknown."""
+
+    flights: int | None
+    delay_rate: float | None
+
+
+class DescribedModel(BaseModel):
+    """The model's card, the SHA-256 of its file, and the values that it knows.
+
+    `workers` is the number of the server's processes that serve each model, by the start
+    of its fingerprint. They may differ for some seconds after a model was replaced.
+    """
+
+    fingerprint: str
+    workers: dict[str, int]
+    card: dict[str, Any]
+    values: dict[str, dict[str, PastFlights]]
+
+
+@router.get("/model", name="model", response_model=DescribedModel)
+async def get_model(state: State) -> Response:
+    """Return the model's card, with its metrics and its data, and the values that each
+    field may have, with the past flights that had them."""
+    served = state.watcher.model
+    evidence = await asyncio.to_thread(lambda: served.evidence)
+    body = {
+        "fingerprint": served.fingerprint,
+        "workers": state.total().models,
+        "card": served.card,
+        "values": _values(served.vocabulary, evidence),
+    }
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _values(
+    vocabulary: Vocabulary, evidence: Evidence | None
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    described: dict[str, dict[str, dict[str, float | None]]] = {}
+    for field in FIELDS:
+        if field.kind is Kind.CATEGORY:
+            names = vocabulary[field.name]
+        elif field.kind is Kind.MONTH:
+            names = tuple(map(str, MONTHS))
+        else:
+            continue
+        position = code_of(field)
+        of_field = described[field.name] = {}
+        for code, name in enumerate(names):
+            flights = evidence.flights[position][code] if evidence else None
+            late = evidence.late[position][code] if evidence else 0
+            rate = late / flights if flights else None
+            of_field[name] = {"flights": flights, "delay_rate": rate}
+    return described
