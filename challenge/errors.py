@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from challenge.flights.faults import Fault
+from typing import Any, Final
 
 FAULTS_SHOWN: Final = 5
 
@@ -67,7 +64,7 @@ class InvalidFlightsError(FlightProphetError, ValueError):
             The message shows the first few.
     """
 
-    def __init__(self, faults: Sequence[tuple[int, Fault]]) -> None:
+    def __init__(self, faults: Sequence[tuple[int, Any]]) -> None:
         self.faults = tuple(faults)
         count = len(faults)
         lines = [f"row {row}: {fault}" for row, fault in faults[:FAULTS_SHOWN]]

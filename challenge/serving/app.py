@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from pydantic import ValidationError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from challenge import __version__
 from challenge.errors import SettingsError
 from challenge.serving.middleware.direct_routes import FastAPIWithDirectRoutes
 from challenge.serving.middleware.requests import RequestMiddleware
@@ -73,7 +73,7 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
         title="flight-prophet",
         openapi_tags=_TAGS,
         summary="Will a flight leaving Santiago de Chile (SCL) be late?",
-        version=__version__,
+        version=version("flight-prophet"),
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,

@@ -8,12 +8,12 @@ form the extension `binary_tensor_data` of Triton's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from challenge import __version__
 from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.serving.problems import RejectedRequest, RequestFault, too_large
@@ -69,7 +69,9 @@ async def server_ready(state: State, response: Response) -> Ready:
 async def server_metadata() -> ServerMetadata:
     """The server's name, version and extensions."""
     return ServerMetadata(
-        name="flight-prophet", version=__version__, extensions=["binary_tensor_data"]
+        name="flight-prophet",
+        version=version("flight-prophet"),
+        extensions=["binary_tensor_data"],
     )
 
 
