@@ -59,7 +59,7 @@ def last_day(data: str) -> list[dict[str, object]]:
 def check(model: DelayModel, url: str, flights: list[dict[str, object]]) -> None:
     """All answers right, and not all the same."""
     answer = httpx.post(f"{url}?details=true", json={"flights": flights}).json()
-    expected = model.predict_cells(list(map(model.cell, flights)))
+    expected = model.predict_cells(list(map(model.encoder.cell, flights)))
     assert 0 < sum(answer["predict"]) < len(flights), answer["predict"]
     assert (
         max(abs(a - b) for a, b in zip(answer["probability"], expected, strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,10 +20,9 @@ from challenge.flights.fields import (
     DEPARTED,
     FLIGHT_FIELDS,
     MONTH,
-    REQUIRED_FIELDS,
     SCHEDULED,
 )
-from challenge.flights.rules import whole_float, whole_number
+from challenge.flights.rules import missing_columns, whole_float, whole_number
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -63,7 +62,8 @@ class FlightsScan:
             relation = connection.sql(f"SELECT * FROM {self._source}")
             self.columns = relation.columns
             types = dict(zip(relation.columns, map(str, relation.types)))
-        check_columns(self.columns)
+        if missing := missing_columns(self.columns):
+            raise MissingColumnsError(missing, self.columns)
         self._names = [name for name in _FIELDS if name in types]
         self._fields = FieldColumns(types, path.suffix == ".parquet")
 
@@ -135,16 +135,6 @@ class FlightsScan:
             f"{fields.time(SCHEDULED)} AS time_ "
             f"FROM ({fields.select(self._names, self._source)}))) {where}"
         )
-
-
-def check_columns(columns: Sequence[str]) -> None:
-    """Raise MissingColumnsError if flights cannot be read from these columns."""
-    # The month may be left out where the time tells it.
-    tells_month = MONTH in columns or SCHEDULED in columns
-    needed = [n for n in REQUIRED_FIELDS if n != MONTH or not tells_month]
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise MissingColumnsError(missing, columns)
 
 
 @contextlib.contextmanager

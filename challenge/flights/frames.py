@@ -19,12 +19,16 @@ from challenge.flights.fields import (
     FIELDS,
     MONTH,
     NOT_GIVEN,
-    REQUIRED_FIELDS,
     SCHEDULED,
     Flight,
     Kind,
 )
-from challenge.flights.rules import FlightRules, whole_float, whole_number
+from challenge.flights.rules import (
+    FlightRules,
+    missing_columns,
+    whole_float,
+    whole_number,
+)
 from challenge.flights.times import (
     TIME_PATTERN,
     month_agrees,
@@ -72,7 +76,8 @@ def code_flights(
     Raises:
         MissingColumnsError: a column that is needed is not there.
     """
-    require_columns(data.columns)
+    if missing := missing_columns(data.columns):
+        raise MissingColumnsError(missing, data.columns)
     faults: Faults = []
     of_times: Faults = []
     scheduled = _read_times(data, SCHEDULED, of_times)
@@ -98,12 +103,6 @@ def code_flights(
         delayed = _code_delays(data, target_column, departed - scheduled, faults)
     faults.sort(key=lambda fault: fault[0])
     return CodedFlights(codes.astype(np.int16), delayed, scheduled.to_numpy(), faults)
-
-
-def require_columns(columns: Sequence[Any] | pd.Index[Any]) -> None:
-    """Raise MissingColumnsError if flights cannot be read from these columns alone."""
-    tells_month = MONTH in columns or SCHEDULED in columns
-    _require(columns, [n for n in REQUIRED_FIELDS if not (n == MONTH and tells_month)])
 
 
 def read_frame(
@@ -161,7 +160,7 @@ def _code_delays(
     _require(data.columns, LABEL_COLUMNS)
     for field in LABEL_COLUMNS:
         missing = np.flatnonzero(_is_left_out(data[field]))
-        fault = Fault(field, "missing", "is required")
+        fault = Fault((field,), "missing", "is required")
         faults += [(row, fault) for row in missing.tolist()]
     delayed = late > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
     return delayed.to_numpy().astype(np.int8)
@@ -246,4 +245,4 @@ def _month_mismatches(
 def _label(field: str, value: Any) -> int | Fault:
     if value in (0, 1):
         return int(value)
-    return Fault(field, "out_of_range", f"{value!r} is not 0 or 1", value)
+    return Fault((field,), "out_of_range", f"{value!r} is not 0 or 1", value)

@@ -6,7 +6,7 @@ They stand here once. JSON requests, tensors, data frames and files all ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from challenge.flights.faults import INPUT_SHOWN, Fault, shown
@@ -18,6 +18,7 @@ from challenge.flights.fields import (
     MONTH,
     MONTHS,
     NOT_GIVEN,
+    REQUIRED_FIELDS,
     SCHEDULED,
     Field,
     Flight,
@@ -107,15 +108,17 @@ class FlightRules:
             f"{shown(value)} is not {field.noun} that the model knows; "
             f"{hint(value[:INPUT_SHOWN], known)}"
         )
-        return Fault(field.name, "unknown_value", message, value)
+        return Fault((field.name,), "unknown_value", message, value)
 
 
 def _month(value: object) -> int | Fault:
     if not isinstance(value, int) or isinstance(value, bool):
-        return Fault(MONTH, "int_type", f"{shown(value)} is not a whole number", value)
+        return Fault(
+            (MONTH,), "int_type", f"{shown(value)} is not a whole number", value
+        )
     if value not in MONTHS:
         message = f"{shown(value)} is not a month; months are 1 to 12"
-        return Fault(MONTH, "out_of_range", message, value)
+        return Fault((MONTH,), "out_of_range", message, value)
     return value - 1
 
 
@@ -126,16 +129,25 @@ def _text_fault(field: Field, value: object) -> Fault | None:
         return _not_a_text(field, value)
     if field.max_length is not None and len(value) > field.max_length:
         message = f"{shown(value)} is over {field.max_length} characters"
-        return Fault(field.name, "too_long", message, value)
+        return Fault((field.name,), "too_long", message, value)
     return None
 
 
 def _missing(field: Field) -> Fault:
-    return Fault(field.name, "missing", "is required")
+    return Fault((field.name,), "missing", "is required")
 
 
 def _not_a_text(field: Field, value: object) -> Fault:
-    return Fault(field.name, "string_type", f"{shown(value)} is not a text", value)
+    return Fault((field.name,), "string_type", f"{shown(value)} is not a text", value)
+
+
+def missing_columns(columns: Iterable[object]) -> list[str]:
+    """The fields that a table of flights needs and does not have; the month may be left
+    out where the scheduled time tells it."""
+    present = set(columns)
+    if SCHEDULED in present:
+        present.add(MONTH)
+    return [name for name in REQUIRED_FIELDS if name not in present]
 
 
 def whole_number(text: object) -> object:

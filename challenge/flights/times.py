@@ -27,7 +27,7 @@ def read_time(field: str, value: object) -> datetime | None | Fault:
             pass  # the right form, but no such day
     kind = "datetime_format" if isinstance(value, str | datetime) else "string_type"
     return Fault(
-        field,
+        (field,),
         kind,
         f"{shown(value)} is not a local time like '2017-03-06 08:15:00'",
         value,
@@ -52,7 +52,7 @@ def month_agrees(
 
 def month_mismatch(month: object, scheduled: object) -> Fault:
     return Fault(
-        SCHEDULED,
+        (SCHEDULED,),
         "month_mismatch",
         f"{shown(scheduled)} is not in month {month}, which {MONTH} says",
         scheduled,

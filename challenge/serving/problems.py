@@ -9,31 +9,13 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from challenge.flights.faults import INPUT_SHOWN, shown
+from challenge.flights.faults import INPUT_SHOWN, Fault, shown
 
 
-class RequestFault(msgspec.Struct):
-    """A fault in a request: where it is, what is wrong, and what would be valid."""
-
-    loc: list[str | int]
-    type: str
-    msg: str
-    input: Any = None
-
-
-class DescribedFault(BaseModel):
-    """A fault in a request: where it is, what is wrong, and what would be valid."""
-
-    loc: list[str | int]
-    type: str
-    msg: str
-    input: Any = None
-
-
-class DescribedFaults(BaseModel):
+class Faults(BaseModel):
     """All faults in a request."""
 
-    detail: list[DescribedFault]
+    detail: list[Fault]
 
     model_config = {
         "json_schema_extra": {
@@ -69,7 +51,7 @@ _DESCRIPTIONS: Final = {
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """These statuses, for the `responses` of a route."""
     return {
-        status: {"model": DescribedFaults, "description": _DESCRIPTIONS[status]}
+        status: {"model": Faults, "description": _DESCRIPTIONS[status]}
         for status in statuses
     }
 
@@ -82,7 +64,7 @@ class RejectedRequest(Exception):
         faults: what is wrong with it.
     """
 
-    def __init__(self, status: int, *faults: RequestFault) -> None:
+    def __init__(self, status: int, *faults: Fault) -> None:
         self.status = status
         self.faults = faults
         super().__init__(f"{status}: {len(faults)} faults")
@@ -114,11 +96,11 @@ def too_large(name: str, limit: int) -> RejectedRequest:
 
 def request_fault(
     loc: list[Any], kind: str, message: str, given: object = None
-) -> RequestFault:
+) -> Fault:
     """A fault that repeats the caller's input, cut as in messages."""
     loc = [name[:INPUT_SHOWN] if isinstance(name, str) else name for name in loc]
     if isinstance(given, str):
         given = given[:INPUT_SHOWN]
     elif isinstance(given, dict | list) or len(repr(given)) > INPUT_SHOWN:
         given = shown(given)
-    return RequestFault(loc=loc, type=kind, msg=message, input=given)
+    return Fault(tuple(loc), kind, message, given)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from challenge.errors import SettingsError
+from challenge.flights.faults import Fault
 from challenge.model import DelayModel
 from challenge.serving.model_watcher import ModelWatcher
 from challenge.serving.observability.counters import Counters
 from challenge.serving.observability.drift import Sampler
 from challenge.serving.observability.log import RequestLog, as_text
 from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
-from challenge.serving.problems import RequestFault
 from challenge.serving.server.shared_memory import SharedMemory
 from challenge.serving.settings import Settings
 
@@ -79,7 +79,7 @@ class ServiceState:
         outcomes["on_time"] += flights - late
         self.sampler.add(model, cells)
 
-    def count_rejected(self, faults: Sequence[RequestFault]) -> None:
+    def count_rejected(self, faults: Sequence[Fault]) -> None:
         """Count a request that was rejected, once for each type of fault."""
         self.counters.add_rejected({fault.type for fault in faults})
         self.sampler.add_unknown(

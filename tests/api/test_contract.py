@@ -81,10 +81,16 @@ def _possible(flight: Any) -> Any:
     if not isinstance(flight, dict):
         return flight
     changed = flight | _whole(flight, "MES")
-    for name, values in (("OPERA", AIRLINES), ("SIGLADES", DESTINATIONS)):
+    for name, values in (
+        ("OPERA", AIRLINES),
+        ("SIGLAORI", ("Santiago",)),
+        ("SIGLADES", DESTINATIONS),
+    ):
         if isinstance(given := flight.get(name), str) and given:
             changed[name] = values[len(given) % len(values)]
     month = changed.get("MES")
+    if month is None and isinstance(flight.get("Fecha-I"), str):
+        month = 7
     if type(month) is int and 1 <= month <= 12 and flight.get("Fecha-I"):
         changed["Fecha-I"] = f"2017-{month:02}-28 08:15:00"
     return changed

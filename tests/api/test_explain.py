@@ -173,7 +173,7 @@ def test_the_heat_map_tells_what_is_wrong_with_its_query(query, field, client):
 
 def test_the_model_tells_its_values_with_their_past(client):
     values = client.get("/model").json()["values"]
-    assert set(values) == {"OPERA", "TIPOVUELO", "MES", "SIGLADES"}
+    assert set(values) == {"OPERA", "TIPOVUELO", "MES", "SIGLAORI", "SIGLADES"}
     total = sum(past["flights"] for past in values["OPERA"].values())
     assert total == client.get("/model").json()["card"]["rows"]
     latam = values["OPERA"]["Grupo LATAM"]

@@ -28,6 +28,7 @@ KINDS = {
     "OPERA": "BYTES",
     "TIPOVUELO": "BYTES",
     "MES": "INT64",
+    "SIGLAORI": "BYTES",
     "SIGLADES": "BYTES",
     "Fecha-I": "BYTES",
 }

@@ -135,7 +135,7 @@ def test_files_are_logged_but_for_their_faults(
     assert [as_asked(flight) for flight in written] == [LATE, PLAIN]
     assert {flight.id for flight in written} == {"file-1"}
     model = DelayModel.load(client.app.state.service.watcher.path)
-    cells = [model.cell(flight) for flight in (LATE, PLAIN)]
+    cells = [model.encoder.cell(flight) for flight in (LATE, PLAIN)]
     expected = model.predict_cells(cells)
     assert [one.probability for one in written] == pytest.approx(expected, abs=1e-6)
     assert [one.delay for one in written] == model.decide(expected)

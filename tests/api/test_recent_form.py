@@ -31,8 +31,8 @@ def client(updated_model):
 def expected(updated_model, schedule_model):
     """One moved, two as the table has them."""
     updated, before = map(DelayModel.load, (updated_model, schedule_model))
-    moved = updated.predict_cells(list(map(updated.cell, FLIGHTS)))
-    in_table = before.predict_cells(list(map(before.cell, FLIGHTS)))
+    moved = updated.predict_cells(list(map(updated.encoder.cell, FLIGHTS)))
+    in_table = before.predict_cells(list(map(before.encoder.cell, FLIGHTS)))
     assert moved[1:] == in_table[1:] and moved[0] > in_table[0] + 0.2
     return pytest.approx(moved, abs=1e-6)
 

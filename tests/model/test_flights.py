@@ -101,7 +101,7 @@ def test_an_optional_field_may_be_left_empty(field, nothing):
 )
 def test_a_wrong_value_is_told_with_what_would_be_right(field, value, kind, message):
     given = None if kind == "missing" else value
-    assert RULES.read(LATAM | {field: value}) == [Fault(field, kind, message, given)]
+    assert RULES.read(LATAM | {field: value}) == [Fault((field,), kind, message, given)]
 
 
 def test_a_time_with_a_zone_is_refused():
@@ -117,8 +117,8 @@ def test_every_fault_of_a_flight_is_listed():
 
 def test_a_message_shows_a_hundred_characters_of_a_long_value():
     [fault] = RULES.read(LATAM | {"OPERA": "x" * 10_000})
-    assert fault.message.startswith("'" + "x" * 99 + "…")
-    assert len(fault.message) < 200
+    assert fault.msg.startswith("'" + "x" * 99 + "…")
+    assert len(fault.msg) < 200
 
 
 @pytest.mark.parametrize(

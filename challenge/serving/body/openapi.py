@@ -17,30 +17,38 @@ from challenge.flights.times import TIME_PATTERN
 from challenge.serving.body.structs import DEFAULT_TOP, FLIGHTS_KEY, TOP_KEY
 
 FLIGHT_COMPONENT: Final = "Flight"
+_GIVEN_TIME: Final = {"type": "string", "pattern": f"^{TIME_PATTERN}$"}
 
 
 def flight_schema() -> dict[str, Any]:
     """The shared component that describes a flight."""
-    required = [one.name for one in FIELDS if one.required and one.name != MONTH]
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": required,
-        "anyOf": [{"required": [MONTH]}, {"required": [SCHEDULED]}],
+        "required": _needed(),
+        "anyOf": [
+            {"required": [MONTH], "properties": {MONTH: {"type": "integer"}}},
+            {"required": [SCHEDULED], "properties": {SCHEDULED: _GIVEN_TIME}},
+        ],
         "properties": {field.name: _property(field) for field in FIELDS},
     }
+
+
+def _needed() -> list[str]:
+    """The fields that no other one can stand in for."""
+    return [one.name for one in FIELDS if one.required and one.name != MONTH]
 
 
 def _property(field: Field) -> dict[str, Any]:
     kind = "integer" if field.kind is Kind.MONTH else "string"
     schema: dict[str, Any] = {
-        "type": kind if field.required else [kind, "null"],
+        "type": kind if field.name in _needed() else [kind, "null"],
         "description": field.description,
     }
     if field.kind is Kind.MONTH:
         schema |= {"minimum": 1, "maximum": 12}
     elif field.kind is Kind.TIME:
-        schema["pattern"] = f"^({TIME_PATTERN})?$"
+        schema["pattern"] = f"^({TIME_PATTERN}|\\s*)$"
     elif field.choices:
         schema["enum"] = list(field.choices)
     elif field.required:

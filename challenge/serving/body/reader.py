@@ -34,7 +34,6 @@ from challenge.serving.body.structs import (
 )
 from challenge.serving.problems import (
     RejectedRequest,
-    RequestFault,
     request_fault,
     too_large,
 )
@@ -84,7 +83,7 @@ class FlightsReader:
         self._max_flights = max_flights
         self._max_bytes = max_bytes
         self._begin = begin
-        self._faults: list[RequestFault] = []
+        self._faults: list[Fault] = []
         self._flights = 0
         self._consumed = 0
         self._buffer = bytearray()
@@ -257,9 +256,9 @@ class FlightsReader:
 
     def _read_value(self, item: object) -> int | list[Fault]:
         if not isinstance(item, dict):
-            return [Fault("", "object_type", f"{shown(item)} is not a flight", item)]
+            return [Fault((), "object_type", f"{shown(item)} is not a flight", item)]
         extra = [
-            Fault(name, "extra_forbidden", "is not a field of a flight", value)
+            Fault((name,), "extra_forbidden", "is not a field of a flight", value)
             for name, value in item.items()
             if name not in REQUEST_FIELDS
         ]
@@ -285,6 +284,6 @@ class FlightsReader:
         return position.sub(lambda match: str(int(match[0]) + moved), str(error))
 
 
-def _flight_fault(position: int, fault: Fault) -> RequestFault:
-    loc = [FLIGHTS_KEY, position, *([fault.field] if fault.field else [])]
-    return request_fault(loc, fault.type, fault.message, fault.input)
+def _flight_fault(position: int, fault: Fault) -> Fault:
+    loc = [FLIGHTS_KEY, position, *fault.loc]
+    return request_fault(loc, fault.type, fault.msg, fault.input)

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from challenge.serving.problems import DescribedFaults, RejectedRequest, request_fault
+from challenge.serving.problems import Faults, RejectedRequest, request_fault
 from challenge.serving.routes.dependencies import State
 
 router = APIRouter(tags=["health"])
@@ -29,12 +29,12 @@ async def get_health() -> Health:
 @router.get(
     "/health/ready",
     name="health_ready",
-    responses={503: {"model": DescribedFaults, "description": STOPPING}},
+    responses={503: {"model": Faults, "description": STOPPING}},
 )
 @router.get(
     "/health/startup",
     name="health_startup",
-    responses={503: {"model": DescribedFaults, "description": STOPPING}},
+    responses={503: {"model": Faults, "description": STOPPING}},
 )
 async def get_readiness(state: State) -> Health:
     """The process is ready for requests. It starts to listen after its model was

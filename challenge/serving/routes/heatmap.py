@@ -69,7 +69,7 @@ async def get_heatmap(
     if faults:
         raise RejectedRequest(
             400,
-            *(request_fault([f.field], f.type, f.message, f.input) for f in faults),
+            *(request_fault(list(f.loc), f.type, f.msg, f.input) for f in faults),
         )
     assert isinstance(type_code, int) and isinstance(destination_code, int)
     hour = weekday = NOT_GIVEN

@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from challenge.flights.faults import shown
+from challenge.flights.faults import Fault, shown
 from challenge.flights.fields import FLIGHT_NUMBER
-from challenge.serving.problems import RejectedRequest, RequestFault, too_large
+from challenge.serving.problems import RejectedRequest, too_large
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.health import STOPPING
 from challenge.serving.routes.open_inference.schema import (
@@ -223,11 +223,11 @@ def _requested_outputs(asked: InferenceRequest) -> dict[str, bool]:
     }
 
 
-def _message(fault: RequestFault) -> str:
+def _message(fault: Fault) -> str:
     """`OPERA[3]: 'X' is not an airline …`: the tensor's name and the position in it."""
     match fault.loc:
-        case [str(), int(position), str(field)]:
+        case (str(), int(position), str(field)):
             return f"{field}[{position}]: {fault.msg}"
-        case [str(field)]:
+        case (str(field),):
             return f"{field}: {fault.msg}"
     return fault.msg

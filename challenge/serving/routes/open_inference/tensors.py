@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, Final
 
 from challenge.flights.faults import shown
-from challenge.flights.fields import REQUIRED_FIELDS
+from challenge.flights.rules import missing_columns
 from challenge.serving.problems import RejectedRequest, request_fault
 from challenge.serving.routes.open_inference.schema import (
     INPUTS,
@@ -53,8 +53,7 @@ def columns_of(request: InferenceRequest, binary: bytes) -> dict[str, list[Any]]
         if tensor.name in columns:
             raise invalid_inference([tensor.name], "is given twice")
         columns[tensor.name], begin = _values(tensor, binary, begin)
-    missing = [name for name in REQUIRED_FIELDS if name not in columns]
-    if missing:
+    if missing := missing_columns(columns):
         raise RejectedRequest(
             400, *(request_fault([name], "missing", "is required") for name in missing)
         )
