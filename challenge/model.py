@@ -383,7 +383,7 @@ class DelayModel(Forecaster):
         return (
             self._classifier is None
             and self.features.name == "top10"
-            and self.vocabulary is SCL_2017
+            and self.vocabulary == SCL_2017
         )
 
     @property

@@ -1,0 +1,173 @@
+"""The package as a library: forecasts are the service's answers."""
+
+from __future__ import annotations
+
+import pickle
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from challenge.api import create_app
+from challenge.classifier import XGBoostClassifier
+from challenge.errors import (
+    FeatureNamesError,
+    InvalidFlightsError,
+    MissingColumnsError,
+    NotFittedError,
+)
+from challenge.flights.fields import ORIGIN
+from challenge.model import DelayModel
+from challenge.training.recipe import Recipe
+from challenge.training.train import train
+from tests.conftest import TEST_MODEL
+
+FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"]
+
+
+@pytest.fixture(scope="module")
+def flights(sample_flights):
+    """Some of the year's last flights, where recent form still moves answers."""
+    last = sample_flights[sample_flights["Fecha-I"] >= "2017-12-20"]
+    return last.sample(400, random_state=0)[FIELDS]
+
+
+@pytest.fixture(scope="module")
+def answered(updated_model, flights):
+    with TestClient(create_app(updated_model)) as client:
+        asked = {"flights": flights.to_dict("records")}
+        return client.post("/predict?details=true", json=asked).json()
+
+
+def as_frame(flights, folder):
+    return flights
+
+
+def as_dicts(flights, folder):
+    return flights.to_dict("records")
+
+
+def as_csv(flights, folder):
+    path = folder / "flights.csv"
+    flights.to_csv(path, index=False)
+    return path
+
+
+def as_parquet(flights, folder):
+    path = folder / "flights.parquet"
+    duckdb.from_df(flights).write_parquet(str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize("given", [as_frame, as_dicts, as_csv, as_parquet])
+def test_a_forecast_is_what_the_service_answers(
+    given, updated_model, flights, answered, tmp_path
+):
+    found = DelayModel.load(updated_model).forecast(given(flights, tmp_path))
+    assert list(found.columns) == ["probability", "delay", "support"]
+    np.testing.assert_allclose(found["probability"], answered["probability"], atol=1e-6)
+    assert found["delay"].tolist() == answered["predict"]
+    assert found["support"].tolist() == answered["flights"]
+
+
+def test_a_forecast_has_the_index_of_the_frame(schedule_model, flights):
+    found = DelayModel.load(schedule_model).forecast(flights)
+    assert found.index.equals(flights.index)
+
+
+def test_support_is_missing_where_flights_were_not_counted(few_flights):
+    model = DelayModel(XGBoostClassifier(), "schedule")
+    model.fit(*model.preprocess(few_flights, "delay"))
+    assert model.forecast(few_flights)["support"].isna().all()
+
+
+def test_invalid_flights_are_an_error(schedule_model, flights):
+    model = DelayModel.load(schedule_model)
+    with pytest.raises(InvalidFlightsError, match="row 1: OPERA: 'Nobody' is not"):
+        model.forecast([flights.iloc[0].to_dict(), {"OPERA": "Nobody"}])
+    with pytest.raises(MissingColumnsError, match="'OPERA'"):
+        model.forecast(flights.drop(columns="OPERA"))
+    with pytest.raises(NotFittedError):
+        DelayModel(features="schedule").forecast(flights)
+
+
+def test_features_leave_recent_form_out_with_a_warning(updated_model, flights):
+    model = DelayModel.load(updated_model)
+    with pytest.warns(UserWarning, match="recent form is left out; use forecast"):
+        model.predict(model.preprocess(flights))
+
+
+def test_raw_flights_are_not_taken_for_features(schedule_model, flights):
+    model = DelayModel.load(schedule_model)
+    with pytest.raises(FeatureNamesError, match="call forecast"):
+        model.predict(flights)
+    with pytest.raises(FeatureNamesError, match="expected 'OPERA', .* found 'other'"):
+        model.predict_proba(pd.DataFrame({"other": [1]}))
+    with pytest.raises(FeatureNamesError):
+        model.predict_proba(np.zeros((3, 2)))
+
+
+def test_columns_in_another_order_are_the_same_features(schedule_model, flights):
+    model = DelayModel.load(schedule_model)
+    features = model.preprocess(flights)
+    turned = features[features.columns[::-1]]
+    np.testing.assert_array_equal(
+        model.predict_proba(turned), model.predict_proba(features)
+    )
+
+
+@pytest.mark.parametrize("which", ["new", "fitted", "loaded", "updated"])
+def test_a_model_can_be_pickled(which, few_flights, updated_model):
+    model = DelayModel() if which == "new" else DelayModel(XGBoostClassifier())
+    if which == "fitted":
+        model.fit(*model.preprocess(few_flights, "delay")).compile()
+    if which in ("loaded", "updated"):
+        model = DelayModel.load(TEST_MODEL if which == "loaded" else updated_model)
+    copied = pickle.loads(pickle.dumps(model))
+    if which == "new":
+        copied.predict(copied.preprocess(few_flights))
+    elif which != "updated":
+        pd.testing.assert_frame_equal(
+            copied.forecast(few_flights), model.forecast(few_flights)
+        )
+    assert copied.vocabulary == model.vocabulary
+
+
+def test_where_flights_leave_from_is_learned_if_there_are_several(
+    sample_flights, tmp_path
+):
+    """Half of the flights leave from another city, and an hour late."""
+    data = sample_flights.sample(6_000, random_state=0).reset_index(drop=True)
+    there = data.index % 2 == 1
+    late = pd.to_datetime(data["Fecha-I"]) + pd.Timedelta(hours=1)
+    data.loc[there, "SIGLAORI"] = "Concepción"
+    data.loc[there, "Fecha-O"] = late[there].astype("str")
+    data.loc[~there, "Fecha-O"] = data.loc[~there, "Fecha-I"]
+    source, output = tmp_path / "flights.csv", tmp_path / "model.pkl"
+    data.to_csv(source, index=False)
+    train(str(source), str(output), Recipe(parameters={"rounds": 20}))
+    model = DelayModel.load(output).verify()
+    assert model.vocabulary[ORIGIN] == ("Concepción", "Santiago")
+    [flight] = (
+        data.loc[data["OPERA"] == "Grupo LATAM", FIELDS].head(1).to_dict("records")
+    )
+    asked = [flight | {"SIGLAORI": one} for one in ("CONCEPCION", "Santiago", None)]
+    found = model.forecast(asked)["probability"]
+    assert found[0] > 0.8 > found[2] > 0.2 > found[1]
+    with TestClient(create_app(output)) as client:
+        answer = client.post("/predict?details=true", json={"flights": asked}).json()
+        np.testing.assert_allclose(answer["probability"], found, atol=1e-6)
+        columns = [*FIELDS, "SIGLAORI"]
+        sent = pd.DataFrame(asked)[columns].to_csv(index=False)
+        kind = {"Content-Type": "text/csv"}
+        filed = client.post("/predict/file", content=sent.encode(), headers=kind)
+        assert [line.split(",")[-1] for line in filed.text.splitlines()[1:]] == [
+            str(one) for one in answer["predict"]
+        ]
+        (why,) = client.post("/explain", json={"flights": asked[:1]}).json()[
+            "explanations"
+        ]
+        assert why["contributions"]["SIGLAORI"] > 1
+        assert "SIGLAORI" in why["past"]["alike"]
