@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,11 @@ def test_a_line_is_a_flight_and_its_answer(tmp_path):
     path = tmp_path / "2026-11-25T14-0123456789ab.jsonl.gz"
     path.write_bytes(gzip.compress(f"{json.dumps(LINE)}\n".encode()))
     ((flight,),) = read_prediction_log(path)
-    assert flight == LoggedFlight(*LINE.values())
+    assert msgspec.to_builtins(flight) == LINE
+    assert flight == LoggedFlight(
+        *(LINE[name] for name in ("time", "id", "model", "probability", "delay")),
+        *(LINE[name] for name in ("OPERA", "TIPOVUELO", "MES")),
+    )
 
 
 def test_a_folder_is_read_hour_by_hour_with_files_that_are_still_written(tmp_path):

@@ -33,12 +33,12 @@ def write_record(folder, model, flights, **changed):
             f"2017-12-{1 + place % 28:02}T00:00:00.000+00:00",
             f"a-{place:x}",
             model.name,
-            *(flight["OPERA"], flight["TIPOVUELO"], flight["MES"]),
             round(probability, 6),
             int(probability > model.threshold),
-            flight["SIGLADES"],
-            flight["Fecha-I"],
-            number,
+            *(flight["OPERA"], flight["TIPOVUELO"], flight["MES"]),
+            destination=flight["SIGLADES"],
+            scheduled=flight["Fecha-I"],
+            flight_number=number,
         )
         for place, (flight, probability, number) in enumerate(
             zip(asked, probabilities, numbers, strict=True)
@@ -169,7 +169,7 @@ def test_groups_are_right_where_some_flights_tell_nothing(
     found = replay(folder, updated)
     asked = some[FIELDS].to_dict("records")
     is_lima = np.array([flight["SIGLADES"] == "Lima" for flight in asked])
-    after = np.array(updated.predict_cells(list(map(updated.cell, asked))))
+    after = np.array(updated.predict_cells(list(map(updated.encoder.cell, asked))))
     of_lima = found.groups["SIGLADES"]["Lima"]
     assert of_lima.answers == is_lima.sum() > 100
     assert of_lima.candidate == pytest.approx(after[is_lima].mean(), abs=1e-5)

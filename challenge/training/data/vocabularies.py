@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -80,12 +81,23 @@ def merged(counted: Iterable[tuple[Vocabulary, Counts]]) -> tuple[Vocabulary, Co
 
 
 def unambiguous(vocabulary: Vocabulary) -> Vocabulary:
-    """A vocabulary without the codes that stand beside several names, in order."""
+    """A vocabulary without the codes that stand beside several names, in order.
+
+    Equal texts are one object in it, whoever counted them: a pickle shows the difference.
+    """
+    names = {
+        field: tuple(map(sys.intern, known))
+        for field, known in vocabulary.names.items()
+    }
     aliases = {
-        field: {code: name for code, name in sorted(known.items()) if name != AMBIGUOUS}
+        sys.intern(field): {
+            sys.intern(code): sys.intern(name)
+            for code, name in sorted(known.items())
+            if name != AMBIGUOUS
+        }
         for field, known in vocabulary.aliases.items()
     }
-    return Vocabulary(vocabulary.names, aliases)
+    return Vocabulary(names, aliases)
 
 
 def _add_alias(aliases: dict[str, str], code: str, name: str) -> None:
