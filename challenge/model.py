@@ -10,31 +10,19 @@ import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from msgspec.structs import replace
 
 from challenge.artifact import known_flights, model_file
-from challenge.artifact.card import (
-    KnownFlight,
-    ModelCard,
-    RecentForm,
-    library_versions,
-    now,
-)
+from challenge.artifact.card import KnownFlight, ModelCard, RecentForm, new_card
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.flight_classifier import FlightClassifier, month_shares
 from challenge.compiled.grid import Grid
 from challenge.compiled.table import ProbabilityTable
-from challenge.errors import (
-    FeatureNamesError,
-    InvalidFlightsError,
-    ModelFileError,
-    NotFittedError,
-)
+from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
 from challenge.explain.training_flights import TrainingFlights
-from challenge.features.feature_sets import FEATURE_SETS, FeatureSet
-from challenge.flights.fields import SCHEDULED
+from challenge.features.feature_sets import feature_set
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.flights.vocabulary import Vocabulary
 from challenge.forecaster import Forecaster
@@ -47,8 +35,6 @@ if TYPE_CHECKING:
 
     from challenge.classifier import Classifier
     from challenge.features.counts import Counts
-
-HINT: Final = "make them with preprocess(flights), or call forecast(flights)"
 
 
 class DelayModel(Forecaster):
@@ -77,7 +63,7 @@ class DelayModel(Forecaster):
         vocabulary: Vocabulary = SCL_2017,
         threshold: float | None = None,
     ) -> None:
-        self.features = _feature_set(features, vocabulary)
+        self.features = feature_set(features, vocabulary)
         self.vocabulary = vocabulary
         self.grid = Grid(vocabulary, self.features.fields)
         self._threshold = threshold
@@ -152,7 +138,7 @@ class DelayModel(Forecaster):
         import numpy as np
 
         delayed = np.asarray(target).reshape(-1).astype(np.int64)
-        self._learn(self._matrix(features), np.ones_like(delayed), delayed)
+        self._learn(self.features.checked(features), np.ones_like(delayed), delayed)
         return self
 
     def fit_counts(self, counts: Counts) -> Self:
@@ -178,7 +164,8 @@ class DelayModel(Forecaster):
             NotFittedError: the model is not fitted.
             FeatureNamesError: the features are not those that `preprocess` gives.
         """
-        if not self.is_fitted and self._is_default:
+        is_default = self._classifier is None and self.vocabulary == SCL_2017
+        if is_default and not self.is_fitted and self.features.name == "top10":
             from challenge.features.counts_of_2017 import FIGURES, counts_of_2017
 
             if FIGURES.exists():
@@ -201,7 +188,9 @@ class DelayModel(Forecaster):
         if self.recent is not None:
             message = "features tell no day: recent form is left out; use forecast"
             warnings.warn(message, stacklevel=2)
-        return self._model.predict_proba(self._matrix(features)).astype(np.float32)
+        return self._model.predict_proba(self.features.checked(features)).astype(
+            np.float32
+        )
 
     @property
     def is_fitted(self) -> bool:
@@ -233,8 +222,7 @@ class DelayModel(Forecaster):
         self._check_fitted()
         if self._stored is not None:
             return self._stored.card
-        return ModelCard(
-            created=now(),
+        return new_card(
             features=self.features.name,
             classifier=self._model.name,
             parameters=self._model.parameters,
@@ -242,7 +230,6 @@ class DelayModel(Forecaster):
             threshold_rule="balanced" if self._threshold is None else "given",
             rows=self._rows,
             delay_rate=self._model.base_rate_,
-            library_versions=library_versions(),
         )
 
     def compile(self) -> Self:
@@ -323,13 +310,8 @@ class DelayModel(Forecaster):
         Raises:
             ModelFileError: an answer is another than the card says.
         """
-        wrong = known_flights.first_wrong(self.card.known, self._answer)
-        if wrong is not None:
-            known, answer = wrong
-            problem = (
-                f"answers {known.flight} with {answer:.6f}; "
-                f"its card says {known.probability:.6f}"
-            )
+        problem = known_flights.problem(self.card.known, self._answer)
+        if problem is not None:
             raise ModelFileError(self._path, problem)
         return self
 
@@ -379,14 +361,6 @@ class DelayModel(Forecaster):
         return self._classifier
 
     @property
-    def _is_default(self) -> bool:
-        return (
-            self._classifier is None
-            and self.features.name == "top10"
-            and self.vocabulary == SCL_2017
-        )
-
-    @property
     def _flight_classifier(self) -> FlightClassifier:
         return FlightClassifier(self.features, self._model, self._month_shares)
 
@@ -398,42 +372,17 @@ class DelayModel(Forecaster):
         if not self.is_fitted:
             raise NotFittedError("the model is not fitted; call fit first, or load one")
 
-    def _matrix(self, features: pd.DataFrame) -> NDArray[np.int16]:
-        """Features as numbers, by the names of their columns if they have names.
-
-        Raises:
-            FeatureNamesError: they are not those of this model.
-        """
-        import numpy as np
-
-        expected = list(self.features.columns)
-        if hasattr(features, "columns"):
-            if not set(expected) <= set(features.columns):
-                raise FeatureNamesError(expected, features.columns, HINT)
-            features = features[expected]
-        matrix = np.asarray(features, dtype=np.int16)
-        if matrix.ndim != 2 or matrix.shape[1] != len(expected):
-            raise FeatureNamesError(expected, range(matrix.shape[-1]), HINT)
-        return matrix
-
     def _known_flights(self) -> list[KnownFlight]:
-        """Some training flights with the answers of the classifier itself; none if the
-        flights were not counted. Those with a time leave after the last flight of the
-        recent form, if any."""
-        import numpy as np
-
+        """Those for the card; none if the training flights were not counted. They leave
+        after the last flight of the recent form, if any."""
         if self.evidence is None:
             return []
-        day = None
+        after = None
         if self.recent is not None:
-            day = self.recent.until + timedelta(days=1)
-        flights = known_flights.choose(self.evidence.sample, day)
-        named = [self.vocabulary.values(flight, day) for flight in flights]
-        days = [day if SCHEDULED in values else None for values in named]
-        answers = self.predict_codes(
-            np.array(flights, dtype=np.int16), np.array(days, "datetime64[D]")
+            after = self.recent.until + timedelta(days=1)
+        return known_flights.make(
+            self.evidence.sample, self.vocabulary, after, self.predict_codes
         )
-        return list(map(KnownFlight, named, answers.tolist()))
 
     def _learn(
         self,
@@ -446,10 +395,3 @@ class DelayModel(Forecaster):
         classifier = self._model
         self._forget()
         self._classifier, self._rows = classifier, int(flights.sum())
-
-
-def _feature_set(name: str, vocabulary: Vocabulary) -> FeatureSet:
-    if name not in FEATURE_SETS:
-        known = ", ".join(FEATURE_SETS)
-        raise ValueError(f"{name!r} is not a feature set; there are: {known}")
-    return FEATURE_SETS[name](vocabulary)

@@ -89,6 +89,11 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     schema_version: int = SCHEMA_VERSION
 
 
+def new_card(**about: Any) -> ModelCard:
+    """The card of a model that is made now, with these libraries."""
+    return ModelCard(created=now(), library_versions=library_versions(), **about)
+
+
 def now() -> str:
     """The time that a model is made at, in UTC.
 

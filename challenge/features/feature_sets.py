@@ -9,8 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from challenge.errors import FeatureNamesError
 from challenge.flights.fields import (
     AIRLINE,
     AIRLINE_CODE,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+HINT: Final = "make them with preprocess(flights), or call forecast(flights)"
 # The notebook's ten, by the importance that its XGBoost gave them.
 TOP10_COLUMNS: Final = (
     "OPERA_Latin American Wings",
@@ -73,6 +75,23 @@ class FeatureSet(ABC):
     @abstractmethod
     def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
         """The features of flights: codes of shape (flights, CODES) to (flights, columns)."""
+
+    def checked(self, features: Any) -> NDArray[np.int16]:
+        """A table of features as a matrix, by the names of its columns if it has names.
+
+        Raises:
+            FeatureNamesError: they are not those of this set.
+        """
+        import numpy as np
+
+        if hasattr(features, "columns"):
+            if not set(self.columns) <= set(features.columns):
+                raise FeatureNamesError(self.columns, features.columns, HINT)
+            features = features[list(self.columns)]
+        matrix = np.asarray(features, dtype=np.int16)
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.columns):
+            raise FeatureNamesError(self.columns, range(matrix.shape[-1]), HINT)
+        return matrix
 
     def knowledge_levels(
         self, matrix: NDArray[np.int16]
@@ -174,3 +193,15 @@ class Schedule(AllCategories):
 FEATURE_SETS: Final[dict[str, type[FeatureSet]]] = {
     features.name: features for features in (Top10, AllCategories, Schedule)
 }
+
+
+def feature_set(name: str, vocabulary: Vocabulary) -> FeatureSet:
+    """The feature set with a name, under a vocabulary.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in FEATURE_SETS:
+        known = ", ".join(FEATURE_SETS)
+        raise ValueError(f"{name!r} is not a feature set; there are: {known}")
+    return FEATURE_SETS[name](vocabulary)
