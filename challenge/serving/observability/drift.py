@@ -176,7 +176,11 @@ def drift(
         hours: the window's length.
     """
     fields: dict[str, Any] = {}
-    for name, training, codes in zip(DRIFT_FIELDS, counts, found.codes, strict=False):
+    told_apart = model.vocabulary.told_apart
+    columns = zip(Flight._fields, DRIFT_FIELDS, counts, found.codes, strict=False)
+    for attribute, name, training, codes in columns:
+        if attribute not in told_apart:
+            continue
         given = [codes.get(code, 0) for code in range(len(training))]
         # A value that neither has says nothing about either.
         seen = [(e, f) for e, f in zip(training, given, strict=True) if e or f]
