@@ -68,6 +68,8 @@ def test_a_flight_is_asked_about_by_form(width, open_page, server):
     past = why["past"]
     row = page.get_by_role("listitem").filter(has_text="Past flights like it")
     expect(row).to_contain_text(percent(past["late"] / past["flights"]))
+    # All flights share an origin, which moves nothing and has no bar.
+    assert why["contributions"].pop("SIGLAORI") == 0
     for name, added in why["contributions"].items():
         label = {
             "OPERA": "Airline",
