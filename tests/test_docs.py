@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import re
+import tomllib
 
+from challenge import errors
 from challenge.flights.fields import FIELDS
 from tests.conftest import ROOT
 
@@ -25,6 +27,46 @@ def test_the_architecture_names_every_file_and_no_other():
     assert set(re.findall(r"^\| `([\w/]+\.py)` \|", tables, re.MULTILINE)) == files
 
 
+def layers() -> list[list[str]]:
+    """The modules of each layer, as import-linter enforces them."""
+    settings = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]
+    [contract] = settings["contracts"]
+    return [
+        [name.strip().removeprefix("challenge.") for name in layer.split("|")]
+        for layer in contract["layers"]
+    ]
+
+
+def test_the_picture_shows_the_layers_of_the_import_contract():
+    # Layers are drawn on the left, those side by side at the same height.
+    drawn = re.findall(
+        r'<text x="(\d+)" y="(\d+)"[^>]*>(\w+)</text>',
+        text("docs/images/architecture.svg"),
+    )
+    heights: dict[int, list[str]] = {}
+    for x, y, name in drawn:
+        if int(x) < 340:
+            heights.setdefault(int(y), []).append(name)
+    assert [heights[y] for y in sorted(heights)] == layers()
+
+
+def test_every_package_has_its_section_in_the_architecture():
+    headings = re.findall(r"^### (.+)$", text("docs/architecture.md"), re.MULTILINE)
+    named = {
+        name.removesuffix(".py") for line in headings for name in line.split(" and ")
+    }
+    assert named == {name for layer in layers() for name in layer}
+
+
+def test_paths_in_the_architecture_exist():
+    paths = re.findall(
+        r"`((?:\w+/)+(?:\w+\.py)?|\w+\.py)`", text("docs/architecture.md")
+    )
+    assert "tests/model/classifier_checks.py" in paths
+    roots = (ROOT, ROOT / "challenge")
+    assert [p for p in paths if not any((root / p).exists() for root in roots)] == []
+
+
 def test_paths_in_the_documents_exist():
     documents = [*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     assert len(documents) > 10
@@ -37,11 +79,29 @@ def test_paths_in_the_documents_exist():
     assert missing == []
 
 
-def test_the_library_session_runs_as_written(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    failed, tried = doctest.testfile("docs/library.md", module_relative=False)
-    assert tried > 10
+def test_the_library_session_runs_as_written(sample_csv, tmp_path, monkeypatch):
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / "data").symlink_to(sample_csv.parent)
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testfile(
+        str(ROOT / "docs/library.md"),
+        module_relative=False,
+        optionflags=doctest.ELLIPSIS,
+    )
+    assert tried > 20
     assert failed == 0
+
+
+def test_every_error_is_in_the_documents():
+    rows = re.findall(
+        r"^\| `(\w+Error)`(\*?) \|", text("docs/library.md"), re.MULTILINE
+    )
+    assert sorted(rows) == sorted(
+        (name, "*" if issubclass(one, ValueError) else "")
+        for name, one in vars(errors).items()
+        if isinstance(one, type) and issubclass(one, errors.FlightProphetError)
+        if one is not errors.FlightProphetError
+    )
 
 
 def test_the_table_of_fields_is_the_declaration():
