@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 import tomllib
+from pathlib import Path
 
 from challenge import errors
 from challenge.flights.fields import FIELDS
@@ -77,6 +78,29 @@ def test_paths_in_the_documents_exist():
         if not (ROOT / path).exists()
     ]
     assert missing == []
+
+
+def test_links_in_the_documents_lead_somewhere():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*/*.md")]
+    broken = []
+    links = 0
+    for document in documents:
+        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+            if link.startswith("http"):
+                continue
+            links += 1
+            path, _, anchor = link.partition("#")
+            target = document.parent / path if path else document
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append((document.name, link))
+    assert links > 50
+    assert broken == []
+
+
+def anchors(document: Path) -> set[str]:
+    """The fragments of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in headings}
 
 
 def test_the_library_session_runs_as_written(sample_csv, tmp_path, monkeypatch):
