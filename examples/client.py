@@ -1,9 +1,9 @@
-"""A client of the service, with nothing but httpx.
+"""A client of the service, with httpx.
 
     python examples/client.py http://127.0.0.1:8000 [FLIGHTS.csv]
 
-Asks about two flights, tells why, and answers a file if one is given. Set API_KEY
-where the server needs one.
+Predicts two flights, explains a prediction, and predicts a file if one is given. Set
+API_KEY if the server needs a key.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ FLIGHTS = [
 
 
 class Invalid(Exception):
-    """The service refused a request; every fault is a line."""
+    """The service rejected a request; the message has one line for each fault."""
 
 
 class Client:
-    """Asks a service.
+    """A client of the service.
 
     Args:
-        url: where it is.
-        key: for the header X-API-Key, if it needs one.
+        url: of the service, like http://127.0.0.1:8000.
+        key: for the header X-API-Key, if the service needs one.
     """
 
     def __init__(self, url: str, key: str | None = None) -> None:
         headers = {"X-API-Key": key} if key else {}
-        # Busy (503) and too eager (429) answers are worth another try; httpx tries
-        # again by itself only where no connection came about.
+        # httpx retries failed connections only: on 429 and 503 wait for Retry-After and
+        # try again.
         transport = httpx.HTTPTransport(retries=3)
         self.http = httpx.Client(
             base_url=url, headers=headers, transport=transport, timeout=30
         )
 
     def predict(self, flights: list[dict[str, Any]]) -> list[float]:
-        """The probability of a delay of each flight."""
+        """Return the probability of a delay of each flight."""
         answer = self._post("/predict?details=true", flights)
         probabilities: list[float] = answer["probability"]
         return probabilities
 
     def explain(self, flights: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Why each flight has its probability."""
+        """Return an explanation of each prediction."""
         explanations: list[dict[str, Any]] = self._post("/explain", flights)[
             "explanations"
         ]
         return explanations
 
-    def answer_file(self, source: Path, output: Path) -> None:
-        """Write a CSV file with the probability of each of its rows behind it.
+    def predict_file(self, source: Path, output: Path) -> None:
+        """Write a CSV file with a prediction added to each row.
 
         Neither file is read into memory.
         """
@@ -118,8 +118,8 @@ def main() -> None:
     except Invalid as faults:
         print(faults)
     for name in files:
-        output = Path(name).with_suffix(".answers.csv")
-        client.answer_file(Path(name), output)
+        output = Path(name).with_suffix(".predictions.csv")
+        client.predict_file(Path(name), output)
         print(output)
 
 

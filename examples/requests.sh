@@ -1,5 +1,5 @@
 #!/bin/sh
-# The service asked with curl: sh examples/requests.sh http://127.0.0.1:8000
+# Requests with curl: sh examples/requests.sh http://127.0.0.1:8000
 set -eu
 url=${1:-http://127.0.0.1:8000}
 
@@ -12,15 +12,15 @@ post() {
 	ask --header 'Content-Type: application/json' --data "$2" "$url$1"
 }
 
-echo "# Late or not"
+echo "# A prediction"
 post /predict '{"flights":[{"OPERA":"Grupo LATAM","TIPOVUELO":"N","MES":3}]}'
 
-echo "# With the probabilities, of several flights, of which more is known"
+echo "# Several flights, with probabilities and optional fields"
 post '/predict?details=true' '{"flights":[
 	{"OPERA":"Sky Airline","TIPOVUELO":"N","MES":7,"SIGLADES":"Calama","Fecha-I":"2017-07-14 18:30:00"},
 	{"OPERA":"Copa Air","TIPOVUELO":"I","MES":12}]}'
 
-echo "# Why, in Spanish"
+echo "# An explanation, in Spanish"
 post '/explain?language=es' '{"flights":[{"OPERA":"Sky Airline","TIPOVUELO":"N","MES":7}]}'
 
 echo "# A file"
@@ -33,7 +33,7 @@ post /v2/models/delay/infer '{"inputs":[
 	{"name":"TIPOVUELO","shape":[1],"datatype":"BYTES","data":["N"]},
 	{"name":"MES","shape":[1],"datatype":"INT64","data":[3]}]}'
 
-echo "# When each airline is likely to be late, and what is served"
+echo "# The heat map of airlines and months, and the served model"
 ask "$url/heatmap?TIPOVUELO=N" | head -c 200
 echo
 ask "$url/model" | head -c 200
