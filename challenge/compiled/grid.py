@@ -37,21 +37,20 @@ class Axis(NamedTuple):
             stands an entry for a flight without it.
         size: how many entries it has; one if the model does not look at the field.
         stride: what a step along it adds to the number of a cell; 0 if it has one entry.
+        first: the entry of the first value: 1 where entry 0 is for flights without one.
+        code: the position of its code in a `Flight`; for a time that of the hour.
     """
 
     field: Field
     size: int
     stride: int
-
-    @property
-    def first(self) -> int:
-        """The entry of the first value: 1 where entry 0 is for flights without one."""
-        return 0 if self.field.required else 1
+    first: int
+    code: int
 
     def entry(self, flight: Flight) -> int:
         """Where a flight is on the axis, if it has more than one entry."""
-        if self.field.kind is not Kind.TIME:
-            return flight[code_of(self.field)] + self.first
+        if self.code != HOUR_CODE:
+            return flight[self.code] + self.first
         if flight.hour == NOT_GIVEN:
             return 0
         return flight.weekday * HOURS + flight.hour + self.first
@@ -74,7 +73,13 @@ class Grid:
         self.sizes = tuple(_size(field, vocabulary, looked_at) for field in fields)
         self.cells = math.prod(self.sizes)
         self.axes = tuple(
-            Axis(field, size, math.prod(self.sizes[place + 1 :]) if size > 1 else 0)
+            Axis(
+                field,
+                size,
+                stride=math.prod(self.sizes[place + 1 :]) if size > 1 else 0,
+                first=0 if field.required else 1,
+                code=HOUR_CODE if field.kind is Kind.TIME else code_of(field),
+            )
             for place, (field, size) in enumerate(zip(fields, self.sizes, strict=True))
         )
 
@@ -112,7 +117,7 @@ class Grid:
         for axis, entry in zip(self.axes, entries, strict=True):
             code = entry - axis.first if axis.size > 1 else entry + _only_code(axis)
             if axis.field.kind is not Kind.TIME:
-                codes[:, code_of(axis.field)] = code
+                codes[:, axis.code] = code
                 continue
             weekday, hour = np.divmod(code, HOURS)
             for column, values in ((HOUR_CODE, hour), (WEEKDAY_CODE, weekday)):
@@ -128,7 +133,7 @@ class Grid:
         numbers = np.zeros(len(codes), dtype=np.int64)
         for axis in self.axes:
             if axis.field.kind is not Kind.TIME:
-                numbers += (by_column[code_of(axis.field)] + axis.first) * axis.stride
+                numbers += (by_column[axis.code] + axis.first) * axis.stride
             else:
                 time = weekday * HOURS + hour + axis.first
                 numbers += np.where(hour == NOT_GIVEN, 0, time) * axis.stride

@@ -6,8 +6,9 @@ import math
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Final, NamedTuple, Self
 
@@ -104,65 +105,60 @@ class Evidence:
         Groups are alike in the first one, two … of the fields that the flight gives; all
         past flights where even the airline has too few.
         """
-        given = self._given(flight)
-        for fields in range(len(given), 0, -1):
-            group = self._group(flight, given[:fields])
-            if group.flights >= ENOUGH:
-                return group
-        return self._group(flight, ())
+        steps, given = self._place(flight)
+        for fields in range(len(given), -1, -1):
+            flights, late = self._count(steps, given[:fields])
+            if flights >= ENOUGH or not fields:
+                break
+        alike = tuple(self._grid.axes[axis].field.name for axis in given[:fields])
+        return SimilarFlights(alike, flights, late)
 
     def support(self, flight: Flight) -> int:
         """How many past flights had all values that a flight gives."""
-        return self._group(flight, self._given(flight)).flights
+        return self._count(*self._place(flight))[0]
 
-    def _given(self, flight: Flight) -> tuple[int, ...]:
-        """The axes of the grid on which a flight tells where it is."""
-        return tuple(
-            place
-            for place, axis in enumerate(self._grid.axes)
-            if axis.field.required or (axis.stride and axis.entry(flight))
-        )
+    def _place(self, flight: Flight) -> tuple[list[int], list[int]]:
+        """The steps of a flight along all axes of the grid, and the axes on which it
+        tells where it is."""
+        steps, given = [], []
+        for place, axis in enumerate(self._grid.axes):
+            entry = axis.entry(flight)
+            steps.append(entry * axis.stride)
+            if not axis.first or (axis.stride and entry):
+                given.append(place)
+        return steps, given
 
-    def _group(self, flight: Flight, axes: Sequence[int]) -> SimilarFlights:
-        """The past flights that are where a flight is on some axes, in their order."""
-        steps = self._grid.steps(flight)
+    def _count(self, steps: Sequence[int], axes: Sequence[int]) -> tuple[int, int]:
+        """How many past flights have the same steps along some axes, in their order, and
+        how many of them were late."""
         # As far as no axis is left out, cells that are alike stand together.
         together = 0
-        while together in axes or (together < len(steps) and self._is_single(together)):
+        while together in axes or (
+            together < len(steps) and self._grid.sizes[together] == 1
+        ):
             together += 1
-        begin, end = self._range(sum(steps[:together]), together)
-        rest = [
-            (self._grid.axes[axis], steps[axis]) for axis in axes if axis >= together
-        ]
-        alike = tuple(self._grid.axes[axis].field.name for axis in axes)
-        if not rest:
-            flights, late = (
-                before[end] - before[begin]
-                for before in (self._flights_before, self._late_before)
-            )
-            return SimilarFlights(alike, flights, late)
-        found = [
-            place
-            for place in range(begin, end)
-            if all(
-                self._cells[place] // axis.stride % axis.size * axis.stride == step
-                for axis, step in rest
-            )
-        ]
-        flights, late = (
-            sum(before[place + 1] - before[place] for place in found)
-            for before in (self._flights_before, self._late_before)
-        )
-        return SimilarFlights(alike, flights, late)
-
-    def _is_single(self, axis: int) -> bool:
-        return self._grid.sizes[axis] == 1
-
-    def _range(self, first: int, axes: int) -> tuple[int, int]:
-        """Where the cells are that begin with the same steps along so many axes."""
-        width = math.prod(self._grid.sizes[axes:])
+        first = sum(steps[:together])
         begin = bisect_left(self._cells, first)
-        return begin, bisect_left(self._cells, first + width, begin)
+        end = bisect_left(self._cells, first + self._widths[together], begin)
+        flights, late = self._flights_before, self._late_before
+        rest = [axis for axis in axes if axis >= together]
+        if not rest:
+            return flights[end] - flights[begin], late[end] - late[begin]
+        found: Iterable[int] = range(begin, end)
+        for place in rest:
+            cells, axis = self._cells, self._grid.axes[place]
+            stride, size, entry = axis.stride, axis.size, steps[place] // axis.stride
+            found = [one for one in found if cells[one] // stride % size == entry]
+        return (
+            sum(flights[one + 1] - flights[one] for one in found),
+            sum(late[one + 1] - late[one] for one in found),
+        )
+
+    @cached_property
+    def _widths(self) -> list[int]:
+        """How many cells share the first none, one, two … of their steps."""
+        sizes = self._grid.sizes
+        return [math.prod(sizes[axes:]) for axes in range(len(sizes) + 1)]
 
 
 def wilson(late: int, flights: int) -> tuple[float, float]:
