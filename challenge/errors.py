@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 FAULTS_SHOWN: Final = 5
 
 
 class FlightProphetError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package. They can be pickled, as workers do."""
+
+    _made_of: Callable[[], Self]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        error = super().__new__(cls, *args, **options)
+        error._made_of = functools.partial(cls, *args, **options)
+        return error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._made_of, ()
 
 
 class MissingColumnsError(FlightProphetError, ValueError):
@@ -27,9 +38,6 @@ class MissingColumnsError(FlightProphetError, ValueError):
         super().__init__(
             f"missing columns: {', '.join(map(repr, self.columns))}; found: {names}"
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.columns, self.found)
 
 
 class FeatureNamesError(FlightProphetError, ValueError):
@@ -51,9 +59,6 @@ class FeatureNamesError(FlightProphetError, ValueError):
             f"found {', '.join(map(repr, self.found)) or 'none'}"
             + (f"; {hint}" if hint else "")
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.expected, self.found, self.hint)
 
 
 class InvalidFlightsError(FlightProphetError, ValueError):
@@ -153,6 +158,3 @@ class FlightsFileError(FlightProphetError):
         self.path = path
         self.problem = problem
         super().__init__(f"{str(path)!r} {problem}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self.problem)

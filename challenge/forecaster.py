@@ -76,6 +76,7 @@ class Forecaster(ABC):
         Raises:
             NotFittedError: the model is not fitted.
             MissingColumnsError, InvalidFlightsError: both are ValueErrors.
+            FlightsFileError: the file cannot be read.
         """
         import numpy as np
         import pandas as pd

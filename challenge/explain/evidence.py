@@ -144,14 +144,17 @@ class Evidence:
         rest = [axis for axis in axes if axis >= together]
         if not rest:
             return flights[end] - flights[begin], late[end] - late[begin]
-        found: Iterable[int] = range(begin, end)
+        found: Iterable[tuple[int, int]] = enumerate(self._cells[begin:end], begin)
         for place in rest:
-            cells, axis = self._cells, self._grid.axes[place]
-            stride, size, entry = axis.stride, axis.size, steps[place] // axis.stride
-            found = [one for one in found if cells[one] // stride % size == entry]
+            axis = self._grid.axes[place]
+            # The entry is the number within a step of the axis before, in whole strides.
+            span, low = axis.stride * axis.size, steps[place]
+            high = low + axis.stride
+            found = [(one, cell) for one, cell in found if low <= cell % span < high]
+        places = [one for one, _ in found]
         return (
-            sum(flights[one + 1] - flights[one] for one in found),
-            sum(late[one + 1] - late[one] for one in found),
+            sum(flights[one + 1] - flights[one] for one in places),
+            sum(late[one + 1] - late[one] for one in places),
         )
 
     @cached_property

@@ -88,7 +88,11 @@ class FeatureSet(ABC):
             if not set(self.columns) <= set(features.columns):
                 raise FeatureNamesError(self.columns, features.columns, HINT)
             features = features[list(self.columns)]
-        matrix = np.asarray(features, dtype=np.int16)
+        try:
+            matrix = np.asarray(features, dtype=np.int16)
+        except (TypeError, ValueError) as error:
+            found = getattr(features, "columns", ())
+            raise FeatureNamesError(self.columns, found, HINT) from error
         if matrix.ndim != 2 or matrix.shape[1] != len(self.columns):
             raise FeatureNamesError(self.columns, range(matrix.shape[-1]), HINT)
         return matrix

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from challenge.errors import MissingColumnsError
+from challenge.errors import FlightsFileError, MissingColumnsError
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     DELAY_THRESHOLD_MINUTES,
@@ -113,12 +113,23 @@ def read_frame(
     Args:
         flights: a frame, which is not changed; dicts, one a flight; or the path of a
             .csv, .csv.gz or .parquet file.
+
+    Raises:
+        FlightsFileError: the file cannot be read.
     """
     if isinstance(flights, pd.DataFrame):
         return flights
     if not isinstance(flights, str | Path):
         return pd.DataFrame(list(flights), dtype=object)
-    path = Path(flights)
+    try:
+        return _read_file(Path(flights))
+    # Each reader has errors of its own.
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise FlightsFileError(flights, f"cannot be read: {reason}") from error
+
+
+def _read_file(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         import duckdb
 

@@ -14,10 +14,14 @@ from challenge.api import create_app
 from challenge.classifier import XGBoostClassifier
 from challenge.errors import (
     FeatureNamesError,
+    FlightsFileError,
     InvalidFlightsError,
     MissingColumnsError,
+    ModelFileError,
     NotFittedError,
+    UnknownPastError,
 )
+from challenge.flights.faults import Fault
 from challenge.flights.fields import ORIGIN
 from challenge.model import DelayModel
 from challenge.training.recipe import Recipe
@@ -93,13 +97,36 @@ def test_invalid_flights_are_an_error(schedule_model, flights):
         DelayModel(features="schedule").forecast(flights)
 
 
+@pytest.mark.parametrize("name", ["none.csv", "broken.parquet"])
+def test_a_file_that_cannot_be_read_is_an_error(name, schedule_model, tmp_path):
+    (tmp_path / "broken.parquet").write_bytes(b"no Parquet")
+    with pytest.raises(FlightsFileError, match="cannot be read: "):
+        DelayModel.load(schedule_model).forecast(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidFlightsError([(3, Fault(("MES",), "missing", "is required"))]),
+        FeatureNamesError(["a"], ["b"], hint="c"),
+        ModelFileError("model.pkl", "is damaged"),
+        UnknownPastError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_can_be_pickled(error):
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied)) == (type(error), str(error))
+    assert pickle.loads(pickle.dumps(copied)).args == error.args
+
+
 def test_features_leave_recent_form_out_with_a_warning(updated_model, flights):
     model = DelayModel.load(updated_model)
     with pytest.warns(UserWarning, match="recent form is left out; use forecast"):
         model.predict(model.preprocess(flights))
 
 
-def test_raw_flights_are_not_taken_for_features(schedule_model, flights):
+def test_raw_flights_are_not_taken_for_features(schedule_model, flights, few_flights):
     model = DelayModel.load(schedule_model)
     with pytest.raises(FeatureNamesError, match="call forecast"):
         model.predict(flights)
@@ -107,6 +134,10 @@ def test_raw_flights_are_not_taken_for_features(schedule_model, flights):
         model.predict_proba(pd.DataFrame({"other": [1]}))
     with pytest.raises(FeatureNamesError):
         model.predict_proba(np.zeros((3, 2)))
+    everything = DelayModel(features="all")
+    everything.fit(*everything.preprocess(few_flights, "delay"))
+    with pytest.raises(FeatureNamesError, match="call forecast"):
+        everything.predict(flights)
 
 
 def test_columns_in_another_order_are_the_same_features(schedule_model, flights):
