@@ -109,7 +109,8 @@ def _steps(axis: Axis, vocabulary: Vocabulary) -> dict[Any, int]:
     if field.kind is Kind.MONTH:
         steps |= {month: (month - 1) * axis.stride for month in MONTHS}
     elif field.kind is Kind.CATEGORY:
-        for name, code in vocabulary.codes(field.name).items():
+        # No code beside a name: what is looked up is spelled as logs should have it.
+        for code, name in enumerate(vocabulary[field.name]):
             steps[name] = (code + axis.first) * axis.stride
     return steps
 

@@ -98,11 +98,10 @@ def translate(
     """
     translated, known = codes.copy(), np.ones(len(codes), dtype=bool)
     for field in CATEGORIES:
-        column, theirs = code_of(field), other.codes(field.name)
-        folded = {fold(name): code for name, code in theirs.items()}
+        column, theirs = code_of(field), other.folded_codes(field.name)
         # The last entry is where NOT_GIVEN, -1, points.
         their_code = np.array(
-            [folded.get(fold(name), NOT_GIVEN) for name in vocabulary[field.name]]
+            [theirs.get(fold(name), NOT_GIVEN) for name in vocabulary[field.name]]
             + [NOT_GIVEN]
         )
         translated[:, column] = their_code[codes[:, column]]

@@ -12,7 +12,7 @@ from typing import Final
 from challenge.compiled.grid import Axis
 from challenge.flights.fields import CATEGORIES, MONTH, SCHEDULED, Field, Kind
 from challenge.flights.times import TIME_PATTERN
-from challenge.flights.vocabulary import Vocabulary, fold
+from challenge.flights.vocabulary import Vocabulary
 from challenge.live.recent import Recent
 
 _WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
@@ -111,7 +111,7 @@ class FieldColumns:
         exact = f'enum_code(TRY_CAST({column} AS "{field.name}"))::BIGINT'
         # Only names that are written otherwise pay for this.
         folded = f"TRY_CAST(strip_accents(lower(trim({column}))) AS {_folded(field)})"
-        codes = list(_folded_codes(field, vocabulary).values())
+        codes = list(vocabulary.folded_codes(field.name).values())
         return f"coalesce({exact}, {codes}[enum_code({folded}) + 1])"
 
 
@@ -129,7 +129,7 @@ def day_step(recent: Recent | None, cells: int) -> str:
 def name_types(vocabulary: Vocabulary) -> Iterator[str]:
     """SQL that lets DuckDB know the names of a vocabulary."""
     for field in CATEGORIES:
-        folded = _folded_codes(field, vocabulary)
+        folded = vocabulary.folded_codes(field.name)
         yield _enum(f'"{field.name}"', vocabulary[field.name])
         yield _enum(_folded(field), tuple(folded))
 
@@ -146,7 +146,3 @@ def _enum(name: str, values: tuple[str, ...]) -> str:
 
 def _folded(field: Field) -> str:
     return f'"{field.name} folded"'
-
-
-def _folded_codes(field: Field, vocabulary: Vocabulary) -> dict[str, int]:
-    return {fold(name): code for name, code in vocabulary.codes(field.name).items()}

@@ -179,7 +179,6 @@ REQUEST_FIELDS: Final = tuple(field.name for field in FIELDS)
 REQUIRED_FIELDS: Final = tuple(field.name for field in FIELDS if field.required)
 # Those that a model may look at.
 FLIGHT_FIELDS: Final = tuple(f.name for f in FIELDS if f.kind is not Kind.TEXT)
-OPTIONAL_FIELDS: Final = tuple(n for n in FLIGHT_FIELDS if n not in REQUIRED_FIELDS)
 
 
 def code_of(field: Field) -> int:

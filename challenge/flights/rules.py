@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from challenge.flights.faults import INPUT_SHOWN, Fault, shown
 from challenge.flights.fields import (
@@ -46,10 +46,7 @@ class FlightRules:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._codes = {one.name: vocabulary.codes(one.name) for one in CATEGORIES}
-        self._folded = {
-            name: {fold(spelling): code for spelling, code in codes.items()}
-            for name, codes in self._codes.items()
-        }
+        self._folded = {one: vocabulary.folded_codes(one) for one in self._codes}
 
     def code(self, name: str, value: object) -> int | Fault:
         """The code of a value of a field, NOT_GIVEN if it is left out and may be.
@@ -71,6 +68,14 @@ class FlightRules:
         if code is None and len(value) <= MAX_NAME_LENGTH:
             code = self._folded[name].get(fold(value))
         return self._unknown(field, value) if code is None else code
+
+    def known_name(self, name: str, value: Any) -> Any:
+        """The vocabulary's own spelling of a value of a CATEGORY; a value that is not
+        known, or not given, as it is."""
+        code = self.code(name, value)
+        if isinstance(code, Fault) or code == NOT_GIVEN:
+            return value
+        return self.vocabulary[name][code]
 
     def read(self, flight: Mapping[str, object]) -> Flight | list[Fault]:
         """Code a whole flight, or list all its faults.
@@ -127,7 +132,7 @@ def _month(value: object) -> int | Fault:
 
 
 def _text_fault(field: Field, value: object) -> Fault | None:
-    if is_not_given(value):
+    if value is None:
         return None
     if not isinstance(value, str):
         return _not_a_text(field, value)

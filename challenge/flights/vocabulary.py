@@ -60,6 +60,10 @@ class Vocabulary:
         aliases = self.aliases.get(name, {})
         return {a: code[known] for a, known in aliases.items() if known in code} | code
 
+    def folded_codes(self, name: str) -> dict[str, int]:
+        """The code of every spelling of a field's names as `fold` gives it."""
+        return {fold(spelling): code for spelling, code in self.codes(name).items()}
+
     def values(self, flight: Flight, day: date | None = None) -> dict[str, str | int]:
         """The fields of a flight as a request gives them.
 

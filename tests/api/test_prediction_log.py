@@ -107,6 +107,20 @@ def test_flights_asked_about_as_tensors_are_logged(client, folder):
     assert [as_asked(flight) for flight in logged(folder)] == [LATE, PLAIN]
 
 
+@pytest.mark.parametrize("way", ["json", "file"])
+def test_names_are_logged_as_the_model_spells_them(way, client, folder):
+    """By them a log is joined with the flights as they left."""
+    asked = [PLAIN | {"OPERA": name} for name in ("GRUPO LATAM", "LAN", "Grupo LATAM")]
+    if way == "json":
+        assert client.post("/predict", json={"flights": asked}).is_success
+    else:
+        lines = pd.DataFrame(asked).to_csv(index=False)
+        headers = {"Content-Type": "text/csv"}
+        assert client.post("/predict/file", content=lines, headers=headers).is_success
+    client.__exit__(None, None, None)
+    assert [as_asked(flight) for flight in logged(folder)] == [PLAIN] * 3
+
+
 @pytest.mark.parametrize(
     ("media_type", "kind"),
     [

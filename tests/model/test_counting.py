@@ -105,6 +105,22 @@ def test_sql_and_the_rules_agree_on_every_row(tmp_path_factory, rows):
     assert kinds(found.counts) == kinds(expected)
 
 
+def test_a_name_in_other_letters_is_the_same_name_whatever_else_the_file_holds(
+    few_flights, tmp_path
+):
+    """Also a flight type, of which no row has the usual spelling."""
+    written = few_flights.assign(
+        TIPOVUELO=few_flights["TIPOVUELO"].str.lower(),
+        OPERA=few_flights["OPERA"].where(few_flights.index % 2 == 0, "GRUPO latam "),
+    )
+    written["SIGLADES"] = written["SIGLADES"].mask(written.index % 4 == 0, "LÍMA")
+    dataset = read_dataset(write(written, tmp_path / "flights.csv"))
+    assert dataset.rejected == 0
+    assert len(dataset.codes) == dataset.counted.counts.total == len(few_flights)
+    assert dataset.vocabulary["TIPOVUELO"] == ("I", "N")
+    assert len(dataset.vocabulary["OPERA"]) == 1
+
+
 def test_a_label_may_take_the_place_of_the_times(tmp_path):
     path = tmp_path / "flights.csv"
     path.write_text(

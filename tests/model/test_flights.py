@@ -23,7 +23,14 @@ def test_hour_and_weekday_come_from_the_scheduled_time():
     assert RULES.read(flight) == Flight(12, 1, 2, destination, hour=8, weekday=0)
 
 
-@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize("number", ["x" * 21, " " * 21])
+def test_a_flight_number_has_up_to_twenty_characters_of_any_kind(number):
+    [fault] = RULES.read(LATAM | {"Vlo-I": number})
+    assert (fault.field, fault.type) == ("Vlo-I", "too_long")
+    assert RULES.read(LATAM | {"Vlo-I": number[:20]}) == RULES.read(LATAM)
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
 @pytest.mark.parametrize("field", ["SIGLADES", "Fecha-I"])
 def test_an_optional_field_may_be_left_empty(field, nothing):
     assert RULES.read(LATAM | {field: nothing}) == RULES.read(LATAM)

@@ -31,6 +31,7 @@ from challenge.serving.body.structs import (
     decode_body,
     decode_flights,
     decode_ranked_body,
+    spell_as_known,
 )
 from challenge.serving.problems import (
     RejectedRequest,
@@ -247,6 +248,7 @@ class FlightsReader:
                 self.cells.append(outcome)
                 self._flight_numbers.append(asked.flight_number)
                 if self._keep:
+                    spell_as_known(asked, self._model.encoder.rules.known_name)
                     self.asked.append(asked)
             else:
                 self._faults += [_flight_fault(position, fault) for fault in outcome]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
+from challenge.flights.fields import CATEGORIES
 from challenge.flights.structs import flight_fields
 
 FLIGHTS_KEY: Final = "flights"
@@ -26,3 +28,16 @@ _RankedBody: Final = msgspec.defstruct(
 decode_body: Final = msgspec.json.Decoder[Any](_Body).decode
 decode_ranked_body: Final = msgspec.json.Decoder[Any](_RankedBody).decode
 decode_flights: Final = msgspec.json.Decoder[list[Any]](list[AskedFlight]).decode
+
+
+def spell_as_known(asked: Any, known_name: Callable[[str, Any], Any]) -> None:
+    """Give a flight the vocabulary's own names: by these a log is joined with what
+    happened.
+
+    Args:
+        asked: the flight.
+        known_name: as `FlightRules.known_name`.
+    """
+    for field in CATEGORIES:
+        value = getattr(asked, field.attribute)
+        setattr(asked, field.attribute, known_name(field.name, value))

@@ -6,6 +6,7 @@ The file and its answer are kept on disk, not in memory.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import tempfile
 from pathlib import Path
@@ -21,7 +22,7 @@ from challenge.files.answering import answered_rows
 from challenge.files.sql import engine
 from challenge.flights.faults import shown
 from challenge.model import DelayModel
-from challenge.serving.body.structs import AskedFlight
+from challenge.serving.body.structs import AskedFlight, spell_as_known
 from challenge.serving.middleware.requests import ANSWERED_FLIGHTS, REQUEST_ID
 from challenge.serving.observability.log import event
 from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
@@ -125,6 +126,8 @@ def log_file(
     fast as they can be written."""
     left = flights
     problem = "the disk is too slow"
+    # The names of a file are few.
+    known_name = functools.cache(model.encoder.rules.known_name)
     try:
         with engine(model) as connection:
             for rows in answered_rows(connection, answers, invalid):
@@ -132,6 +135,7 @@ def log_file(
                     break
                 for *asked, probability, decision in rows:
                     flight = AskedFlight(*asked)
+                    spell_as_known(flight, known_name)
                     prediction_log.add(
                         request_id, model.name, flight, probability, decision
                     )

@@ -36,8 +36,6 @@ from challenge.flights.fields import (
     DELAY_THRESHOLD_MINUTES,
     DEPARTED,
     FLIGHT_FIELDS,
-    FLIGHT_TYPE,
-    FLIGHT_TYPES,
     MONTH,
     NOT_GIVEN,
     SCHEDULED,
@@ -239,9 +237,11 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
 
     month, scheduled = columns.month(), columns.time(SCHEDULED)
     on_time = f"month({scheduled}) = {month}"
-    certain = [f"{text(FLIGHT_TYPE)} IN {FLIGHT_TYPES}", f"{month} IS NOT NULL"]
+    certain = [f"{month} IS NOT NULL"]
     for field in CATEGORIES:
-        if field.required:
+        if field.choices:
+            certain.append(f"{text(field.name)} IN {field.choices}")
+        elif field.required:
             certain.append(f"trim({text(field.name)}) <> ''")
         elif field.name in columns:
             blank = f"{text(field.name)} <> '' AND trim({text(field.name)}) = ''"

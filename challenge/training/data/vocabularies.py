@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from challenge.features.counts import Counts, translate, unique_rows
-from challenge.flights.fields import CATEGORIES, FLIGHT_TYPE, FLIGHT_TYPES
+from challenge.flights.fields import CATEGORIES
 from challenge.flights.vocabulary import Vocabulary, distinct_names, fold
 
 # In the place of a name, of a code that stands beside several names.
@@ -17,14 +17,17 @@ AMBIGUOUS = ""
 
 
 def vocabulary_of(data: pd.DataFrame) -> Vocabulary:
-    """The names in a frame; flight types are I and N, whatever it says."""
+    """The names in a frame; of a field with choices, those of these that it has."""
 
     def texts(name: str) -> set[str]:
         distinct = data[name].dropna().unique() if name in data.columns else ()
         return {one for one in distinct if isinstance(one, str) and one.strip()}
 
     names = {field.name: distinct_names(texts(field.name)) for field in CATEGORIES}
-    names[FLIGHT_TYPE] = tuple(one for one in names[FLIGHT_TYPE] if one in FLIGHT_TYPES)
+    for field in CATEGORIES:
+        if field.choices:
+            found = set(map(fold, names[field.name]))
+            names[field.name] = tuple(c for c in field.choices if fold(c) in found)
     return Vocabulary(names)
 
 
