@@ -38,8 +38,9 @@ def aliases_of(groups: pd.DataFrame) -> dict[str, dict[str, str]]:
     for field in CATEGORIES:
         found: dict[str, str] = {}
         for end in ("min", "max") if field.code_column is not None else ():
-            pairs = groups[[f"{field.attribute}_code_{end}", field.attribute]].dropna()
-            for code, name in set(pairs.itertuples(index=False, name=None)):
+            pairs = groups[[f"{field.attribute}_code_{end}", field.attribute]]
+            distinct = pairs.drop_duplicates().dropna()
+            for code, name in distinct.itertuples(index=False, name=None):
                 _add_alias(found, code, name)
         if found:
             aliases[field.name] = found
