@@ -62,8 +62,10 @@ def test_what_is_found_is_what_the_rules_say(encoder, data):
     try:
         found = encoder.look_up([asked(values)])
     except ValueError:
-        assert not isinstance(outcome, Flight)
-        assert encoder.cell(values) == outcome
+        if isinstance(outcome, Flight):
+            assert values["Fecha-I"] != values["Fecha-I"].strip()
+        else:
+            assert encoder.cell(values) == outcome
     else:
         assert found == [encoder.cell(values)]
 
