@@ -24,8 +24,6 @@ from pathlib import Path
 
 import duckdb
 
-from challenge.files.sql import source_sql
-
 ROOT = Path(__file__).parents[1]
 COPIES = 10
 COUNT = """
@@ -53,9 +51,11 @@ def make_parts(data: Path, times: int, folder: Path) -> int:
         '* REPLACE (MES::INTEGER AS MES, "Fecha-I"::TIMESTAMP AS "Fecha-I", '
         '"Fecha-O"::TIMESTAMP AS "Fecha-O")'
     )
+    dialect = "header=true, all_varchar=true, delim=',', quote='\"', escape='\"'"
+    rows = f"read_csv('{data}', {dialect})"
     # In random order, as flights of many days are: repeats must not compress away.
     duckdb.sql(
-        f"COPY (SELECT {typed} FROM {source_sql(data)}, range({COPIES}) "
+        f"COPY (SELECT {typed} FROM {rows}, range({COPIES}) "
         f"ORDER BY random()) TO '{first}' (FORMAT parquet)"
     )
     (rows,) = duckdb.sql(f"SELECT count(*) FROM '{first}'").fetchall()[0]

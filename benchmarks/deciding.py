@@ -133,11 +133,11 @@ def main() -> None:
                         for measure, value in ranking(pid, url, flights).items():
                             found[kind][measure].append(value)
                 if settings:
-                    recorded = sum(map(len, read_prediction_log(record)))
-                    share = recorded / (measured[rate] * options.seconds)
-                    found[kind]["recorded, share"].append(share)
+                    logged = sum(map(len, read_prediction_log(record)))
+                    share = logged / (measured[rate] * options.seconds)
+                    found[kind]["logged, share"].append(share)
                     sizes = sum(one.stat().st_size for one in record.iterdir())
-                    found[kind]["bytes a flight"].append(sizes / recorded)
+                    found[kind]["bytes a flight"].append(sizes / logged)
     for kind, values in found.items():
         for measure, runs in values.items():
             print(f"{kind:12} {measure:36} {statistics.median(runs):12,.2f}")

@@ -39,11 +39,10 @@ print(predict_file(DelayModel.load(sys.argv[1]), *sys.argv[2:]).delayed)
 JOIN = """
 import sys
 import duckdb
-from challenge.files.sql import source_sql
-from pathlib import Path
 _, model, source, output = sys.argv
 keys = 'OPERA, TIPOVUELO, MES, SIGLADES, hour("Fecha-I"::TIMESTAMP)'
-rows = source_sql(Path(source))
+dialect = "header=true, all_varchar=true, delim=',', quote='\\"', escape='\\"'"
+rows = f"'{source}'" if source.endswith("parquet") else f"read_csv('{source}', {dialect})"
 duckdb.sql("SET memory_limit = '400MB'")
 kinds = f'SELECT DISTINCT {keys} AS h FROM (SELECT * FROM {rows} LIMIT 68206)'
 duckdb.sql(f"CREATE TABLE answers AS SELECT *, random() AS probability FROM ({kinds})")
@@ -69,9 +68,8 @@ def run(program: str, *arguments: str) -> tuple[float, str]:
 
 
 def repeat(data: str, times: int, folder: Path) -> int:
-    from challenge.files.sql import source_sql
-
-    duckdb.sql(f"CREATE TABLE one AS SELECT * FROM {source_sql(Path(data))}")
+    dialect = "header=true, all_varchar=true, delim=',', quote='\"', escape='\"'"
+    duckdb.sql(f"CREATE TABLE one AS SELECT * FROM read_csv('{data}', {dialect})")
     rows = f"FROM range({times}) times, one ORDER BY times.range, one.rowid"
     duckdb.sql(f"COPY (SELECT one.* {rows}) TO '{folder}/flights.csv' (HEADER)")
     typed = 'MES::INT AS MES, "Fecha-I"::TIMESTAMP AS "Fecha-I"'

@@ -191,6 +191,12 @@ class Forecaster(ABC):
         known = self._training_flights
         return None if known is None else known.evidence
 
+    @property
+    def has_evidence(self) -> bool:
+        """Whether `evidence` is at hand, and takes no time."""
+        known = self._training_flights
+        return known is None or known.has_evidence
+
     def _on_no_day(self, cells: Sequence[int]) -> list[float]:
         if self.table is not None:
             return self.table.lookup(cells)

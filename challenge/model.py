@@ -305,12 +305,15 @@ class DelayModel(Forecaster):
         return model
 
     def verify(self) -> Self:
-        """Answer the known flights of the model's card.
+        """Answer the known flights of the model's card, and check its counts.
 
         Raises:
-            ModelFileError: an answer is another than the card says.
+            ModelFileError: an answer is another than the card says, or the counts are
+                damaged.
         """
         problem = known_flights.problem(self.card.known, self._answer)
+        if problem is None and self._training_flights is not None:
+            problem = self._training_flights.problem()
         if problem is not None:
             raise ModelFileError(self._path, problem)
         return self

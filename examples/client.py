@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ FLIGHTS = [
     },
 ]
 
+# Of a request that the service is too busy for; each after the time that it names.
+RETRIES = 3
+
 
 class Invalid(Exception):
     """The service rejected a request; the message has one line for each fault."""
@@ -42,9 +46,8 @@ class Client:
 
     def __init__(self, url: str, key: str | None = None) -> None:
         headers = {"X-API-Key": key} if key else {}
-        # httpx retries failed connections only: on 429 and 503 wait for Retry-After and
-        # try again.
-        transport = httpx.HTTPTransport(retries=3)
+        # httpx itself retries failed connections only.
+        transport = httpx.HTTPTransport(retries=RETRIES)
         self.http = httpx.Client(
             base_url=url, headers=headers, transport=transport, timeout=30
         )
@@ -85,7 +88,11 @@ class Client:
                     target.write(chunk)
 
     def _post(self, path: str, flights: list[dict[str, Any]]) -> dict[str, Any]:
-        answer = self.http.post(path, json={"flights": flights})
+        for _ in range(RETRIES):
+            answer = self.http.post(path, json={"flights": flights})
+            if answer.status_code not in (429, 503):
+                break
+            time.sleep(float(answer.headers.get("Retry-After", 1)))
         _check(answer)
         found: dict[str, Any] = answer.json()
         return found
@@ -98,10 +105,14 @@ def _chunks(stream: Any) -> Iterator[bytes]:
 
 def _check(answer: httpx.Response) -> None:
     if answer.is_error:
-        faults = answer.json()["detail"]
+        try:
+            faults = answer.json()["detail"]
+        except ValueError:
+            # Of a proxy in front of the service.
+            raise Invalid(f"status {answer.status_code}: {answer.text[:200]}") from None
         raise Invalid(
             "\n".join(
-                f"{' '.join(map(str, fault['loc']))}: {fault['msg']}"
+                f"{' '.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ")
                 for fault in faults
             )
         )

@@ -17,6 +17,7 @@ from challenge.flights.fields import Flight
 from challenge.model import DelayModel
 from challenge.training.data.sample_data import write_sample_flights
 from challenge.training.form import update
+from challenge.training.recipe import Recipe
 from challenge.training.train import train
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +56,29 @@ def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -
         if not path.exists():
             train(str(sample_csv), str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def flights_of_two_origins(sample_flights: pd.DataFrame) -> pd.DataFrame:
+    """Half of the flights leave from another city, and an hour late."""
+    data = sample_flights.sample(6_000, random_state=0).reset_index(drop=True)
+    there = data.index % 2 == 1
+    late = pd.to_datetime(data["Fecha-I"]) + pd.Timedelta(hours=1)
+    data.loc[there, "SIGLAORI"] = "Concepción"
+    data.loc[there, "Fecha-O"] = late[there].astype("str")
+    data.loc[~there, "Fecha-O"] = data.loc[~there, "Fecha-I"]
+    return data
+
+
+@pytest.fixture(scope="session")
+def two_origins_model(
+    flights_of_two_origins: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("two origins")
+    source, output = folder / "flights.csv", folder / "model.pkl"
+    flights_of_two_origins.to_csv(source, index=False)
+    train(str(source), str(output), Recipe(parameters={"rounds": 20}))
+    return output
 
 
 @pytest.fixture(scope="session")

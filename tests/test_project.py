@@ -73,7 +73,7 @@ def test_every_setting_is_in_the_documents():
 
 def test_every_alert_is_in_the_runbook_and_has_a_test():
     alerts = re.findall(r"alert: (\w+)", text("deploy/monitoring/alerts.yml"))
-    assert "FlightProphetRecordLost" in alerts
+    assert "FlightProphetPredictionsNotLogged" in alerts
     runbook, tests = (
         text(name)
         for name in ("docs/operations.md", "deploy/monitoring/alerts.test.yml")

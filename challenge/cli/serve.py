@@ -30,7 +30,7 @@ def serve(
 ) -> None:
     """Serve predictions over HTTP until SIGTERM or Ctrl+C.
 
-    All other settings are environment variables; the README lists them.
+    All other settings are environment variables; docs/operations.md lists them.
 
     Examples:
 

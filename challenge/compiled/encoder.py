@@ -60,9 +60,12 @@ class CellEncoder:
             self.time,
         )
 
-    def cell(self, flight: Mapping[str, object]) -> int | list[Fault]:
-        """The number of a flight by its fields, or all that is wrong with them."""
-        outcome = self.rules.read(flight)
+    def cell(
+        self, flight: Mapping[str, object], hints: bool = True
+    ) -> int | list[Fault]:
+        """The number of a flight by its fields, or all that is wrong with them; with
+        `hints` also the nearest known names."""
+        outcome = self.rules.read(flight, hints)
         if not isinstance(outcome, Flight):
             return outcome
         cell = self._grid.cell(outcome)
@@ -105,7 +108,7 @@ class CellEncoder:
 def _steps(axis: Axis, vocabulary: Vocabulary) -> dict[Any, int]:
     """What each value that is certainly valid adds to the number of a cell."""
     field = axis.field
-    steps: dict[Any, int] = {} if field.required else {None: 0, "": 0}
+    steps: dict[Any, int] = {}
     if field.kind is Kind.MONTH:
         steps |= {month: (month - 1) * axis.stride for month in MONTHS}
     elif field.kind is Kind.CATEGORY:
@@ -126,10 +129,11 @@ def _look_up(
     added = []
     for field in FIELDS:
         value = f"flight.{field.attribute}"
+        step = f"{field.attribute}[{value}]"
         if field.kind is Kind.TIME:
-            added.append(f"(time({value}, flight.month) if {value} else 0)")
-        elif field.kind is not Kind.TEXT:
-            added.append(f"{field.attribute}[{value}]")
+            step = f"time({value}, flight.month)"
+        if field.kind is not Kind.TEXT:
+            added.append(step if field.required else f"({step} if {value} else 0)")
     source = f"lambda flights: [{' + '.join(added)} for flight in flights]"
     # Nothing but the declaration's own names is in it.
     made: Callable[[Sequence[Any]], list[int]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -52,6 +54,30 @@ class TrainingFlights:
             ValueError: what the file holds is damaged.
         """
         return Evidence.from_bytes(self._bytes(), self._vocabulary)
+
+    def problem(self) -> str | None:
+        """What is wrong with the counts of the file; None if nothing."""
+        try:
+            data = self._bytes()
+        except ValueError as error:
+            return f"is not a whole model: {error}"
+        if len(data) % RECORD_BYTES:
+            return "is not a whole model: the counts are damaged"
+        # All records as columns of 16-bit numbers, of which codes are the first.
+        numbers = array("h", data)
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        width = RECORD_BYTES // numbers.itemsize
+        for column, size in enumerate(self._vocabulary.sizes):
+            codes = numbers[column::width]
+            if codes and not (-1 <= min(codes) and max(codes) < size):
+                return "is not a whole model: the counts are of other names"
+        return None
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether `evidence` was made before."""
+        return "evidence" in self.__dict__
 
     def _bytes(self) -> bytes:
         if self._counts is not None:

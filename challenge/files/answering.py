@@ -18,10 +18,11 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError
+from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import sql_text
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import SUFFIXES, UNCERTAIN, FlightsScan, reading
-from challenge.files.sql import engine, positional_sql, text_sql
+from challenge.files.sql import engine, file_source, text_sql
 from challenge.flights.fields import FIELDS, Kind
 from challenge.model import DelayModel
 
@@ -68,6 +69,7 @@ def predict_file(
     output: str | Path,
     invalid: Literal["stop", "keep"] = "stop",
     progress: Progress = lambda rows: None,
+    cancellation: Cancellation | None = None,
 ) -> PredictionCounts:
     """Write a file again with `probability` and `delay` behind its columns.
 
@@ -79,30 +81,34 @@ def predict_file(
         invalid: "stop" at rows with a fault, or "keep" them, with empty answers and
             what is wrong in a column `fault`, which every row then has.
         progress: called with the number of rows done so far.
+        cancellation: stops it.
 
     Raises:
+        WorkStopped: it was stopped.
         MissingColumnsError: a column that is needed is not there.
         FlightsFileError: the file cannot be read, has invalid rows, or the output
             cannot be written. Then there is no output, or the old one.
     """
-    source, output = Path(source), Path(output)
-    kind = _kind(source)
+    path, output = Path(source), Path(output)
+    kind = _kind(path)
     if _kind(output) != kind:
-        raise FlightsFileError(output, f"must be a {kind} file, as {source.name!r} is")
+        raise FlightsFileError(output, f"must be a {kind} file, as {path.name!r} is")
     predict = _predict_parquet if kind == ".parquet" else _predict_csv
     with replacing(output) as temporary:
-        with engine(model) as connection:
-            flights = FlightsScan(connection, model, source)
-            for name in ADDED_COLUMNS:
-                if name in flights.columns:
-                    raise FlightsFileError(source, f"has a column {name!r} already")
+        with engine(model, path, temporary, cancellation) as connection:
+            scan = FlightsScan(connection, model, path, cancellation)
+            for name in scan.columns:
+                # In Parquet, to most programs, names differ in more than capitals.
+                added = name.lower() if kind == ".parquet" else name
+                if added in ADDED_COLUMNS:
+                    raise FlightsFileError(path, f"has a column {name!r} already")
             try:
-                scored = predict(flights, temporary, invalid == "keep", progress)
+                scored = predict(scan, temporary, invalid == "keep", progress)
             except OSError as error:
                 reason = error.strerror or error
                 raise FlightsFileError(output, f"cannot be written: {reason}") from None
         if scored.invalid and invalid == "stop":
-            raise FlightsFileError(source, f"has {scored.rejected}")
+            raise FlightsFileError(path, f"has {scored.rejected}")
     return scored
 
 
@@ -118,8 +124,8 @@ def answered_rows(
     the length that a request may give it.
     """
     with reading(answers):
-        source, names = positional_sql(connection, answers)
-        kinds = list(map(str, connection.sql(f"SELECT * FROM {source}").types))
+        answered = file_source(connection, answers)
+        names, kinds = list(answered.types), list(answered.types.values())
         chosen = []
         for one in FIELDS:
             if one.name not in names:
@@ -138,7 +144,7 @@ def answered_rows(
         given = f"c{probability} IS NOT NULL AND c{probability}::VARCHAR <> ''"
         rows = connection.execute(
             f"SELECT {', '.join(chosen)}, c{probability}::DOUBLE, "
-            f"c{probability + 1}::INTEGER FROM {source} WHERE {given}"
+            f"c{probability + 1}::INTEGER FROM {answered.sql} WHERE {given}"
         )
         while some := rows.fetchmany(_ROWS_AT_ONCE):
             yield some
@@ -147,8 +153,9 @@ def answered_rows(
 def count_delays(model: DelayModel, source: str | Path) -> PredictionCounts:
     """Answer all rows of a file without writing anything; rules as in `predict_file`."""
     scored = PredictionCounts()
-    with engine(model) as connection:
-        flights = FlightsScan(connection, model, Path(source))
+    path = Path(source)
+    with engine(model, path) as connection:
+        flights = FlightsScan(connection, model, path)
         times = flights.count_cells()
         if UNCERTAIN in times:
             times = Counter()
@@ -245,7 +252,7 @@ def _predict_parquet(
 
     scored = PredictionCounts()
     told: list[tuple[str, int]] = []
-    model, answers = flights.model, flights.connection.cursor()
+    model, answers = flights.model, flights.cursor()
     answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
     double = nanoarrow.float64()
     for cells, faults in judged_cells(flights, scored):
@@ -270,16 +277,23 @@ def _predict_parquet(
         return scored
     if told:
         answers.executemany("UPDATE answers SET fault = ? WHERE rowid = ?", told)
-    late = f"(probability > {model.threshold!r})::TINYINT"
+    # Of the answers, whatever the columns of the file are called.
+    given_answer = "CASE WHEN NOT isnan(answers.probability) THEN"
+    late = f"(answers.probability > {model.threshold!r})::TINYINT"
     chosen = (
-        "CASE WHEN NOT isnan(probability) THEN probability::FLOAT END AS probability, "
-        f"CASE WHEN NOT isnan(probability) THEN {late} END AS delay"
+        f"{given_answer} answers.probability::FLOAT END AS probability, "
+        f"{given_answer} {late} END AS delay"
+    )
+    if keep:
+        chosen += ", answers.fault AS fault"
+    given = ", ".join(
+        f"c{place} AS {_name_sql(name)}" for place, name in enumerate(flights.columns)
     )
     # By position, which keeps the order of the rows; a join by number does not.
     answers.execute(
-        f"COPY (SELECT flights.*, {chosen}{', fault' if keep else ''} "
-        f"FROM read_parquet({sql_text(str(flights.path))}) AS flights "
-        f"POSITIONAL JOIN answers) TO {sql_text(str(output))} (FORMAT parquet)"
+        f"COPY (SELECT {given}, {chosen} "
+        f"FROM {flights.source.sql} POSITIONAL JOIN answers) "
+        f"TO {sql_text(str(output))} (FORMAT parquet)"
     )
     delayed = answers.execute(
         f"SELECT coalesce(sum({late}), 0) FROM answers WHERE NOT isnan(probability)"
@@ -312,6 +326,10 @@ def _records(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
         record = line.rstrip(b"\r\n")
         if record:
             yield record, line[len(record) :] or b"\n"
+
+
+def _name_sql(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _quoted(text: str) -> bytes:

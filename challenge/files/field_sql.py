@@ -19,10 +19,10 @@ _WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
 class FieldColumns:
-    """The columns of a file that hold fields, under names that no caller can choose.
+    """The columns of a file that hold fields, as `challenge.files.sql.Source` calls them.
 
     Args:
-        types: the types of the file's columns by their names, as DuckDB names them.
+        types: the type of each of the file's columns by its name, in their order.
         is_parquet: in a CSV file every column is text.
     """
 
@@ -35,12 +35,18 @@ class FieldColumns:
 
     def select(self, names: Iterable[str], source: str, *others: str) -> str:
         """SQL for just these columns of a source, and others that it has."""
-        chosen = [f'"{name}" AS {self.column(name)}' for name in names]
-        return f"SELECT {', '.join([*chosen, *others])} FROM {source}"
+        chosen = [*map(self.column, names), *others]
+        return f"SELECT {', '.join(chosen)} FROM {source}"
 
     def column(self, name: str) -> str:
-        """What a column is called in what `select` gives."""
-        return f"field_{list(self.types).index(name)}"
+        """What a column is called in a source."""
+        return f"c{list(self.types).index(name)}"
+
+    def value(self, name: str) -> str:
+        """SQL for the values of a column as Python gets them."""
+        # A time with a zone is not a local time; its text says so in a message.
+        text = "::VARCHAR" if "ZONE" in self.types[name] else ""
+        return self.column(name) + text
 
     def is_text(self, name: str) -> bool:
         return self.types.get(name) == "VARCHAR"

@@ -60,7 +60,7 @@ def rank_file(
     """
     path = Path(source)
     best: list[tuple[float, int]] = []
-    with engine(model) as connection:
+    with engine(model, path) as connection:
         flights = FlightsScan(connection, model, path)
         scored = PredictionCounts()
         for cells, faults in judged_cells(flights, scored):

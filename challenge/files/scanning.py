@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from challenge.errors import FlightsFileError, MissingColumnsError
+from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import FieldColumns, day_step
-from challenge.files.sql import first_row, numbered_sql, source_sql
+from challenge.files.sql import file_source, first_row
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     DEPARTED,
@@ -40,8 +41,10 @@ class FlightsScan:
         connection: from `engine`, with the same model.
         model: whose grid numbers the flights.
         path: the file.
+        cancellation: stops its queries.
 
     Attributes:
+        source: the file for DuckDB.
         columns: the names of the file's columns.
         first_row: what people call its first row: 2 in a CSV, under the header.
 
@@ -51,21 +54,31 @@ class FlightsScan:
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, model: DelayModel, path: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        model: DelayModel,
+        path: Path,
+        cancellation: Cancellation | None = None,
     ) -> None:
-        self.connection = connection
+        self._connection = connection
+        self._cancellation = cancellation
         self.model = model
         self.path = path
         self.first_row = first_row(path)
         with reading(path):
-            self._source = source_sql(path)
-            relation = connection.sql(f"SELECT * FROM {self._source}")
-            self.columns = relation.columns
-            types = dict(zip(relation.columns, map(str, relation.types)))
+            self.source = file_source(connection, path)
+        self.columns = list(self.source.types)
         if missing := missing_columns(self.columns):
             raise MissingColumnsError(missing, self.columns)
-        self._names = [name for name in _FIELDS if name in types]
-        self._fields = FieldColumns(types, path.suffix == ".parquet")
+        self._fields = FieldColumns(self.source.types, path.suffix == ".parquet")
+        self._names = [name for name in _FIELDS if name in self._fields]
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Another connection to the same database, for a query beside others."""
+        cursor = self._connection.cursor()
+        if self._cancellation is not None:
+            self._cancellation.watch(cursor)
+        return cursor
 
     def cells(self) -> Iterator[list[int]]:
         """The cell of each row, in batches; UNCERTAIN where `judge` must decide."""
@@ -73,7 +86,9 @@ class FlightsScan:
 
         with reading(self.path):
             query = self._query(f"coalesce(cell_, {UNCERTAIN})")
-            for batch in nanoarrow.ArrayStream(self.connection.cursor().sql(query)):
+            for batch in nanoarrow.ArrayStream(self.cursor().sql(query)):
+                if self._cancellation is not None:
+                    self._cancellation.check()
                 column = batch.child(0)
                 values = memoryview(column.buffers[1]).cast("B").cast("q")
                 yield values[column.offset : column.offset + len(column)].tolist()
@@ -81,7 +96,7 @@ class FlightsScan:
     def count_cells(self) -> dict[int, int]:
         """How many rows each cell has; those that `judge` must decide: UNCERTAIN."""
         with reading(self.path):
-            counted = self.connection.cursor().execute(
+            counted = self.cursor().execute(
                 f"SELECT coalesce(cell_, {UNCERTAIN}), count(*) "
                 f"FROM ({self._query('cell_')}) GROUP BY ALL"
             )
@@ -90,10 +105,8 @@ class FlightsScan:
     def uncertain_rows(self) -> Iterator[dict[str, object]]:
         """The fields of the rows without a certain cell, in their order."""
         with reading(self.path):
-            chosen = ", ".join(map(self._fields.column, self._names))
-            rows = self.connection.cursor().execute(
-                self._query(chosen, "WHERE cell_ IS NULL")
-            )
+            chosen = ", ".join(map(self._fields.value, self._names))
+            rows = self.cursor().execute(self._query(chosen, "WHERE cell_ IS NULL"))
             while values := rows.fetchmany(1_000):
                 yield from (dict(zip(self._names, row)) for row in values)
 
@@ -102,14 +115,15 @@ class FlightsScan:
         if not positions:
             return {}
         wanted = ", ".join(map(str, positions))
+        values = ", ".join(map(self._fields.value, self.columns))
         with reading(self.path):
-            rows = self.connection.cursor().execute(
-                f"SELECT row_, * EXCLUDE row_ FROM ({numbered_sql(self.path, '*')}) "
+            rows = self.cursor().execute(
+                f"SELECT row_, {values} FROM {self.source.numbered_sql} "
                 f"WHERE row_ IN ({wanted})"
             )
             return {
-                position: dict(zip(self.columns, values))
-                for position, *values in rows.fetchall()
+                position: dict(zip(self.columns, row, strict=True))
+                for position, *row in rows.fetchall()
             }
 
     def judge(self, row: Mapping[str, object]) -> int | list[Fault]:
@@ -133,7 +147,7 @@ class FlightsScan:
             f"SELECT {chosen} FROM (SELECT *, ({' + '.join([*steps, on_day])})::BIGINT "
             f"AS cell_ FROM (SELECT *, {fields.month()} AS month_, "
             f"{fields.time(SCHEDULED)} AS time_ "
-            f"FROM ({fields.select(self._names, self._source)}))) {where}"
+            f"FROM ({fields.select(self._names, self.source.sql)}))) {where}"
         )
 
 
@@ -153,5 +167,6 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        reason = str(error).strip().splitlines()[0]
+        # A caller's file has a name of ours.
+        reason = str(error).replace(str(path), path.name).strip().splitlines()[0]
         raise FlightsFileError(path, f"cannot be read: {reason}") from error

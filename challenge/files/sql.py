@@ -6,12 +6,14 @@ import contextlib
 import csv
 import gzip
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from challenge.errors import FlightsFileError
+from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import name_types, sql_text
 from challenge.model import DelayModel
 
@@ -20,12 +22,17 @@ if TYPE_CHECKING:
 
 
 ENGINE_MEMORY: Final = "256MB"
+_NO_EXTENSIONS: Final = {
+    "autoload_known_extensions": False,
+    "autoinstall_known_extensions": False,
+    "allow_community_extensions": False,
+}
 
 
 def engine_settings() -> dict[str, Any]:
     """How much DuckDB may take: as many threads as OMP_NUM_THREADS says, which Dask
     sets to one in its workers, else all."""
-    settings: dict[str, Any] = {"memory_limit": ENGINE_MEMORY}
+    settings: dict[str, Any] = {"memory_limit": ENGINE_MEMORY} | _NO_EXTENSIONS
     if threads := os.environ.get("OMP_NUM_THREADS"):
         settings["threads"] = threads
     return settings
@@ -37,15 +44,38 @@ def first_row(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def engine(model: DelayModel) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that knows the model's vocabulary and spills what is too large."""
+def engine(
+    model: DelayModel,
+    source: Path,
+    output: Path | None = None,
+    cancellation: Cancellation | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that knows the model's vocabulary and spills what is too large.
+
+    Args:
+        model: the model.
+        source: the only file that it may read.
+        output: the only one that it may write; beside it, it spills.
+        cancellation: stops its queries.
+    """
     import duckdb
 
-    with tempfile.TemporaryDirectory() as folder:
+    beside = None if output is None else output.absolute().parent
+    with tempfile.TemporaryDirectory(dir=beside) as folder:
         settings = engine_settings() | {"temp_directory": folder}
         with duckdb.connect(config=settings) as connection:
             for statement in name_types(model.vocabulary):
                 connection.execute(statement)
+            # DuckDB looks at what it reads both before and after it takes it for a
+            # pattern, as it does with every path.
+            allowed = [_path_sql(source), sql_text(str(source.absolute()))]
+            if output is not None:
+                allowed.append(sql_text(str(output.absolute())))
+            connection.execute(f"SET allowed_paths = [{', '.join(allowed)}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            if cancellation is not None:
+                cancellation.watch(connection)
             yield connection
 
 
@@ -59,51 +89,60 @@ def text_sql(column: str, kind: str) -> str:
     return f"{column}::VARCHAR"
 
 
-def source_sql(path: Path) -> str:
-    """SQL for the rows of a file, after FROM; in a CSV all columns are texts.
+class Source(NamedTuple):
+    """The rows of a file, as DuckDB reads them.
+
+    Attributes:
+        sql: to put after FROM. It calls the columns c0, c1 … and no other name of the
+            file is in it: none can take the place of one in a query.
+        numbered_sql: the same with, as `row_`, the numbers of the rows from 0.
+        types: the type of each column, by its name in the file and in its order.
+    """
+
+    sql: str
+    numbered_sql: str
+    types: dict[str, str]
+
+
+def file_source(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
+    """How to read a file; in a CSV file all columns are texts.
 
     Raises:
-        FlightsFileError: a CSV file is empty or names a column twice.
+        FlightsFileError: a CSV file is empty, or a name stands twice.
     """
-    if path.suffix == ".parquet":
-        return f"read_parquet({sql_text(str(path))})"
+    is_parquet = path.suffix == ".parquet"
+    names = _parquet_names(connection, path) if is_parquet else csv_header(path)
     # A column without a name, as an exported index has, gets its number.
-    names = [name or f"column {place}" for place, name in enumerate(csv_header(path))]
-    return _csv_sql(path, names)
-
-
-def positional_sql(
-    connection: duckdb.DuckDBPyConnection, path: Path
-) -> tuple[str, list[str]]:
-    """SQL for the rows of a file under the names c0, c1 … and the names in the file:
-    to DuckDB, names that differ in nothing but capitals are the same."""
-    if path.suffix == ".parquet":
-        names = connection.sql(f"SELECT * FROM {source_sql(path)}").columns
-        places = ", ".join(f"c{place}" for place in range(len(names)))
-        return f"(FROM {source_sql(path)}) AS rows({places})", names
-    names = csv_header(path)
-    return _csv_sql(path, [f"c{place}" for place in range(len(names))]), names
-
-
-def _csv_sql(path: Path, names: list[str]) -> str:
+    names = [name or f"column {place}" for place, name in enumerate(names)]
     for name in names:
         if names.count(name) > 1:
             raise FlightsFileError(path, f"has the column {name!r} twice")
-    columns = ", ".join(f"{sql_text(name)}: 'VARCHAR'" for name in names)
-    # The dialect is given: cities hold quoted commas, which sniffers guess wrong.
-    return (
-        f"read_csv({sql_text(str(path))}, auto_detect=false, header=true, delim=',', "
-        f"quote='\"', escape='\"', columns={{{columns}}})"
+    columns = ", ".join(_numbered_names(names))
+    counted = "*, row_number() OVER () - 1 AS row_"
+    if not is_parquet:
+        types = dict.fromkeys(names, "VARCHAR")
+        read = _read_csv(path, len(names))
+        return Source(read, f"(SELECT {counted} FROM {read})", types)
+    read = f"read_parquet({_path_sql(path)}, hive_partitioning = false)"
+    rows = f"(FROM {read}) AS rows({columns})"
+    if "file_row_number" in map(str.lower, names):
+        numbered = f"(SELECT {counted} FROM {rows})"
+    else:
+        # Known without reading the rows before.
+        read = read.removesuffix(")") + ", file_row_number = true)"
+        numbered = f"(FROM {read}) AS rows({columns}, row_)"
+    kinds = map(str, connection.sql(f"SELECT * FROM {rows}").types)
+    return Source(rows, numbered, dict(zip(names, kinds, strict=True)))
+
+
+def frame_source(connection: duckdb.DuckDBPyConnection, frame: str) -> Source:
+    """The same of a data frame that was registered under a name."""
+    relation = connection.sql(f"SELECT * FROM {frame}")
+    rows = f"(FROM {frame}) AS rows({', '.join(_numbered_names(relation.columns))})"
+    types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    return Source(
+        rows, f"(SELECT *, row_number() OVER () - 1 AS row_ FROM {rows})", types
     )
-
-
-def numbered_sql(path: Path, columns: str) -> str:
-    """SQL for columns of a file and, as `row_`, the numbers of its rows from 0."""
-    if path.suffix == ".parquet":
-        source = source_sql(path).removesuffix(")") + ", file_row_number = true)"
-        columns = columns.replace("*", "* EXCLUDE file_row_number")
-        return f"SELECT {columns}, file_row_number AS row_ FROM {source}"
-    return f"SELECT {columns}, row_number() OVER () - 1 AS row_ FROM {source_sql(path)}"
 
 
 def csv_header(path: Path) -> list[str]:
@@ -118,3 +157,39 @@ def csv_header(path: Path) -> list[str]:
     if not header:
         raise FlightsFileError(path, "is empty")
     return header
+
+
+def _parquet_names(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """The names of a Parquet file's columns as they stand there: DuckDB renames those
+    that differ in nothing but capitals."""
+    schema = connection.execute(
+        f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({_path_sql(path)})"
+    ).fetchall()
+    names: list[str] = []
+    # The first is the root; the children of a nested column follow it.
+    nested = 0
+    for name, children in schema[1:]:
+        if nested:
+            nested -= 1
+        else:
+            names.append(name)
+        nested += children
+    return names
+
+
+def _numbered_names(names: Sequence[str]) -> list[str]:
+    return [f"c{place}" for place in range(len(names))]
+
+
+def _read_csv(path: Path, columns: int) -> str:
+    types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(columns))
+    # The dialect is given: cities hold quoted commas, which sniffers guess wrong.
+    return (
+        f"read_csv({_path_sql(path)}, auto_detect=false, header=true, delim=',', "
+        f"quote='\"', escape='\"', columns={{{types}}}, hive_partitioning=false)"
+    )
+
+
+def _path_sql(path: Path) -> str:
+    """A path as a text that DuckDB does not take for a pattern."""
+    return sql_text(re.sub(r"([*?\[])", r"[\1]", str(path.absolute())))

@@ -36,5 +36,8 @@ class Fault:
 
 def shown(value: object) -> str:
     """A value as messages show it, cut at 100 characters."""
-    text = repr(value[:INPUT_SHOWN] if isinstance(value, str) else value)
+    try:
+        text = repr(value[:INPUT_SHOWN] if isinstance(value, str) else value)
+    except (RecursionError, ValueError):  # nested too deeply, or too long a number
+        text = f"a {type(value).__name__}"
     return text if len(text) <= INPUT_SHOWN else text[:INPUT_SHOWN] + "…"

@@ -138,7 +138,7 @@ FIELDS: Final = (
         Kind.TEXT,
         attribute="flight_number",
         noun="a flight number",
-        description="The flight number: returned and logged, never looked at",
+        description="The flight number; returned and logged, not used to predict",
         example="LA530",
         max_length=20,
     ),
@@ -175,7 +175,6 @@ CODES: Final = len(Flight._fields)
 
 FIELD_OF: Final = {field.name: field for field in FIELDS}
 CATEGORIES: Final = tuple(field for field in FIELDS if field.kind is Kind.CATEGORY)
-REQUEST_FIELDS: Final = tuple(field.name for field in FIELDS)
 REQUIRED_FIELDS: Final = tuple(field.name for field in FIELDS if field.required)
 # Those that a model may look at.
 FLIGHT_FIELDS: Final = tuple(f.name for f in FIELDS if f.kind is not Kind.TEXT)

@@ -11,7 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from challenge.errors import FlightsFileError, MissingColumnsError
+from challenge.errors import (
+    FlightsFileError,
+    InvalidFlightsError,
+    MissingColumnsError,
+)
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     DELAY_THRESHOLD_MINUTES,
@@ -26,6 +30,7 @@ from challenge.flights.fields import (
 from challenge.flights.rules import (
     FlightRules,
     missing_columns,
+    unknown_fields,
     whole_float,
     whole_number,
 )
@@ -116,10 +121,18 @@ def read_frame(
 
     Raises:
         FlightsFileError: the file cannot be read.
+        InvalidFlightsError: a dict has a key that is no field, as a request may not.
     """
     if isinstance(flights, pd.DataFrame):
         return flights
     if not isinstance(flights, str | Path):
+        unknown = [
+            (place, fault)
+            for place, flight in enumerate(flights)
+            for fault in unknown_fields(flight)
+        ]
+        if unknown:
+            raise InvalidFlightsError(unknown)
         return pd.DataFrame(list(flights), dtype=object)
     try:
         return _read_file(Path(flights))

@@ -48,12 +48,14 @@ class FlightRules:
         self._codes = {one.name: vocabulary.codes(one.name) for one in CATEGORIES}
         self._folded = {one: vocabulary.folded_codes(one) for one in self._codes}
 
-    def code(self, name: str, value: object) -> int | Fault:
+    def code(self, name: str, value: object, hints: bool = True) -> int | Fault:
         """The code of a value of a field, NOT_GIVEN if it is left out and may be.
 
         Args:
             name: of a CATEGORY or MONTH.
             value: what is given.
+            hints: whether to look for known names that are near to one that is not,
+                which takes some milliseconds.
         """
         field = FIELD_OF[name]
         if is_not_given(value):
@@ -67,7 +69,7 @@ class FlightRules:
         code = self._codes[name].get(value)
         if code is None and len(value) <= MAX_NAME_LENGTH:
             code = self._folded[name].get(fold(value))
-        return self._unknown(field, value) if code is None else code
+        return self._unknown(field, value, hints) if code is None else code
 
     def known_name(self, name: str, value: Any) -> Any:
         """The vocabulary's own spelling of a value of a CATEGORY; a value that is not
@@ -77,8 +79,10 @@ class FlightRules:
             return value
         return self.vocabulary[name][code]
 
-    def read(self, flight: Mapping[str, object]) -> Flight | list[Fault]:
-        """Code a whole flight, or list all its faults.
+    def read(
+        self, flight: Mapping[str, object], hints: bool = True
+    ) -> Flight | list[Fault]:
+        """Code a whole flight, or list all its faults; `hints` as of `code`.
 
         A scheduled time must lie in the flight's month, or, when `Fecha-O` tells that
         the flight has left, agree with it as `month_agrees` says. A month that is left
@@ -98,7 +102,7 @@ class FlightRules:
             elif field.kind is Kind.TIME:
                 continue
             else:
-                outcome = self.code(field.name, value)
+                outcome = self.code(field.name, value, hints)
             if isinstance(outcome, Fault):
                 faults.append(outcome)
             elif outcome is not None:
@@ -111,12 +115,11 @@ class FlightRules:
             codes |= {"hour": scheduled.hour, "weekday": scheduled.weekday()}
         return faults or Flight(**codes)
 
-    def _unknown(self, field: Field, value: str) -> Fault:
-        known = self.vocabulary[field.name]
-        message = (
-            f"{shown(value)} is not {field.noun} that the model knows; "
-            f"{hint(value[:INPUT_SHOWN], known)}"
-        )
+    def _unknown(self, field: Field, value: str, hints: bool) -> Fault:
+        message = f"{shown(value)} is not {field.noun} that the model knows"
+        if hints:
+            known = self.vocabulary[field.name]
+            message += f"; {hint(value[:INPUT_SHOWN], known)}"
         return Fault((field.name,), "unknown_value", message, value)
 
 
@@ -148,6 +151,15 @@ def _missing(field: Field) -> Fault:
 
 def _not_a_text(field: Field, value: object) -> Fault:
     return Fault((field.name,), "string_type", f"{shown(value)} is not a text", value)
+
+
+def unknown_fields(flight: Mapping[str, object]) -> list[Fault]:
+    """Faults of what a flight of a request has beside the fields there are."""
+    return [
+        Fault((name,), "extra_forbidden", "is not a field of a flight", value)
+        for name, value in flight.items()
+        if name not in FIELD_OF
+    ]
 
 
 def missing_columns(columns: Iterable[object]) -> list[str]:

@@ -15,15 +15,20 @@ from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from challenge.errors import SettingsError
 from challenge.serving.middleware.direct_routes import FastAPIWithDirectRoutes
 from challenge.serving.middleware.requests import RequestMiddleware
+from challenge.serving.middleware.trusted_hosts import TrustedHosts
 from challenge.serving.observability.log import event
 from challenge.serving.problems import (
     RejectedRequest,
+    client_gone,
+    http_error,
+    internal_error,
     invalid_parameters,
     problem_responses,
     rejection_response,
@@ -99,6 +104,9 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
     add_pages(app)
     app.add_exception_handler(RejectedRequest, rejection_response)
     app.add_exception_handler(RequestValidationError, invalid_parameters)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(ClientDisconnect, client_gone)
+    app.add_exception_handler(Exception, internal_error)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -108,9 +116,7 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     if "*" not in settings.trusted_hosts:
-        app.add_middleware(
-            TrustedHostMiddleware, allowed_hosts=list(settings.trusted_hosts)
-        )
+        app.add_middleware(TrustedHosts, allowed=settings.trusted_hosts)
     # The last one added is the outermost.
     routes = frozenset(path for _, path in app.direct)
     app.add_middleware(RequestMiddleware, state=state, routes=routes)
@@ -131,17 +137,21 @@ def _documented(needs_key: bool) -> dict[str, Any]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: ServiceState = app.state.service
     event(logging.INFO, "serving", model=state.watcher.name)
+    await state.files.start()
     if state.prediction_log is not None:
         state.prediction_log.start()
     watching = asyncio.create_task(state.watcher.watch(state.counters, state.post))
-    yield
-    watching.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watching
-    if state.prediction_log is not None:
-        await asyncio.to_thread(state.prediction_log.close)
-    state.tick()
-    event(logging.INFO, "served", requests=state.counters.requests())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        state.files.close()
+        if state.prediction_log is not None:
+            await asyncio.to_thread(state.prediction_log.close)
+        state.tick()
+        event(logging.INFO, "served", requests=state.counters.requests())
+        state.log.close()
 
 
 def _settings() -> Settings:

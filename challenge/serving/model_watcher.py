@@ -71,9 +71,13 @@ class ModelWatcher:
         """Serve the model that the file holds now; keep the present one if it is invalid."""
         try:
             model = await asyncio.to_thread(self._read)
-        except FlightProphetError as error:
+        # Whatever a file makes go wrong, the next one may be good.
+        except Exception as error:
             outcome = "refused"
-            event(logging.ERROR, f"model not reloaded: {error}", model=self.name)
+            problem = str(error)
+            if not isinstance(error, FlightProphetError):
+                problem = f"{type(error).__name__}: {error}"
+            event(logging.ERROR, f"model not reloaded: {problem}", model=self.name)
         else:
             outcome = "swapped"
             self._serve(model)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import Scope, Send
 
 from challenge.flights.faults import INPUT_SHOWN, Fault, shown
 
+# Of a request with more faults these are told, and how many more there are.
+MAX_FAULTS: Final = 100
+JSON: Final = b"application/json"
+OPEN_INFERENCE: Final = "/v2"
+
 
 class Faults(BaseModel):
-    """All faults in a request."""
+    """What is wrong with a request: the first hundred faults."""
 
     detail: list[Fault]
 
@@ -36,12 +44,12 @@ class Faults(BaseModel):
 
 
 _DESCRIPTIONS: Final = {
-    400: "The request is not valid; all faults are listed",
+    400: "The request is not valid; the first hundred faults are listed",
     401: "X-API-Key is missing or not valid",
     408: "The file took too long to arrive",
     413: "More flights or more bytes than the server accepts",
     415: "The route does not accept the media type",
-    429: "Too many requests a minute; see Retry-After",
+    429: "Too many requests of this client; see Retry-After",
     501: "The model's file lacks the data for the answer",
     503: "The server is busy or stopping; see Retry-After",
     507: "The server's disk is full",
@@ -62,20 +70,66 @@ class RejectedRequest(Exception):
     Attributes:
         status: the HTTP status.
         faults: what is wrong with it.
+        retry_after: after how many seconds it may come again; None if it need not.
     """
 
-    def __init__(self, status: int, *faults: Fault) -> None:
+    def __init__(
+        self, status: int, *faults: Fault, retry_after: int | None = None
+    ) -> None:
         self.status = status
         self.faults = faults
+        self.retry_after = retry_after
         super().__init__(f"{status}: {len(faults)} faults")
+
+    def headers(self) -> dict[str, str]:
+        """Those of its answer."""
+        headers = {}
+        if self.retry_after is not None:
+            headers["retry-after"] = str(self.retry_after)
+        if self.status == 401:
+            headers["www-authenticate"] = 'ApiKey header="X-API-Key"'
+        return headers
+
+    def body(self, path: str) -> bytes:
+        """That of its answer: JSON with `detail`, and for clients of the Open Inference
+        Protocol also `error`."""
+        answer: dict[str, Any] = {"detail": self.faults}
+        if path.startswith(OPEN_INFERENCE):
+            answer["error"] = "; ".join(map(_as_tensor_fault, self.faults))
+        return msgspec.json.encode(answer)
+
+
+def rejection(
+    status: int, kind: str, message: str, retry_after: int | None = None
+) -> RejectedRequest:
+    """The rejection of a request as a whole."""
+    return RejectedRequest(status, Fault((), kind, message), retry_after=retry_after)
+
+
+def overloaded() -> RejectedRequest:
+    """The rejection of a request that the server has no room or no time for."""
+    message = "the server is busy; try again later"
+    return rejection(503, "overloaded", message, retry_after=1)
+
+
+async def send_rejection(rejected: RejectedRequest, scope: Scope, send: Send) -> None:
+    """Answer a request that was rejected before, or beside, FastAPI's routes."""
+    body = rejected.body(scope["path"])
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+    headers += [
+        (name.encode(), value.encode()) for name, value in rejected.headers().items()
+    ]
+    start = {"type": "http.response.start", "status": rejected.status}
+    await send(start | {"headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def rejection_response(request: Request, error: Exception) -> Response:
     """The answer to a request that a route of FastAPI's rejected."""
     assert isinstance(error, RejectedRequest)
     request.app.state.service.count_rejected(error.faults)
-    body = msgspec.json.encode({"detail": error.faults})
-    return Response(body, error.status, media_type="application/json")
+    body = error.body(request.url.path)
+    return Response(body, error.status, error.headers(), "application/json")
 
 
 async def invalid_parameters(request: Request, error: Exception) -> Response:
@@ -88,19 +142,68 @@ async def invalid_parameters(request: Request, error: Exception) -> Response:
     return await rejection_response(request, RejectedRequest(400, *faults))
 
 
+async def http_error(request: Request, error: Exception) -> Response:
+    """The answer to a request for which there is no route, or no such method."""
+    assert isinstance(error, HTTPException)
+    kinds = {404: "not_found", 405: "method_not_allowed"}
+    message = {
+        404: f"there is nothing at {shown(request.url.path)}",
+        405: f"{request.method} is not a method of {shown(request.url.path)}",
+    }.get(error.status_code, str(error.detail))
+    kind = kinds.get(error.status_code, "http_error")
+    answer = await rejection_response(
+        request, rejection(error.status_code, kind, message)
+    )
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def internal_error(request: Request, error: Exception) -> Response:
+    """The answer to a request that a route of FastAPI's failed at."""
+    failed = failure()
+    body = failed.body(request.url.path)
+    return Response(body, failed.status, media_type="application/json")
+
+
+def failure() -> RejectedRequest:
+    """What is said of a request that failed; the log has what happened."""
+    message = "the server failed; its log has the details under the request's id"
+    return rejection(500, "internal", message)
+
+
+async def client_gone(request: Request, error: Exception) -> Response:
+    """The answer, which nobody will read, to a client that hung up; the log has it."""
+    return Response(status_code=499)
+
+
 def too_large(name: str, limit: int) -> RejectedRequest:
     """The rejection of a body or a file that is over a limit in bytes."""
-    message = f"the {name} is over {limit:,} bytes"
-    return RejectedRequest(413, request_fault([], "too_large", message))
+    return rejection(413, "too_large", f"the {name} is over {limit:,} bytes")
+
+
+def more_faults(count: int) -> Fault:
+    """What stands behind the faults that are told: how many more there are."""
+    noun = "fault" if count == 1 else "faults"
+    return Fault((), "more_faults", f"and {count:,} more {noun}")
 
 
 def request_fault(
-    loc: list[Any], kind: str, message: str, given: object = None
+    loc: Iterable[Any], kind: str, message: str, given: object = None
 ) -> Fault:
     """A fault that repeats the caller's input, cut as in messages."""
     loc = [name[:INPUT_SHOWN] if isinstance(name, str) else name for name in loc]
     if isinstance(given, str):
         given = given[:INPUT_SHOWN]
-    elif isinstance(given, dict | list) or len(repr(given)) > INPUT_SHOWN:
+    elif isinstance(given, dict | list) or len(shown(given)) > INPUT_SHOWN:
         given = shown(given)
     return Fault(tuple(loc), kind, message, given)
+
+
+def _as_tensor_fault(fault: Fault) -> str:
+    """`OPERA[3]: 'X' is not an airline …`: the tensor's name and the position in it."""
+    match fault.loc:
+        case (str(), int(position), str(field)):
+            return f"{field}[{position}]: {fault.msg}"
+        case (str(field),):
+            return f"{field}: {fault.msg}"
+    return fault.msg

@@ -18,10 +18,6 @@ def _listed(value: Any) -> Any:
     return value
 
 
-def _none_if_empty(value: Any) -> Any:
-    return None if value == "" else value
-
-
 def _distinct_names(keys: tuple[str, ...]) -> tuple[str, ...]:
     names = [key.partition(":")[0] for key in keys]
     if len(set(names)) < len(names):
@@ -53,11 +49,21 @@ class Settings(BaseSettings):
         max_flights: the number of flights a request may have.
         max_body_bytes: the size of the body of a request.
         max_file_bytes: the size of a file sent to POST /predict/file.
-        max_concurrent_requests: the number of requests in progress in a worker; 0 for
-            no limit.
+        max_concurrent_requests: the number of requests in progress in a worker that
+            have arrived as a whole; 0 for no limit.
+        max_uploads_per_client: the number of requests of one client whose bodies are
+            still arriving, in a worker; 0 for no limit.
+        max_buffered_bytes: the size of all bodies together that a worker holds while
+            they arrive.
+        max_files_at_once: the number of files that a worker answers at one time; twice
+            as many may wait.
         max_wait_ms: how long a request may wait before it is processed; one that has
             waited longer is rejected. 0 for no limit.
         idle_seconds: a client that neither sends nor reads for so long is disconnected.
+        keep_alive_seconds: how long a connection stays open between requests; load
+            balancers keep theirs for 60.
+        min_bytes_per_second: a client whose body arrives slower, on average since it
+            began, is disconnected; 0 for no limit.
         request_seconds: how long a request may take to arrive, except a file.
         drain_seconds: how long to go on serving after SIGTERM, reported as not ready.
         api_keys: `name:SHA-256` of each valid X-API-Key; none to require no key.
@@ -76,18 +82,24 @@ class Settings(BaseSettings):
         prediction_log_days: how long to keep its files; 0 for ever.
     """
 
-    # The name is the environment's, not pydantic's own namespace.
-    model_config = {"protected_namespaces": ()}
+    # The name is the environment's, not pydantic's own namespace. A setting that is
+    # empty is one that is not set.
+    model_config = {"protected_namespaces": (), "env_ignore_empty": True}
 
     model_filepath: Path = Path("./tmp/delay_model.pkl")
     model_sha256: str | None = Field(default=None, pattern=f"^{SHA256}$")
     model_reload_seconds: float = Field(default=5, ge=0)
     max_flights: int = Field(default=100_000, ge=1)
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
+    max_buffered_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     max_file_bytes: int = Field(default=4 * 1024 * 1024 * 1024, ge=1)
+    max_files_at_once: int = Field(default=2, ge=1)
     max_concurrent_requests: int = Field(default=1_000, ge=0)
+    max_uploads_per_client: int = Field(default=100, ge=0)
     max_wait_ms: float = Field(default=500, ge=0)
     idle_seconds: float = Field(default=15, gt=0)
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    min_bytes_per_second: int = Field(default=1_000, ge=0)
     request_seconds: float = Field(default=60, gt=0)
     drain_seconds: float = Field(default=0, ge=0)
     api_keys: ApiKeys = ()
@@ -100,7 +112,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_requests: bool = True
     drift_hours: float = Field(default=24, gt=0)
-    prediction_log: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    prediction_log: Path | None = None
     prediction_log_days: float = Field(default=90, ge=0, le=36_500)
 
     @property

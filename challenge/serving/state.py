@@ -10,6 +10,8 @@ from typing import Final
 from challenge.errors import SettingsError
 from challenge.flights.faults import Fault
 from challenge.model import DelayModel
+from challenge.serving.body.budget import BodyBudget
+from challenge.serving.file_work import FileWork
 from challenge.serving.model_watcher import ModelWatcher
 from challenge.serving.observability.counters import Counters
 from challenge.serving.observability.drift import Sampler
@@ -31,6 +33,8 @@ class ServiceState:
 
     Attributes:
         draining: whether the process finishes its requests and is about to stop.
+        body_budget: the bytes of bodies that are held while they arrive.
+        files: answers files, beside the requests.
         prediction_log: stores the predictions; None if the setting is empty.
         number: which worker this process is, from 0.
 
@@ -47,6 +51,10 @@ class ServiceState:
         self.sampler = Sampler(settings.drift_hours)
         self.log = RequestLog(as_text(settings))
         self.prediction_log = _prediction_log(settings)
+        self.body_budget = BodyBudget(
+            max(settings.max_buffered_bytes, settings.max_body_bytes)
+        )
+        self.files = FileWork(settings.max_files_at_once)
         self.draining = False
         self.shared_memory = SharedMemory()
         self.number = 0
@@ -96,7 +104,7 @@ class ServiceState:
         """Flush the log and publish the counters, for all requests since the last."""
         self._will_tick = False
         is_behind = self.prediction_log is not None and self.prediction_log.is_behind
-        self.counters.lines_lost += self.log.flush()
+        self.log.flush()
         self.post()
         if is_behind:
             self.wake()
@@ -116,6 +124,7 @@ class ServiceState:
             logged, lost = self.prediction_log.take_counts()
             self.counters.logged += logged
             self.counters.unlogged += lost
+        self.counters.lines_lost += self.log.take_lost()
         self.sampler.count(self.counters.window, self.watcher.model)
         self.counters.models = {self.watcher.name: 1}
 

@@ -37,10 +37,16 @@ class Server:
         workers: how many processes serve.
         stderr: where its log goes.
         settings: in the environment.
+        before_start: called in the server's process, before it is one.
     """
 
     def __init__(
-        self, model: Path, workers: int, stderr: Path, settings: dict[str, str]
+        self,
+        model: Path,
+        workers: int,
+        stderr: Path,
+        settings: dict[str, str],
+        before_start: Callable[[], None] | None = None,
     ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -53,6 +59,7 @@ class Server:
                 [sys.executable, "-c", PROGRAM, "serve", str(model), *options],
                 env=os.environ | settings,
                 stderr=stream,
+                preexec_fn=before_start,
             )
         wait_for(self.answers)
 

@@ -14,6 +14,7 @@ from challenge.api import create_app
 from challenge.errors import SettingsError
 from challenge.model import DelayModel
 from challenge.serving.body import reader as body_module
+from challenge.serving.body.budget import BodyBudget
 from challenge.serving.body.reader import FlightsReader
 from challenge.serving.problems import RejectedRequest
 from challenge.serving.routes.predict import PredictEndpoint
@@ -40,7 +41,7 @@ def receiver(body: bytes, at_once: int = 65_536):
 def read(body: bytes, at_once: int = 65_536, **limits: int):
     """The cells of a body, or the status and faults of its refusal."""
     limits = {"max_flights": 10**6, "max_bytes": 10**9} | limits
-    reader = FlightsReader(MODEL, **limits)
+    reader = FlightsReader(MODEL, budget=BodyBudget(10**9), **limits)
     try:
         return asyncio.run(reader.read(receiver(body, at_once)))
     except RejectedRequest as rejected:
@@ -122,18 +123,20 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end():
         asked += 1
         return {"type": "http.request", "body": b" " * 1_000, "more_body": True}
 
-    reader = FlightsReader(MODEL, max_flights=10, max_bytes=10_000)
+    budget = BodyBudget(10_000)
+    reader = FlightsReader(MODEL, max_flights=10, max_bytes=10_000, budget=budget)
     with pytest.raises(RejectedRequest) as refused:
         asyncio.run(reader.read(receive))
     assert refused.value.status == 413
     assert asked == 11
+    assert budget.free == 10_000
 
 
 def test_a_large_request_leaves_others_their_turn():
     body = json.dumps({"flights": [LATE, ON_TIME] * 25_000}).encode()
     endpoint = PredictEndpoint(ServiceState(TEST_MODEL, Settings()))
 
-    async def both() -> tuple[int, bytes, int]:
+    async def both() -> tuple[bytes, int]:
         turns = 0
 
         async def other() -> None:
@@ -143,12 +146,11 @@ def test_a_large_request_leaves_others_their_turn():
                 turns += 1
 
         task = asyncio.create_task(other())
-        status, answer = await endpoint.answer(SCOPE, receiver(body))
+        answer = await endpoint.answer(SCOPE, receiver(body))
         task.cancel()
-        return status, answer, turns
+        return answer, turns
 
-    status, answer, turns = asyncio.run(both())
-    assert status == 200
+    answer, turns = asyncio.run(both())
     assert json.loads(answer) == {"predict": [1, 0] * 25_000}
     # 2.7 MB in slices of 64 KB, and 50,000 answers in parts of 5,000.
     assert turns > 40
@@ -195,9 +197,8 @@ def test_a_model_without_a_table_answers_through_its_classifier(few_flights):
     state = ServiceState(TEST_MODEL, Settings())
     state.watcher.model = model
     endpoint = PredictEndpoint(state)
-    status, answer = asyncio.run(endpoint.answer(SCOPE, receiver(body)))
+    answer = asyncio.run(endpoint.answer(SCOPE, receiver(body)))
     flights = [model.encoder.rules.read(flight) for flight in (LATE, ON_TIME)]
-    assert status == 200
     assert json.loads(answer)["predict"] == model.decide(probabilities(model, flights))
 
 
@@ -230,10 +231,11 @@ def test_middleware_that_is_added_applies_to_the_direct_route():
     [
         (b"[" * 100_000, "json_invalid"),
         (b'"\xff"', "json_invalid"),
-        (b'{"OPERA": "' + b"x" * 500_000 + b'"}', "unknown_value"),
+        (b'{"OPERA": "' + b"x" * 60_000 + b'"}', "unknown_value"),
+        (b'{"OPERA": "' + b"x" * 500_000 + b'"}', "too_long"),
         (b" " * 500_000 + b"7", "object_type"),
     ],
-    ids=["nested", "no UTF-8", "long", "wide"],
+    ids=["nested", "no UTF-8", "long", "too long", "wide"],
 )
 def test_what_no_slice_can_hold_is_told_like_the_rest(inside, kind):
     flights = b",".join([json.dumps(LATE).encode()] * 3_000)

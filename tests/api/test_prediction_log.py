@@ -161,7 +161,7 @@ def test_files_are_logged_as_requests_would_have_asked(client, folder, tmp_path)
     duckdb.sql(
         "SELECT 'Sky Airline' AS OPERA, 'N' AS TIPOVUELO, 7.0::DOUBLE AS MES, "
         "'Calama' AS SIGLADES, TIMESTAMP '2017-07-14 18:30:00.25' AS \"Fecha-I\", "
-        "unnest([226.0, NULL, 123456789012345678]::DOUBLE[]) AS \"Vlo-I\", 'x' AS Delay"
+        "unnest([226.0, NULL, 123456789012345678]::DOUBLE[]) AS \"Vlo-I\", 'x' AS opera"
     ).write_parquet(str(path))
     content = path.read_bytes()
     headers = {"Content-Type": "application/vnd.apache.parquet"}

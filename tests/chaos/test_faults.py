@@ -259,11 +259,11 @@ def test_a_full_disk_costs_records_and_no_answer(serve, tmp_path):
         wait_for(lambda: server.metric(lost) == 5_000)
         assert server.predict(*numbers) == [1] * 5_000
         wait_for(lambda: server.metric(lost) == 10_000)
-        assert server.log.count("answers cannot be recorded: No space left") == 1
+        assert server.log.count("predictions cannot be logged: No space left") == 1
         ballast.unlink()
         server.predict()
         wait_for(lambda: server.metric(written) == 2)
-        assert server.log.count("answers are recorded again") == 1
+        assert server.log.count("predictions are logged again") == 1
         assert server.stop() == 0
         # What did not fit left nothing behind.
         assert sum(map(len, read_prediction_log(full))) == 2

@@ -78,7 +78,9 @@ def test_a_flight_is_asked_about_by_form(width, open_page, server):
             "SIGLADES": "Destination",
             "Fecha-I": "Scheduled",
         }[name]
-        row = page.locator("figure", has_text="What moves it").get_by_role("listitem")
+        row = page.locator("figure", has_text="What raises or lowers it").get_by_role(
+            "listitem"
+        )
         expect(row.filter(has_text=label)).to_contain_text(f"{added:+.2f}")
     assert fits(page)
 
@@ -168,7 +170,7 @@ def test_all_of_it_works_by_keyboard(open_page):
     page = open_page()
     expect(page.locator(".heat")).to_be_visible()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the question")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the form")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(form(page).get_by_label("Airline")).to_be_focused()
@@ -230,12 +232,12 @@ def test_a_file_is_answered_shown_and_downloaded(width, open_page, server, fligh
     table = page.get_by_role("region", name="The first rows")
     expect(table.get_by_role("row")).to_have_count(11)
     expect(table.get_by_role("cell", name='"0", early')).to_be_visible()
-    first = page.get_by_role("region", name="The flights to look at first")
+    first = page.get_by_role("region", name="Flights most likely to be late")
     highest = max(why["probability"] for why in months)
     expect(first.get_by_role("row").nth(1)).to_contain_text(f"{highest:.6f}")
     page.locator("#file-answer").screenshot(path=REPORTS / f"page-file-{width}.png")
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the answers").click()
+        page.get_by_role("link", name="Download the predictions").click()
     assert download.value.suggested_filename == "flights-answers.csv"
     content = flights.read_bytes()
     sent = {"Content-Type": "text/csv"}
@@ -252,7 +254,7 @@ def test_a_compressed_file_is_shown_and_stays_compressed(open_page, flights, tmp
     page.locator("#file-input").set_input_files(compressed)
     expect(page.get_by_text("Flights: 100,")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the answers").click()
+        page.get_by_role("link", name="Download the predictions").click()
     assert download.value.suggested_filename == "flights-answers.csv.gz"
     text = gzip.decompress(download.value.path().read_bytes()).decode()
     assert text.startswith("flight,OPERA,")
@@ -267,7 +269,7 @@ def test_parquet_comes_back_as_parquet(open_page, flights, tmp_path):
     )
     page.locator("#file-input").set_input_files(path)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the answers").click()
+        page.get_by_role("link", name="Download the predictions").click()
     answers = tmp_path / "answers.parquet"
     download.value.save_as(answers)
     found = duckdb.sql(f"SELECT count(*), count(probability) FROM '{answers}'")
@@ -356,22 +358,22 @@ def test_a_server_with_keys_is_asked_with_one(open_page, serve, schedule_model):
     digest = hashlib.sha256(b"open sesame").hexdigest()
     server = serve(schedule_model, workers=1, API_KEYS=f"tower:{digest}")
     page = open_page(at=server.url)
-    page.get_by_label("This server asks for a key").fill("wrong")
-    page.get_by_role("button", name="Use it").click()
-    expect(page.get_by_label("This server asks for a key")).to_be_focused()
-    page.get_by_label("This server asks for a key").fill("open sesame")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_label("This server requires an API key").fill("wrong")
+    page.get_by_role("button", name="Use key").click()
+    expect(page.get_by_label("This server requires an API key")).to_be_focused()
+    page.get_by_label("This server requires an API key").fill("open sesame")
+    page.get_by_role("button", name="Use key").click()
     expect(page.locator(".heat")).to_be_visible()
     page.get_by_role("button", name="Ask").click()
     expect(probability(page)).to_be_visible()
-    expect(page.get_by_label("This server asks for a key")).to_be_hidden()
+    expect(page.get_by_label("This server requires an API key")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
     ("language", "moved", "without", "until"),
     [
-        ("en", "Last days", "without what the last days add", "Last days until"),
-        ("es", "Últimos días", "sin lo que agregan", "Últimos días hasta"),
+        ("en", "Last days", "without what the last days add", "Recent flights until"),
+        ("es", "Últimos días", "sin lo que agregan", "Vuelos recientes hasta"),
     ],
 )
 def test_an_updated_model_shows_what_the_last_days_add(
@@ -392,6 +394,33 @@ def test_an_updated_model_shows_what_the_last_days_add(
     expect(page.locator("#answer .verdict")).to_be_visible()
     expect(page.locator("#answer")).not_to_contain_text(without)
     expect(page.locator("#answer")).not_to_contain_text(moved)
+
+
+def test_the_form_has_the_fields_that_the_model_tells_apart(
+    open_page, server, serve, two_origins_model
+):
+    described = httpx.get(f"{server.url}/model").json()["fields"]
+    assert [one["name"] for one in described if one["required"]] == [
+        *("OPERA", "TIPOVUELO", "MES")
+    ]
+    expect(form(open_page()).get_by_label("Origin")).to_have_count(0)
+    several = serve(two_origins_model, workers=1)
+    page = open_page(at=several.url)
+    form(page).get_by_label("Airline").select_option("Grupo LATAM")
+    form(page).get_by_label("Origin").select_option("Concepción")
+    expect(page.locator("#map-about")).to_contain_text("from Concepción")
+    page.get_by_role("button", name="Ask").click()
+    expect(probability(page)).to_be_visible()
+    assert parse_qs(urlsplit(page.url).query)["SIGLAORI"] == ["Concepción"]
+    asked = {
+        "OPERA": "Grupo LATAM",
+        "TIPOVUELO": page.locator("[name=TIPOVUELO]:checked").input_value(),
+        "MES": int(page.get_by_label("Month").input_value()),
+        "SIGLAORI": "Concepción",
+    }
+    answer = httpx.post(f"{several.url}/explain", json={"flights": [asked]})
+    (why,) = answer.json()["explanations"]
+    expect(probability(page)).to_have_text(percent(why["probability"]))
 
 
 def test_a_server_that_is_gone_is_told(open_page, serve, schedule_model):

@@ -31,6 +31,7 @@ with atheris.instrument_imports(include=["challenge", "pickle"]):
     from challenge.errors import ModelFileError
     from challenge.model import DelayModel
     from challenge.serving.body import reader as body_module
+    from challenge.serving.body.budget import BodyBudget
     from challenge.serving.problems import RejectedRequest
 
 TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
@@ -122,7 +123,9 @@ class BodyTarget:
                 "more_body": bool(left),
             }
 
-        reader = body_module.FlightsReader(self.model, MAX_FLIGHTS, MAX_BYTES)
+        reader = body_module.FlightsReader(
+            self.model, MAX_FLIGHTS, MAX_BYTES, BodyBudget(MAX_BYTES)
+        )
         try:
             return asyncio.run(reader.read(receive))
         except RejectedRequest as rejected:

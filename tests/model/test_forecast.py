@@ -24,8 +24,6 @@ from challenge.errors import (
 from challenge.flights.faults import Fault
 from challenge.flights.fields import ORIGIN
 from challenge.model import DelayModel
-from challenge.training.recipe import Recipe
-from challenge.training.train import train
 from tests.conftest import TEST_MODEL
 
 FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"]
@@ -95,6 +93,13 @@ def test_invalid_flights_are_an_error(schedule_model, flights):
         model.forecast(flights.drop(columns="OPERA"))
     with pytest.raises(NotFittedError):
         DelayModel(features="schedule").forecast(flights)
+
+
+def test_a_key_that_is_no_field_is_refused_as_in_a_request(schedule_model):
+    model = DelayModel.load(schedule_model)
+    flight = {"OPERA": "Sky Airline", "TIPOVUELO": "N", "MES": 7}
+    with pytest.raises(InvalidFlightsError, match="row 1: SIGLADEZ: is not a field"):
+        model.forecast([flight, flight | {"SIGLADEZ": "Lima"}])
 
 
 @pytest.mark.parametrize("name", ["none.csv", "broken.parquet"])
@@ -167,19 +172,10 @@ def test_a_model_can_be_pickled(which, few_flights, updated_model):
 
 
 def test_where_flights_leave_from_is_learned_if_there_are_several(
-    sample_flights, tmp_path
+    flights_of_two_origins, two_origins_model
 ):
-    """Half of the flights leave from another city, and an hour late."""
-    data = sample_flights.sample(6_000, random_state=0).reset_index(drop=True)
-    there = data.index % 2 == 1
-    late = pd.to_datetime(data["Fecha-I"]) + pd.Timedelta(hours=1)
-    data.loc[there, "SIGLAORI"] = "Concepción"
-    data.loc[there, "Fecha-O"] = late[there].astype("str")
-    data.loc[~there, "Fecha-O"] = data.loc[~there, "Fecha-I"]
-    source, output = tmp_path / "flights.csv", tmp_path / "model.pkl"
-    data.to_csv(source, index=False)
-    train(str(source), str(output), Recipe(parameters={"rounds": 20}))
-    model = DelayModel.load(output).verify()
+    data = flights_of_two_origins
+    model = DelayModel.load(two_origins_model).verify()
     assert model.vocabulary[ORIGIN] == ("Concepción", "Santiago")
     [flight] = (
         data.loc[data["OPERA"] == "Grupo LATAM", FIELDS].head(1).to_dict("records")
@@ -187,7 +183,7 @@ def test_where_flights_leave_from_is_learned_if_there_are_several(
     asked = [flight | {"SIGLAORI": one} for one in ("CONCEPCION", "Santiago", None)]
     found = model.forecast(asked)["probability"]
     assert found[0] > 0.8 > found[2] > 0.2 > found[1]
-    with TestClient(create_app(output)) as client:
+    with TestClient(create_app(two_origins_model)) as client:
         answer = client.post("/predict?details=true", json={"flights": asked}).json()
         np.testing.assert_allclose(answer["probability"], found, atol=1e-6)
         columns = [*FIELDS, "SIGLAORI"]
@@ -202,3 +198,11 @@ def test_where_flights_leave_from_is_learned_if_there_are_several(
         ]
         assert why["contributions"]["SIGLAORI"] > 1
         assert "SIGLAORI" in why["past"]["alike"]
+        query = {name: asked[0][name] for name in (*FIELDS[1:2], *FIELDS[3:])}
+        maps = [
+            client.get("/heatmap", params=query | {"SIGLAORI": one}).json()
+            for one in ("concepcion", "Santiago")
+        ]
+        place = maps[0]["OPERA"].index(flight["OPERA"]), flight["MES"] - 1
+        drawn = [one["probability"][place[0]][place[1]] for one in maps]
+        np.testing.assert_allclose(drawn, found[:2], atol=1e-6)

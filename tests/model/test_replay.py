@@ -14,7 +14,7 @@ from challenge.cli import main
 from challenge.errors import TrainingDataError
 from challenge.files.prediction_log import LoggedFlight
 from challenge.model import DelayModel
-from challenge.training.evaluate.departures import join_departures, read_recorded
+from challenge.training.evaluate.departures import join_departures, read_logged
 from challenge.training.evaluate.monitor import monitor
 from challenge.training.evaluate.replay import replay
 from challenge.training.recipe import Recipe
@@ -196,7 +196,7 @@ def test_the_prediction_that_tells_most_is_meant(served, flights, tmp_path):
     folder = write_record(tmp_path / "log", served, both)
     two = pd.concat([exact, exact.assign(SIGLADES="Lima")])
     two.to_csv(tmp_path / "departed.csv", index=False)
-    joined = join_departures(read_recorded(folder), tmp_path / "departed.csv")
+    joined = join_departures(read_logged(folder), tmp_path / "departed.csv")
     # Of the flight itself the exact one, of the other the last that may mean it.
     assert joined.row.tolist() == [0, 2]
 

@@ -59,7 +59,7 @@ def print_replay(replay: Replay) -> None:
         "replayed": f"{moved.answers:,} predictions, {first} to {last} UTC, of {models}",
         "flips": f"{moved.flips:,}: {moved.to_late:,} to late, {moved.to_on_time:,} to "
         f"on time; with unanswered ones {replay.flip_share:.2%}",
-        "moved": f"from {moved.recorded:.3f} to {moved.candidate:.3f} on average, by "
+        "moved": f"from {moved.logged:.3f} to {moved.candidate:.3f} on average, by "
         f"{replay.mean_change:.3f} up or down; half of them by {middle:+.3f} or more, "
         f"9 in 10 by {low:+.3f} to {high:+.3f}",
     }
@@ -73,15 +73,15 @@ def print_replay(replay: Replay) -> None:
     if replay.departed and not replay.quality:
         items.append("The flights that left were all late, or all on time.")
     if replay.quality:
-        headers = [f"{replay.departed:,} flights that left", "recorded", "candidate"]
+        headers = [f"{replay.departed:,} flights that left", "logged", "candidate"]
         rows = [
             [
                 MEASURES[name],
-                f"{recorded:.4f}",
+                f"{logged:.4f}",
                 f"{candidate:.4f}",
                 interval(difference, decimals=4, sign="+"),
             ]
-            for name, (candidate, recorded, difference) in replay.quality.items()
+            for name, (candidate, logged, difference) in replay.quality.items()
         ]
         items.append(table([*headers, "difference"], rows))
         items.append(f"The candidate is {'WORSE' if replay.is_worse else 'no worse'}.")
@@ -97,9 +97,9 @@ def _moved_table(field: str, groups: Mapping[str, Moved]) -> Table:
             f"{moved.flips:,}",
             f"{moved.to_late:,}",
             f"{moved.to_on_time:,}",
-            f"{moved.recorded:.1%}",
+            f"{moved.logged:.1%}",
             f"{moved.candidate:.1%}",
         ]
         for value, moved in islice(groups.items(), GROUPS_SHOWN)
     )
-    return table([*headers, "recorded", "candidate"], rows)
+    return table([*headers, "logged", "candidate"], rows)

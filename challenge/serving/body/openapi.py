@@ -30,7 +30,7 @@ def flight_schema() -> dict[str, Any]:
             {"required": [MONTH], "properties": {MONTH: {"type": "integer"}}},
             {"required": [SCHEDULED], "properties": {SCHEDULED: _GIVEN_TIME}},
         ],
-        "properties": {field.name: _property(field) for field in FIELDS},
+        "properties": {field.name: field_schema(field) for field in FIELDS},
     }
 
 
@@ -39,7 +39,7 @@ def _needed() -> list[str]:
     return [one.name for one in FIELDS if one.required and one.name != MONTH]
 
 
-def _property(field: Field) -> dict[str, Any]:
+def field_schema(field: Field) -> dict[str, Any]:
     kind = "integer" if field.kind is Kind.MONTH else "string"
     schema: dict[str, Any] = {
         "type": kind if field.name in _needed() else [kind, "null"],

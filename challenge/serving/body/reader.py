@@ -1,12 +1,12 @@
 """Reads the flights of a JSON body while it arrives.
 
 A small body is decoded in one pass, straight into cells. If it is not valid, it is decoded
-again value by value, to list all faults. A large body is cut between flights into slices
+again value by value, to list its faults. A large body is cut between flights into slices
 that are read like that, and other requests have their turn in between.
 
 Cutting is safe: JSON is read from its start in only one way, so a slice that decodes as a
 list of flights ends where a flight ends. Where a slice does not decode, the rest of the
-body is read in one piece.
+body is read item by item, so that it takes no more memory than its text, whatever it is.
 """
 
 from __future__ import annotations
@@ -14,15 +14,22 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 from starlette.types import Receive
 
-from challenge.flights.faults import Fault, shown
-from challenge.flights.fields import REQUEST_FIELDS
+from challenge.flights.faults import INPUT_SHOWN, Fault, shown
+from challenge.flights.fields import FIELD_OF
+from challenge.flights.rules import unknown_fields
 from challenge.model import DelayModel
+from challenge.serving.body.budget import BodyBudget, Held
+from challenge.serving.body.items import (
+    MAX_ITEM_BYTES,
+    ItemTooLongError,
+    list_items,
+)
 from challenge.serving.body.structs import (
     DEFAULT_TOP,
     FLIGHTS_KEY,
@@ -30,11 +37,15 @@ from challenge.serving.body.structs import (
     AskedFlight,
     decode_body,
     decode_flights,
+    decode_large_body,
     decode_ranked_body,
     spell_as_known,
 )
 from challenge.serving.problems import (
+    MAX_FAULTS,
     RejectedRequest,
+    more_faults,
+    rejection,
     request_fault,
     too_large,
 )
@@ -53,6 +64,7 @@ class FlightsReader:
         model: its vocabulary and grid code the flights.
         max_flights: the limit on the number of flights.
         max_bytes: the limit on the size of the body.
+        budget: of the bytes that all requests hold together.
         begin: called before anything is read; an error it raises ends the reading.
         has_top: whether the body may have `top`, the number of flights to return.
         keep: whether to keep the flights as requested.
@@ -70,6 +82,7 @@ class FlightsReader:
         model: DelayModel,
         max_flights: int,
         max_bytes: int,
+        budget: BodyBudget,
         begin: Callable[[], None] = lambda: None,
         has_top: bool = False,
         keep: bool = False,
@@ -83,8 +96,10 @@ class FlightsReader:
         self._model = model
         self._max_flights = max_flights
         self._max_bytes = max_bytes
+        self._held = Held(budget)
         self._begin = begin
         self._faults: list[Fault] = []
+        self._untold_faults = 0
         self._flights = 0
         self._consumed = 0
         self._buffer = bytearray()
@@ -98,36 +113,43 @@ class FlightsReader:
         """Read the body and return the cells of its flights.
 
         Raises:
-            RejectedRequest: the body is too large, or not valid.
+            RejectedRequest: the body is too large, or not valid, or there is no room
+                for it at this time.
         """
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise RejectedRequest(499)
-            chunk = message.get("body", b"")
-            more = message.get("more_body", False)
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise too_large("body", self._max_bytes)
-            self._buffer += chunk
-            if not self._consumed:
-                self._begin()
-            while self._cuttable and len(self._buffer) > SLICE_BYTES:
-                if not await self._read_slice():
-                    break
-        await self._read_rest()
-        if self._faults:
-            raise RejectedRequest(400, *self._faults)
-        return self.cells
+        with self._held:
+            size, more = 0, True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RejectedRequest(499)
+                chunk = message.get("body", b"")
+                more = message.get("more_body", False)
+                size += len(chunk)
+                if size > self._max_bytes:
+                    raise too_large("body", self._max_bytes)
+                self._buffer += chunk
+                if not self._consumed:
+                    self._begin()
+                while self._cuttable and len(self._buffer) > SLICE_BYTES:
+                    if not await self._read_slice():
+                        break
+                if more:
+                    self._held.hold(len(self._buffer))
+            await self._read_rest()
+        return self._checked()
 
-    async def read_values(self, flights: list[object]) -> list[int]:
+    async def read_values(self, flights: Iterable[object]) -> list[int]:
         """The cells of flights that are decoded already.
 
         Raises:
             RejectedRequest: there are too many flights, or some are not valid.
         """
         await self._read_values(flights)
+        return self._checked()
+
+    def _checked(self) -> list[int]:
+        if self._untold_faults:
+            self._faults.append(more_faults(self._untold_faults))
         if self._faults:
             raise RejectedRequest(400, *self._faults)
         return self.cells
@@ -167,20 +189,32 @@ class FlightsReader:
 
     async def _read_rest(self) -> None:
         text = b'{"flights":[' + self._buffer if self._consumed else bytes(self._buffer)
-        try:
-            if self._has_top:
-                ranked = decode_ranked_body(text)
-                if ranked.top < 1:
-                    raise ValueError
-                self.top, flights = ranked.top, ranked.flights
-            else:
-                flights = decode_body(text).flights
-            self._add(flights)
-            if self._flights:
+        self._buffer.clear()
+        is_large = len(text) > MAX_ITEM_BYTES
+        # A large one may hold more flights than may be decoded.
+        if not is_large or text.count(b"{") <= self._max_flights + 1:
+            try:
+                self._add_body(text)
                 return
-        except (msgspec.DecodeError, KeyError, ValueError, RecursionError):
-            pass
-        await self._read_whole(text)
+            except (msgspec.DecodeError, KeyError, ValueError, RecursionError):
+                pass
+        if is_large:
+            await self._read_large(text)
+        else:
+            await self._read_whole(text)
+
+    def _add_body(self, text: bytes) -> None:
+        """Code the flights of a body, or raise an error and add none of them."""
+        if self._has_top:
+            ranked = decode_ranked_body(text)
+            if ranked.top < 1:
+                raise ValueError
+            self.top, flights = ranked.top, ranked.flights
+        else:
+            flights = decode_body(text).flights
+        if not (flights or self._flights):
+            raise ValueError
+        self._add(flights)
 
     def _add(self, flights: list[Any]) -> None:
         """Code the flights, or raise KeyError or ValueError and add none of them."""
@@ -192,15 +226,11 @@ class FlightsReader:
             self.asked += flights
 
     async def _read_whole(self, text: bytes) -> None:
-        """Decode the body value by value, to list all its faults."""
+        """Decode a small body value by value, to list its faults."""
         try:
             body = msgspec.json.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            message = f"the body is not JSON: {self._with_position(error)}"
-            if isinstance(error, RecursionError):
-                message = "the body is nested too deeply"
-            fault = request_fault([], "json_invalid", message)
-            raise RejectedRequest(400, fault) from None
+            raise self._not_json(error) from None
         if not isinstance(body, dict):
             message = f'{shown(body)} is not an object like {{"flights": [...]}}'
             raise RejectedRequest(400, request_fault([], "object_type", message, body))
@@ -224,6 +254,46 @@ class FlightsReader:
         else:
             await self._read_values(items)
 
+    async def _read_large(self, text: bytes) -> None:
+        """Decode a large body item by item, to list its faults."""
+        try:
+            body = decode_large_body(text)
+        except msgspec.ValidationError as error:
+            # Its other faults are told once this one is mended.
+            raise RejectedRequest(400, _fault_of_body(str(error))) from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise self._not_json(error) from None
+        if body.top is not msgspec.UNSET:
+            if self._has_top:
+                self._read_top(_small(body.top))
+            else:
+                message = "is not a field of a request"
+                self._add_fault(TOP_KEY, "extra_forbidden", message, _small(body.top))
+        flights = bytes(body.flights)
+        if not flights.startswith(b"["):
+            message = f"{shown(_small(body.flights))} is not a list of flights"
+            self._add_fault(FLIGHTS_KEY, "list_type", message)
+            return
+        before = self._flights
+        try:
+            await self._read_values(list_items(flights))
+        except ItemTooLongError:
+            message = f"the flight is over {MAX_ITEM_BYTES:,} bytes"
+            self._add_fault_of_item("too_long", message)
+        except RecursionError:
+            self._add_fault_of_item("json_invalid", "the flight is nested too deeply")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._add_fault_of_item("json_invalid", f"the flight is not JSON: {error}")
+        if self._flights == before == 0 and not self._faults:
+            message = "holds no flight; give at least one"
+            self._add_fault(FLIGHTS_KEY, "too_short", message, [])
+
+    def _not_json(self, error: Exception) -> RejectedRequest:
+        message = f"the body is not JSON: {self._with_position(error)}"
+        if isinstance(error, RecursionError):
+            message = "the body is nested too deeply"
+        return rejection(400, "json_invalid", message)
+
     def _read_top(self, top: object) -> None:
         if type(top) is int and top >= 1:
             self.top = top
@@ -235,13 +305,23 @@ class FlightsReader:
     def _add_fault(
         self, name: str, kind: str, message: str, given: object = None
     ) -> None:
-        self._faults.append(request_fault([name], kind, message, given))
+        self._keep_faults([request_fault([name], kind, message, given)])
 
-    async def _read_values(self, items: list[object]) -> None:
-        first = self._flights
-        self._count(len(items))
+    def _add_fault_of_item(self, kind: str, message: str) -> None:
+        """Add what is wrong with the next flight, after which none can be read."""
+        loc = [FLIGHTS_KEY, self._flights]
+        self._keep_faults([request_fault(loc, kind, message)])
+
+    def _keep_faults(self, faults: Sequence[Fault]) -> None:
+        """Keep as many faults as are told, and count the others."""
+        room = MAX_FAULTS - len(self._faults)
+        self._faults += faults[:room]
+        self._untold_faults += max(len(faults) - room, 0)
+
+    async def _read_values(self, items: Iterable[object]) -> None:
         turn_ends = time.perf_counter() + TURN_SECONDS
-        for position, item in enumerate(items, start=first):
+        for position, item in enumerate(items, start=self._flights):
+            self._count(1)
             outcome = self._read_value(item)
             if isinstance(outcome, int):
                 asked = msgspec.convert(item, AskedFlight)
@@ -251,7 +331,7 @@ class FlightsReader:
                     spell_as_known(asked, self._model.encoder.rules.known_name)
                     self.asked.append(asked)
             else:
-                self._faults += [_flight_fault(position, fault) for fault in outcome]
+                self._keep_faults([_flight_fault(position, one) for one in outcome])
             if time.perf_counter() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = time.perf_counter() + TURN_SECONDS
@@ -259,15 +339,13 @@ class FlightsReader:
     def _read_value(self, item: object) -> int | list[Fault]:
         if not isinstance(item, dict):
             return [Fault((), "object_type", f"{shown(item)} is not a flight", item)]
-        extra = [
-            Fault((name,), "extra_forbidden", "is not a field of a flight", value)
-            for name, value in item.items()
-            if name not in REQUEST_FIELDS
-        ]
+        extra = unknown_fields(item)
+        known = {name: value for name, value in item.items() if name in FIELD_OF}
+        # Looking for the nearest name takes long, and of more faults it is not told.
+        hints = len(self._faults) < MAX_FAULTS
+        outcome = self._model.encoder.cell(known, hints)
         if not extra:
-            return self._model.encoder.cell(item)
-        known = {name: value for name, value in item.items() if name in REQUEST_FIELDS}
-        outcome = self._model.encoder.cell(known)
+            return outcome
         return extra if isinstance(outcome, int) else outcome + extra
 
     def _count(self, flights: int) -> None:
@@ -284,6 +362,26 @@ class FlightsReader:
         moved = self._consumed - len('{"flights":[') if self._consumed else 0
         position = re.compile(r"(?<=\(byte )\d+(?=\))")
         return position.sub(lambda match: str(int(match[0]) + moved), str(error))
+
+
+def _fault_of_body(message: str) -> Fault:
+    """What is wrong with a body that msgspec cannot convert."""
+    unknown = re.search("unknown field `(.*)`", message)
+    if unknown is not None:
+        kind, message = "extra_forbidden", "is not a field of a request"
+        return request_fault([unknown[1]], kind, message)
+    if "missing required field" in message:
+        return request_fault([FLIGHTS_KEY], "missing", "is required")
+    message = 'the body is not an object like {"flights": [...]}'
+    return request_fault([], "object_type", message)
+
+
+def _small(raw: msgspec.Raw) -> object:
+    """A value that is no list of flights, or the start of its text if it is large."""
+    text = bytes(raw)
+    if len(text) > MAX_ITEM_BYTES:
+        return text[:INPUT_SHOWN].decode(errors="replace")
+    return msgspec.json.decode(text)
 
 
 def _flight_fault(position: int, fault: Fault) -> Fault:

@@ -25,6 +25,17 @@ _RankedBody: Final = msgspec.defstruct(
     "RankedBody", [_FLIGHTS, (TOP_KEY, int, DEFAULT_TOP)], forbid_unknown_fields=True
 )
 
+# Checks that all of a body is JSON, and leaves its values as text.
+_LargeBody: Final = msgspec.defstruct(
+    "LargeBody",
+    [
+        (FLIGHTS_KEY, msgspec.Raw),
+        (TOP_KEY, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET),
+    ],
+    forbid_unknown_fields=True,
+)
+
+decode_large_body: Final = msgspec.json.Decoder[Any](_LargeBody).decode
 decode_body: Final = msgspec.json.Decoder[Any](_Body).decode
 decode_ranked_body: Final = msgspec.json.Decoder[Any](_RankedBody).decode
 decode_flights: Final = msgspec.json.Decoder[list[Any]](list[AskedFlight]).decode

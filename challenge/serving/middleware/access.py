@@ -1,14 +1,17 @@
-"""Access control: API keys, rate limits, and the number of concurrent requests."""
+"""Access control: API keys, rate limits, and how many requests at one time."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import time
-from typing import Final, NamedTuple
+from collections import Counter
+from typing import Final
 
 from starlette.types import Scope
 
+from challenge.serving.problems import RejectedRequest, overloaded, rejection
 from challenge.serving.server.shared_memory import Clients
 from challenge.serving.settings import Settings
 
@@ -17,24 +20,6 @@ DOCS: Final = ("/docs", "/openapi.json")
 # A browser opens a page without a key; the requests of the page then need one.
 PAGE: Final = "/"
 STATIC: Final = ("/static/", "/docs/static/")
-
-
-class Rejection(NamedTuple):
-    """Why a request is rejected, and after how many seconds it may come again."""
-
-    status: int
-    type: str
-    message: str
-    retry_after: int | None = None
-
-
-OVERLOADED: Final = Rejection(
-    503, "overloaded", "the server is busy; try again later", retry_after=1
-)
-
-
-class Overloaded(Exception):
-    """A request that was admitted has waited too long since."""
 
 
 class AccessControl:
@@ -46,11 +31,17 @@ class AccessControl:
     Args:
         settings: the limits and the keys.
         clients: how much of its rate limit each client has used.
+
+    Attributes:
+        arriving: how many requests of each client have bodies that are still arriving.
+        total_arriving: how many there are of all clients.
     """
 
     def __init__(self, settings: Settings, clients: Clients) -> None:
         self.settings = settings
         self.clients = clients
+        self.arriving: Counter[bytes] = Counter()
+        self.total_arriving = 0
         self.max_wait = settings.max_wait
         self.max_requests = settings.max_concurrent_requests or float("inf")
         self._keys = [
@@ -67,42 +58,69 @@ class AccessControl:
             or "key" in self._closed.values()
         )
 
-    def reject(self, scope: Scope, waited: float, in_flight: int) -> Rejection | None:
+    def reject(
+        self, scope: Scope, waited: float, working: int
+    ) -> RejectedRequest | None:
         """Why a request is rejected; None if it is admitted.
 
         Args:
             scope: the request's.
             waited: seconds since it arrived.
-            in_flight: the number of requests in progress in this worker, with this one.
+            working: the number of requests in progress in this worker that have
+                arrived as a whole, with this one.
         """
-        if waited > self.max_wait or in_flight > self.max_requests:
-            return None if scope["path"].startswith(HEALTH) else OVERLOADED
+        if waited > self.max_wait or working > self.max_requests:
+            return None if is_health(route_path(scope)) else overloaded()
         if self._checks_client:
             return self._reject_client(scope)
         return None
 
-    def _reject_client(self, scope: Scope) -> Rejection | None:
-        path = scope["path"]
-        if path.startswith(HEALTH):
+    def begin_arriving(self, scope: Scope) -> tuple[bytes, RejectedRequest | None]:
+        """Count a request whose body is still arriving, unless its client has too many.
+
+        Returns:
+            The client, to be given to `end_arriving`, and why it is rejected.
+        """
+        client = _address(scope)
+        limit = self.settings.max_uploads_per_client
+        if limit and self.arriving[client] >= limit:
+            message = (
+                f"{limit:,} requests of this client are still arriving; "
+                "send the rest of them first"
+            )
+            return client, rejection(429, "uploads", message, retry_after=1)
+        self.arriving[client] += 1
+        self.total_arriving += 1
+        return client, None
+
+    def end_arriving(self, client: bytes) -> None:
+        """The body of a request of a client has arrived, or will not."""
+        self.arriving[client] -= 1
+        self.total_arriving -= 1
+        if not self.arriving[client]:
+            del self.arriving[client]
+
+    def _reject_client(self, scope: Scope) -> RejectedRequest | None:
+        path = route_path(scope)
+        if is_health(path):
             return None
         needed = "key" if self._keys and not _is_page(path) else "open"
         access = self._closed.get(path, needed)
         if access == "off":
-            return Rejection(404, "not_found", f"{path} is disabled")
-        client = (scope["client"] or ("",))[0].encode()
+            return rejection(404, "not_found", f"{path} is disabled")
+        client = _address(scope)
         if self._keys or access == "key":
             name = self._name_of_key(scope)
             if name is not None:
                 client = b"key " + name
             elif access == "key":
-                message = "X-API-Key is missing or not valid"
-                return Rejection(401, "api_key", message)
+                return rejection(401, "api_key", "X-API-Key is missing or not valid")
         if self.settings.requests_per_minute:
             limit = self.settings.requests_per_minute
             wait = self.clients.wait(client, time.monotonic(), limit)
             if wait:
                 message = f"more than {limit:,} requests a minute; try again later"
-                return Rejection(429, "rate_limit", message, int(wait) + 1)
+                return rejection(429, "rate_limit", message, int(wait) + 1)
         return None
 
     def _name_of_key(self, scope: Scope) -> bytes | None:
@@ -119,5 +137,28 @@ class AccessControl:
         return found
 
 
+def route_path(scope: Scope) -> str:
+    """The path of a request below the prefix that a proxy or a mount adds."""
+    path: str = scope["path"]
+    prefix: str = scope.get("root_path", "")
+    return path.removeprefix(prefix) if prefix else path
+
+
+def is_health(path: str) -> bool:
+    """Whether a path is that of a health check."""
+    return path.startswith(HEALTH)
+
+
 def _is_page(path: str) -> bool:
     return path == PAGE or path.startswith(STATIC)
+
+
+def _address(scope: Scope) -> bytes:
+    """The address of a client; of IPv6 the network, in which anybody has many."""
+    host = (scope["client"] or ("",))[0]
+    if ":" in host:
+        try:
+            host = str(ipaddress.IPv6Network((host.partition("%")[0], 64), False))
+        except ValueError:
+            pass  # not an address: a server on a socket file, or a test
+    return str(host).encode()

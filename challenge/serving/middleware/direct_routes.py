@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from challenge.serving.body.openapi import FLIGHT_COMPONENT, flight_schema
+from challenge.serving.middleware.requests import REJECTION
+from challenge.serving.problems import send_rejection
 
 
 class FastAPIWithDirectRoutes(FastAPI):
@@ -48,11 +50,13 @@ class FastAPIWithDirectRoutes(FastAPI):
         direct, routed = self.direct, super().__call__
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http":
+            if scope["type"] != "http":
+                await routed(scope, receive, send)
+            elif REJECTION in scope:
+                await send_rejection(scope[REJECTION], scope, send)
+            else:
                 endpoint = direct.get((scope["method"], scope["path"]), routed)
                 await endpoint(scope, receive, send)
-            else:
-                await routed(scope, receive, send)
 
         stack: ASGIApp = dispatch
         # FastAPI would apply it to its own routes only.

@@ -9,17 +9,11 @@ import time
 from collections.abc import Awaitable, Iterator
 from typing import Final
 
-import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from challenge.serving.middleware.access import (
-    OVERLOADED,
-    AccessControl,
-    Overloaded,
-    Rejection,
-)
+from challenge.serving.middleware.access import AccessControl
 from challenge.serving.observability.log import log
-from challenge.serving.problems import request_fault
+from challenge.serving.problems import failure, send_rejection
 from challenge.serving.state import ServiceState
 
 REQUEST_ID_HEADER: Final = b"x-request-id"
@@ -28,14 +22,14 @@ ARRIVED: Final = "flight_prophet.arrived"
 # The connection, which knows when its client last sent something.
 CONNECTION: Final = "flight_prophet.connection"
 REQUEST_ID: Final = "flight_prophet.id"
+# Why the request is not admitted; what stands within answers it, so that CORS and the
+# like apply to that answer, too.
+REJECTION: Final = "flight_prophet.rejection"
 # The number of flights that were answered, by the route.
 ANSWERED_FLIGHTS: Final = "flight_prophet.flights"
 SAFE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-)
-FAILED: Final = Rejection(
-    500, "internal", "the server failed; its log has the details under the request's id"
 )
 
 _SAFE_ID: Final = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
@@ -80,22 +74,27 @@ class RequestMiddleware:
                 ]
             return send(message)
 
+        access = self._access or self._make_access()
         counters.in_flight += 1
+        arrival = None
         try:
-            rejection = self._reject(scope, now - arrived, counters.in_flight)
-            if rejection is None:
-                await self.app(scope, receive, send_with_headers)
-            else:
-                counters.add_rejected([rejection.type])
-                await _answer(rejection, send_with_headers)
-        except Overloaded:
-            counters.add_rejected([OVERLOADED.type])
-            await _answer(OVERLOADED, send_with_headers)
+            working = counters.in_flight - access.total_arriving
+            rejected = access.reject(scope, now - arrived, working)
+            connection = scope.get(CONNECTION)
+            if connection is not None and connection.is_arriving and rejected is None:
+                arrival = _Arrival(access, scope, receive)
+                receive, rejected = arrival.receive, arrival.rejected
+            if rejected is not None:
+                scope[REJECTION] = rejected
+                state.count_rejected(rejected.faults)
+            await self.app(scope, receive, send_with_headers)
         except Exception:
             log.exception("request %s failed", request_id.decode())
             if not status:
-                await _answer(FAILED, send_with_headers)
+                await send_rejection(failure(), scope, send_with_headers)
         finally:
+            if arrival is not None:
+                arrival.end()
             counters.in_flight -= 1
             seconds = time.perf_counter() - arrived
             route = self._route(scope)
@@ -113,12 +112,11 @@ class RequestMiddleware:
                 )
             state.wake()
 
-    def _reject(self, scope: Scope, waited: float, in_flight: int) -> Rejection | None:
-        if self._access is None:
-            # After the workers were forked, with the memory that they share.
-            state = self.state
-            self._access = AccessControl(state.settings, state.shared_memory.clients)
-        return self._access.reject(scope, waited, in_flight)
+    def _make_access(self) -> AccessControl:
+        # After the workers were forked, with the memory that they share.
+        state = self.state
+        self._access = AccessControl(state.settings, state.shared_memory.clients)
+        return self._access
 
     def _request_id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
@@ -145,17 +143,22 @@ def _request_ids() -> Iterator[bytes]:
         yield b"%b-%x" % (prefix, number)
 
 
-async def _answer(rejection: Rejection, send: Send) -> None:
-    fault = request_fault([], rejection.type, rejection.message)
-    body = msgspec.json.encode({"detail": [fault]})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    if rejection.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % rejection.retry_after))
-    if rejection.status == 401:
-        headers.append((b"www-authenticate", b'ApiKey header="X-API-Key"'))
-    start = {"type": "http.response.start", "status": rejection.status}
-    await send(start | {"headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class _Arrival:
+    """Counts a request as arriving, until its body is there or will not come."""
+
+    def __init__(self, access: AccessControl, scope: Scope, receive: Receive) -> None:
+        self._access = access
+        self._receive = receive
+        self._client, self.rejected = access.begin_arriving(scope)
+        self._is_counted = self.rejected is None
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self.end()
+        return message
+
+    def end(self) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            self._access.end_arriving(self._client)

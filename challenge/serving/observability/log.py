@@ -10,6 +10,9 @@ import contextlib
 import functools
 import logging
 import os
+import queue
+import select
+import threading
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +21,9 @@ import msgspec
 from challenge.serving.settings import Settings
 
 FD: Final = 2
+# Beyond that, lines are lost.
+MAX_UNWRITTEN_BYTES: Final = 4 * 1024 * 1024
+CLOSE_SECONDS: Final = 2
 _EVENT_FIELDS: Final = "fields"
 
 log = logging.getLogger("flight-prophet")
@@ -44,11 +50,20 @@ def as_text(settings: Settings) -> bool:
 
 class _Handler(logging.Handler):
     """Writes without a buffer: on a full disk, a buffer that cannot be flushed would
-    make the process fail at its exit."""
+    make the process fail at its exit. What a stalled reader would not take is lost."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        data = f"{self.format(record)}\n".encode()
         with contextlib.suppress(OSError):
-            os.write(FD, f"{self.format(record)}\n".encode())
+            while data and _takes():
+                data = data[os.write(FD, data[: select.PIPE_BUF]) :]
+
+
+def _takes() -> bool:
+    """Whether so many bytes as PIPE_BUF can be written without waiting."""
+    waiting = select.poll()
+    waiting.register(FD, select.POLLOUT)
+    return bool(waiting.poll(0))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -91,6 +106,9 @@ _encode_lines: Final = msgspec.json.Encoder().encode_lines
 class RequestLog:
     """Buffers the lines of requests, and writes them together.
 
+    A thread writes them: neither a full disk, nor a closed pipe, nor a reader that has
+    stalled may hold up a request.
+
     Args:
         text: whether they are text rather than JSON.
     """
@@ -98,27 +116,56 @@ class RequestLog:
     def __init__(self, text: bool) -> None:
         self._encode = _text_lines if text else _json_lines
         self._lines: list[_Line] = []
+        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        # Each is changed by one thread only.
+        self._queued = self._written = 0
+        self._dropped = self._failed = self._counted = 0
+        self._thread: threading.Thread | None = None
 
     def add(self, *line: *_Line) -> None:
         """Add a request: its end (seconds since 1970), id, method, route, status,
         duration in seconds, number of flights, and the model's fingerprint."""
         self._lines.append(line)
 
-    def flush(self) -> int:
-        """Write the buffered lines; return how many could not be written.
-
-        A full disk or a closed pipe must not fail a request.
-        """
+    def flush(self) -> None:
+        """Have the buffered lines written."""
         if not self._lines:
-            return 0
+            return
         lines, self._lines = self._lines, []
         data = self._encode(lines)
-        try:
-            while data:
-                data = data[os.write(FD, data) :]
-        except OSError:
-            return data.count(b"\n")
-        return 0
+        if self._queued - self._written + len(data) > MAX_UNWRITTEN_BYTES:
+            self._dropped += len(lines)
+            return
+        if self._thread is None:
+            # In the process that answers, after it was forked.
+            self._thread = threading.Thread(
+                target=self._run, name="request-log", daemon=True
+            )
+            self._thread.start()
+        self._queued += len(data)
+        self._waiting.put(data)
+
+    def take_lost(self) -> int:
+        """How many lines could not be written since the last call."""
+        lost = self._dropped + self._failed
+        new, self._counted = lost - self._counted, lost
+        return new
+
+    def close(self) -> None:
+        """Give what is left some time to be written."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while (data := self._waiting.get()) is not None:
+            size = len(data)
+            try:
+                while data:
+                    data = data[os.write(FD, data) :]
+            except OSError:
+                self._failed += data.count(b"\n")
+            self._written += size
 
 
 def _json_lines(lines: list[_Line]) -> bytes:

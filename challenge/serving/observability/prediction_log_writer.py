@@ -7,6 +7,7 @@ the disk are counted as lost.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import logging
@@ -101,7 +102,15 @@ class PredictionLogWriter:
 
     @property
     def has_room(self) -> bool:
-        return len(self._waiting) < MAX_WAITING
+        """Whether those who wait for it may each add some thousand flights."""
+        return len(self._waiting) < MAX_WAITING * 3 // 4
+
+    async def make_room(self) -> None:
+        """Give others their turn, and wait for room for a limited time."""
+        until = time.monotonic() + MAX_WAIT_SECONDS
+        await asyncio.sleep(0)
+        while not self.has_room and time.monotonic() < until:
+            await asyncio.sleep(WRITE_SECONDS / 10)
 
     def wait_for_room(self) -> bool:
         """Wait for room for a limited time; False if there is none, or on closing."""
@@ -134,7 +143,7 @@ class PredictionLogWriter:
             self._lost += flights
             is_new, self._problem = not self._problem, problem
         if is_new:
-            event(logging.ERROR, f"answers cannot be recorded: {problem}")
+            event(logging.ERROR, f"predictions cannot be logged: {problem}")
 
     def take_counts(self) -> tuple[int, int]:
         """The numbers of flights written and lost since the last call."""
@@ -170,7 +179,7 @@ class PredictionLogWriter:
             self._logged += flights
             had_problem, self._problem = bool(self._problem), ""
         if had_problem:
-            event(logging.INFO, "answers are recorded again")
+            event(logging.INFO, "predictions are logged again")
 
     def _encode(self) -> tuple[bytes, int]:
         """The waiting flights as lines, and their number."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 from challenge.serving.observability.counters import Counters
 from challenge.serving.observability.drift import Slice, drift
 from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.predictions import evidence_of
 from challenge.serving.state import ServiceState
 
 router = APIRouter(tags=["monitoring"])
@@ -54,7 +54,7 @@ async def get_drift(state: State) -> Drift:
 async def drift_of(state: ServiceState, total: Counters) -> dict[str, Any]:
     """The drift that all workers' counters show, for the model that is served."""
     model = state.watcher.model
-    evidence = await asyncio.to_thread(lambda: model.evidence)
+    evidence = await evidence_of(model)
     counts = evidence.flights if evidence else []
     found = Slice()
     if total.window.model == model.fingerprint:

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 from challenge.errors import UnknownPastError
 from challenge.explain.narrative import Language, describe
 from challenge.flights.fields import FLIGHT_NUMBER
-from challenge.serving.body.media_type import check_media_type
+from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import BODY
 from challenge.serving.body.reader import FlightsReader
 from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
 from challenge.serving.routes.dependencies import State
-from challenge.serving.routes.predictions import FlightNumbers
+from challenge.serving.routes.predictions import FlightNumbers, evidence_of
 
 router = APIRouter(tags=["predict"])
 
@@ -113,13 +113,15 @@ async def explain(
 ) -> ExplainedFlights:
     """Explain the probability of each flight, of at most 100 flights."""
     settings, model = state.settings, state.watcher.model
-    check_media_type(request.scope)
+    check_headers(request.scope, settings.max_body_bytes)
     reader = FlightsReader(
-        model, min(MAX_EXPLAINED, settings.max_flights), settings.max_body_bytes
+        model,
+        min(MAX_EXPLAINED, settings.max_flights),
+        settings.max_body_bytes,
+        state.body_budget,
     )
     cells = await reader.read(request.receive)
-    # The first access builds it, which takes longer than other requests may wait.
-    evidence = await asyncio.to_thread(lambda: model.evidence)
+    evidence = await evidence_of(model)
     if evidence is None:
         fault = request_fault([], "unknown_past", str(UnknownPastError()))
         raise RejectedRequest(501, fault)

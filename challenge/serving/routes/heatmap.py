@@ -3,34 +3,35 @@
 It serves to look around, so it counts neither as predictions nor for drift.
 """
 
-from __future__ import annotations
+from typing import Annotated, Final, TypeVar
 
-import asyncio
-from datetime import datetime
-from typing import Annotated, TypeVar
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     AIRLINE,
-    DESTINATION,
-    FLIGHT_TYPE,
-    FLIGHT_TYPES,
+    FIELDS,
+    MONTH,
     MONTHS,
-    NOT_GIVEN,
     SCHEDULED,
     Flight,
+    Kind,
 )
-from challenge.flights.times import read_time
+from challenge.serving.body.openapi import field_schema
 from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
 from challenge.serving.routes.dependencies import State
-from challenge.serving.routes.predictions import predict_probabilities
+from challenge.serving.routes.predictions import evidence_of, predict_probabilities
 
 router = APIRouter(tags=["predict"])
 
 T = TypeVar("T")
+
+# What the cells of a map have in common; they differ in airline and month.
+COMMON_FIELDS: Final = tuple(
+    one
+    for one in FIELDS
+    if one.kind is not Kind.TEXT and one.name not in (AIRLINE, MONTH)
+)
 
 
 class HeatMap(BaseModel):
@@ -44,45 +45,44 @@ class HeatMap(BaseModel):
     ]
 
 
-@router.get("/heatmap", name="heatmap", responses=problem_responses(400))
-async def get_heatmap(
-    state: State,
-    flight_type: Annotated[
-        str, Query(alias=FLIGHT_TYPE, json_schema_extra={"enum": [*FLIGHT_TYPES]})
-    ],
-    destination: Annotated[str | None, Query(alias=DESTINATION)] = None,
-    scheduled: Annotated[
-        str | None,
-        Query(
-            alias=SCHEDULED,
-            description="A local time; its weekday and hour are used",
-        ),
-    ] = None,
-) -> HeatMap:
+@router.get(
+    "/heatmap",
+    name="heatmap",
+    responses=problem_responses(400),
+    openapi_extra={
+        "parameters": [
+            {
+                "name": one.name,
+                "in": "query",
+                "required": one.required,
+                "description": one.description,
+                "schema": field_schema(one),
+            }
+            for one in COMMON_FIELDS
+        ]
+    },
+)
+async def get_heatmap(request: Request, state: State) -> HeatMap:
     """Return the probability of a delay for each airline and month."""
     model = state.watcher.model
-    type_code = model.encoder.rules.code(FLIGHT_TYPE, flight_type)
-    destination_code = model.encoder.rules.code(DESTINATION, destination)
-    time = read_time(SCHEDULED, scheduled)
-    read = (type_code, destination_code, time)
-    faults = [one for one in read if isinstance(one, Fault)]
-    if faults:
+    airlines = model.vocabulary[AIRLINE]
+    given = {one.name: request.query_params.get(one.name) for one in COMMON_FIELDS}
+    # The month of the time is as good as any: it is replaced by each of the twelve.
+    month = None if (given[SCHEDULED] or "").strip() else MONTHS[0]
+    flight = model.encoder.rules.read({AIRLINE: airlines[0], MONTH: month, **given})
+    if not isinstance(flight, Flight):
+        faults = (one for one in flight if one.field != MONTH)
         raise RejectedRequest(
             400,
             *(request_fault(list(f.loc), f.type, f.msg, f.input) for f in faults),
         )
-    assert isinstance(type_code, int) and isinstance(destination_code, int)
-    hour = weekday = NOT_GIVEN
-    if isinstance(time, datetime):
-        hour, weekday = time.hour, time.weekday()
-    airlines = model.vocabulary[AIRLINE]
     flights = [
-        Flight(airline, type_code, month - 1, destination_code, hour, weekday)
+        flight._replace(airline=airline, month=month - 1)
         for airline in range(len(airlines))
         for month in MONTHS
     ]
     found = await predict_probabilities(model, list(map(model.grid.cell, flights)))
-    evidence = await asyncio.to_thread(lambda: model.evidence)
+    evidence = await evidence_of(model)
     return HeatMap(
         OPERA=list(airlines),
         probability=_in_rows(found),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -13,8 +12,19 @@ from challenge.explain.evidence import Evidence
 from challenge.flights.fields import FIELDS, MONTHS, Kind, code_of
 from challenge.flights.vocabulary import Vocabulary
 from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.predictions import evidence_of
 
 router = APIRouter(tags=["model"])
+
+_FIELDS: Final = [
+    {
+        "name": field.name,
+        "kind": field.kind.value,
+        "required": field.required,
+        "description": field.description,
+    }
+    for field in FIELDS
+]
 
 
 class PastFlights(BaseModel):
@@ -24,8 +34,18 @@ class PastFlights(BaseModel):
     delay_rate: float | None
 
 
+class DescribedField(BaseModel):
+    """A field of a flight: its name, what its values are, and whether it is required."""
+
+    name: str
+    kind: Literal["category", "month", "time", "text"]
+    required: bool
+    description: str
+
+
 class DescribedModel(BaseModel):
-    """The model's card, the SHA-256 of its file, and the values that it knows.
+    """The model's card, the SHA-256 of its file, the fields of a flight, and the values
+    that it knows.
 
     `workers` is the number of the server's processes that serve each model, by the start
     of its fingerprint. They may differ for some seconds after a model was replaced.
@@ -34,6 +54,7 @@ class DescribedModel(BaseModel):
     fingerprint: str
     workers: dict[str, int]
     card: dict[str, Any]
+    fields: list[DescribedField]
     values: dict[str, dict[str, PastFlights]]
 
 
@@ -42,11 +63,12 @@ async def get_model(state: State) -> Response:
     """Return the model's card, with its metrics and its data, and the values that each
     field may have, with the past flights that had them."""
     served = state.watcher.model
-    evidence = await asyncio.to_thread(lambda: served.evidence)
+    evidence = await evidence_of(served)
     body = {
         "fingerprint": served.fingerprint,
         "workers": state.total().models,
         "card": served.card,
+        "fields": _FIELDS,
         "values": _values(served.vocabulary, evidence),
     }
     return Response(msgspec.json.encode(body), media_type="application/json")

@@ -23,18 +23,25 @@ from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.model import DelayModel
-from challenge.serving.body.media_type import JSON, check_media_type
+from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import BODY
-from challenge.serving.middleware.access import Overloaded
 from challenge.serving.middleware.requests import (
     ANSWERED_FLIGHTS,
     CONNECTION,
     REQUEST_ID,
 )
-from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
+from challenge.serving.problems import (
+    JSON,
+    RejectedRequest,
+    overloaded,
+    problem_responses,
+    request_fault,
+    send_rejection,
+)
 from challenge.serving.routes.predictions import (
     AT_ONCE,
     FlightNumbers,
+    evidence_of,
     predict_and_log,
     reader_of,
 )
@@ -73,28 +80,33 @@ class PredictEndpoint:
         self.max_wait = state.settings.max_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, body = await self.answer(scope, receive)
+        try:
+            body = await self.answer(scope, receive)
+        except RejectedRequest as rejected:
+            self.state.count_rejected(rejected.faults)
+            await send_rejection(rejected, scope, send)
+            return
         headers = [
             (b"content-type", JSON),
             (b"content-length", b"%d" % len(body)),
         ]
-        start = {"type": "http.response.start", "status": status, "headers": headers}
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
         await send(start)
         await send({"type": "http.response.body", "body": body})
 
-    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        """The status and the body of the answer to a request."""
+    async def answer(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of the answer to a request.
+
+        Raises:
+            RejectedRequest: it is not answered.
+        """
         state = self.state
         model = state.watcher.model
-        try:
-            check_media_type(scope)
-            details = scope["query_string"] and _details(scope["query_string"])
-            begin = functools.partial(self._begin, scope.get(CONNECTION))
-            reader = reader_of(state, model, begin)
-            cells = await reader.read(receive)
-        except RejectedRequest as rejected:
-            state.count_rejected(rejected.faults)
-            return rejected.status, b'{"detail":%b}' % await _encode(rejected.faults)
+        check_headers(scope, state.settings.max_body_bytes)
+        details = scope["query_string"] and _details(scope["query_string"])
+        begin = functools.partial(self._begin, scope.get(CONNECTION))
+        reader = reader_of(state, model, begin)
+        cells = await reader.read(receive)
         numbers = reader.flight_numbers
         if len(cells) == 1 and not (details or numbers) and model.table is not None:
             probability = model.predict_cells(cells)[0]
@@ -106,23 +118,23 @@ class PredictEndpoint:
                 state.prediction_log.add(
                     scope[REQUEST_ID], model.name, flight, probability, late
                 )
-            return 200, ANSWERS[late]
+            return ANSWERS[late]
         probabilities, decisions = await predict_and_log(state, scope, model, reader)
         answer = b'{"predict":%b' % await _encode(decisions)
         if details:
             answer += b',"probability":%b' % await _encode(probabilities, _rounded)
-            evidence = await asyncio.to_thread(lambda: model.evidence)
+            evidence = await evidence_of(model)
             if evidence is not None:
                 support = functools.partial(_support, model, evidence)
                 answer += b',"flights":%b' % await _encode(cells, support, SLOW_AT_ONCE)
         if numbers:
             answer += b',"%b":%b' % (FLIGHT_NUMBER.encode(), await _encode(numbers))
-        return 200, answer + b"}"
+        return answer + b"}"
 
     def _begin(self, connection: Any) -> None:
-        """Raise Overloaded if the request has waited too long since it arrived."""
+        """Reject the request if it has waited too long since it arrived."""
         if connection and time.perf_counter() - connection.heard > self.max_wait:
-            raise Overloaded
+            raise overloaded()
 
 
 async def _encode(
@@ -188,5 +200,5 @@ def _details(query: bytes) -> bool:
 async def predict(request: Request) -> Response:
     """Predict for each flight whether it will leave more than 15 minutes late."""
     endpoint: PredictEndpoint = request.app.state.predict
-    status, body = await endpoint.answer(request.scope, request.receive)
-    return Response(body, status, media_type="application/json")
+    body = await endpoint.answer(request.scope, request.receive)
+    return Response(body, media_type="application/json")

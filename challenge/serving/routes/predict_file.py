@@ -5,10 +5,8 @@ The file and its answer are kept on disk, not in memory.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
-import tempfile
 from pathlib import Path
 from typing import Final, Literal
 
@@ -33,6 +31,8 @@ from challenge.serving.problems import (
     too_large,
 )
 from challenge.serving.routes.dependencies import State
+from challenge.serving.state import ServiceState
+from challenge.serving.upload_folder import UploadFolder
 
 router = APIRouter(tags=["predict"])
 
@@ -74,21 +74,23 @@ async def predict_file(
     if suffix is None:
         message = f"the media type {shown(media_type)} is not one of {', '.join(FILE_SUFFIXES)}"
         raise RejectedRequest(415, request_fault([], "media_type", message))
+    state.files.check_room()
     try:
-        folder = tempfile.TemporaryDirectory()
+        folder = UploadFolder()
     except OSError as error:
         raise _no_room(error) from error
-    source, output = (
-        Path(folder.name, name + suffix) for name in ("flights", "answers")
-    )
+    source, output = (folder.path / (name + suffix) for name in ("flights", "answers"))
     try:
-        await _receive(request, source, state.settings.max_file_bytes)
+        await _receive(request, state, source)
         model = state.watcher.model
-        scored = await asyncio.to_thread(
-            answering.predict_file, model, source, output, invalid
+        scored = await state.files.run(
+            lambda cancellation: answering.predict_file(
+                model, source, output, invalid, cancellation=cancellation
+            ),
+            request.receive,
         )
     except BaseException as error:
-        folder.cleanup()
+        folder.remove()
         if isinstance(error, FlightsFileError):
             message = f"the file {error.problem}"
             raise RejectedRequest(400, request_fault([], "file", message)) from None
@@ -101,12 +103,13 @@ async def predict_file(
     request.scope[ANSWERED_FLIGHTS] = answered
     state.count_answered(model, (), scored.delayed, answered)
 
-    def finish() -> None:
+    async def finish() -> None:
         with folder:
             if state.prediction_log is not None:
                 request_id = request.scope[REQUEST_ID]
-                log_file(
-                    state.prediction_log, request_id, model, output, invalid, answered
+                await state.files.on_disk(
+                    *(log_file, state.prediction_log, request_id),
+                    *(model, output, invalid, answered),
                 )
 
     return FileResponse(
@@ -129,7 +132,7 @@ def log_file(
     # The names of a file are few.
     known_name = functools.cache(model.encoder.rules.known_name)
     try:
-        with engine(model) as connection:
+        with engine(model, answers) as connection:
             for rows in answered_rows(connection, answers, invalid):
                 if not prediction_log.wait_for_room():
                     break
@@ -152,11 +155,14 @@ def _no_room(error: OSError) -> RejectedRequest:
     return RejectedRequest(507, request_fault([], "no_room", message))
 
 
-async def _receive(request: Request, path: Path, limit: int) -> None:
+async def _receive(request: Request, state: ServiceState, path: Path) -> None:
+    limit = state.settings.max_file_bytes
+    if int(request.headers.get("content-length", 0)) > limit:
+        raise too_large("file", limit)
     size = 0
     with path.open("wb") as stream:
         async for chunk in request.stream():
             size += len(chunk)
             if size > limit:
                 raise too_large("file", limit)
-            await asyncio.to_thread(stream.write, chunk)
+            await state.files.on_disk(stream.write, chunk)

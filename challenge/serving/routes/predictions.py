@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from pydantic import Field
 from starlette.types import Scope
 
+from challenge.explain.evidence import Evidence
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.model import DelayModel
 from challenge.serving.body.reader import FlightsReader
@@ -41,6 +42,7 @@ def reader_of(
         model,
         settings.max_flights,
         settings.max_body_bytes,
+        state.body_budget,
         begin,
         has_top,
         keep=state.prediction_log is not None,
@@ -64,8 +66,17 @@ async def predict_and_log(
                 scope[REQUEST_ID], model.name, flight, probability, decision
             )
             if place % AT_ONCE == 0:
-                await asyncio.sleep(0)
+                # Several large requests may hold more than may wait for the disk.
+                await state.prediction_log.make_room()
     return probabilities, decisions
+
+
+async def evidence_of(model: DelayModel) -> Evidence | None:
+    """What there is to know of a model's training flights."""
+    if model.has_evidence:
+        return model.evidence
+    # Making it takes longer than other requests may wait.
+    return await asyncio.to_thread(lambda: model.evidence)
 
 
 async def predict_probabilities(model: DelayModel, cells: Sequence[int]) -> list[float]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.files.ranking import expected_late, highest
 from challenge.flights.fields import FLIGHT_NUMBER
-from challenge.serving.body.media_type import check_media_type
+from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import RANKED_BODY
 from challenge.serving.problems import problem_responses
 from challenge.serving.routes.dependencies import State
@@ -48,7 +48,7 @@ class RankedFlights(BaseModel):
 async def rank(request: Request, state: State) -> RankedFlights:
     """Return the flights that are most likely to be late."""
     model = state.watcher.model
-    check_media_type(request.scope)
+    check_headers(request.scope, state.settings.max_body_bytes)
     reader = reader_of(state, model, has_top=True)
     await reader.read(request.receive)
     probabilities, _ = await predict_and_log(state, request.scope, model, reader)

@@ -57,12 +57,14 @@ def run(app: FastAPI, host: str, port: int, workers: int) -> int:
         host=host,
         port=port,
         http=WatchedProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=bool(trusted),
         forwarded_allow_ips=trusted,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=state.settings.keep_alive_seconds,
         backlog=BACKLOG,
     )
     listener = config.bind_socket()
@@ -136,7 +138,8 @@ class _Workers:
         signal.signal(signal.SIGHUP, self._pass_on)
         count = self.state.shared_memory.workers
         for number in range(count):
-            self._start(number)
+            if not self.stopping:
+                self._start(number)
         failed = False
         while self.started:
             pid, status = os.wait()
@@ -175,6 +178,8 @@ class _Workers:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
             self.state.begin(number)
             code = _serve(self.config, self.listener, self.state)
+        except KeyboardInterrupt:
+            code = 0  # stopped before it served
         finally:
             os._exit(code)
 

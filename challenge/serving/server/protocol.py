@@ -1,4 +1,4 @@
-"""Connections with time limits, and a server that drains before it stops."""
+"""Connections with limits on time and size, and a server that drains before it stops."""
 
 from __future__ import annotations
 
@@ -8,67 +8,165 @@ import time
 from types import FrameType
 from typing import Any, Final
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from challenge.serving.middleware.requests import ARRIVED, CONNECTION
 from challenge.serving.observability.log import event
+from challenge.serving.problems import RejectedRequest, rejection
+from challenge.serving.settings import Settings
 from challenge.serving.state import ServiceState
 
 TICKS_BETWEEN_SWEEPS: Final = 10
-# A file may take any time to arrive, if its client does not pause too long.
+MAX_HEADER_BYTES: Final = 65_536
+# A file may take any time to arrive, if its client is not too slow.
 WITHOUT_LIMIT: Final = "/predict/file"
-TIMED_OUT: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-)
+_REASONS: Final = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+}
 
 
 class WatchedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with the time when the client last sent or read something."""
+    """uvicorn's protocol, which also knows when its client last sent or read something,
+    limits headers while they arrive, and ignores upgrades to other protocols."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.began = self.heard = time.perf_counter()
+        self._received = self._body_bytes = self._header_bytes = 0
+        self._is_replaying = False
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         self.heard = time.perf_counter()
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._received += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            message = "this is not a valid HTTP/1.1 request"
+            self._close(rejection(400, "invalid_http", message))
+        # A part of a header is in no callback yet; neither is what frames a body.
+        around = self._received - self._body_bytes
+        if around > 2 * MAX_HEADER_BYTES + 8 * self._body_bytes:
+            self._reject_headers()
 
     def on_message_begin(self) -> None:
+        if self._is_replaying:
+            return
         super().on_message_begin()
+        self._received = self._body_bytes = self._header_bytes = 0
         self.began = self.heard
         self.scope[ARRIVED] = self.heard  # type: ignore[typeddict-unknown-key]
         self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
+
+    def on_url(self, url: bytes) -> None:
+        if not self._is_replaying:
+            self._header_bytes += len(url)
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_replaying:
+            self._header_bytes += len(name) + len(value)
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self._reject_headers()
+            else:
+                super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not (self._is_replaying or self.transport.is_closing()):
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self.transport.is_closing() or self.cycle is not None:
+            super().on_message_complete()
 
     def pause_writing(self) -> None:
         self.heard = time.perf_counter()
         super().pause_writing()
 
-    def cut_off_if_overdue(self, idle_seconds: float, request_seconds: float) -> None:
+    @property
+    def is_arriving(self) -> bool:
+        """Whether the body of the request is not there as a whole."""
+        return bool(self.cycle.more_body)
+
+    def cut_off_if_overdue(self, settings: Settings) -> None:
         """Close the connection if its client is too slow, or gone."""
         if self.transport.is_closing() or self.timeout_keep_alive_task is not None:
             return
         now, cycle = time.perf_counter(), self.cycle
-        silent = now - self.heard > idle_seconds
+        elapsed = now - self.began
+        silent = now - self.heard > settings.idle_seconds
         if cycle is None or cycle.response_complete:
             # Nothing arrived, or not all of a request's headers.
-            overdue = silent or now - self.began > request_seconds
+            overdue = silent or elapsed > settings.request_seconds
         elif cycle.more_body and not self.flow.read_paused:
-            limited = cycle.scope["path"] != WITHOUT_LIMIT
-            overdue = silent or (limited and now - self.began > request_seconds)
+            limited = not cycle.scope["path"].endswith(WITHOUT_LIMIT)
+            due = settings.min_bytes_per_second * (elapsed - settings.idle_seconds)
+            overdue = silent or self._body_bytes < due
+            overdue |= limited and elapsed > settings.request_seconds
         else:
             # The client does not read the answer.
             overdue = silent and self.flow.write_paused
         if not overdue:
             return
+        self._close(rejection(408, "timeout", "the request took too long to arrive"))
+
+    def _reject_headers(self) -> None:
+        message = f"the headers are over {MAX_HEADER_BYTES:,} bytes"
+        self._close(rejection(431, "headers_too_large", message))
+
+    def _close(self, rejected: RejectedRequest) -> None:
+        """Close the connection; say why, if the client can take it for the answer to
+        the request that it is sending."""
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
-            if cycle.response_started:
+            if cycle.response_started or not cycle.more_body:
                 self.transport.abort()
                 return
-            self.transport.write(TIMED_OUT)
+        body = rejected.body("")
+        head = (
+            f"HTTP/1.1 {rejected.status} {_REASONS[rejected.status]}\r\n"
+            "content-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
         self.transport.close()
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Go on reading as if the client had not offered another protocol.
+
+        The parser takes what follows the headers for that protocol, a body included. So
+        a new parser gets the headers that frame the body once more, and then the rest.
+        """
+        framing = [
+            name + b": " + value
+            for name, value in self.headers
+            if name in (b"content-length", b"transfer-encoding")
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        if framing:
+            cycle = self.cycle
+            cycle.more_body = True
+            cycle.message_event.clear()
+            self._is_replaying = True
+            head = b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""])
+            self.parser.feed_data(head)
+            self._is_replaying = False
+        if rest:
+            self.data_received(rest)
 
 
 class WatchedServer(uvicorn.Server):
@@ -97,9 +195,6 @@ class WatchedServer(uvicorn.Server):
             self._exit = None
             super().handle_exit(sig, frame)
         if counter % TICKS_BETWEEN_SWEEPS == 0:
-            settings = self.state.settings
             for connection in list[Any](self.server_state.connections):
-                connection.cut_off_if_overdue(
-                    settings.idle_seconds, settings.request_seconds
-                )
+                connection.cut_off_if_overdue(self.state.settings)
         return await super().on_tick(counter)

@@ -7,6 +7,7 @@ disk, and ends with the server.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import struct
@@ -14,7 +15,8 @@ import zlib
 from typing import Final
 
 _HEADER: Final = struct.Struct("<QII")
-_HALF_BYTES: Final = 512 * 1024
+# A model may know some ten thousand names, which drift counts for each hour.
+_HALF_BYTES: Final = 8 * 1024 * 1024
 _POST_BYTES: Final = 2 * _HALF_BYTES
 MAX_POST_BYTES: Final = _HALF_BYTES - _HEADER.size
 
@@ -78,15 +80,15 @@ class Clients:
 
     The generic cell rate algorithm (ITU-T I.371): one time is stored for each client,
     at which it may make its full number of requests again. A hash of the client is the
-    place of its time. Two clients collide with a chance of one in a hundred thousand;
-    the hash is keyed with a secret of the server's own.
+    place of its time, keyed with a secret of the server's own, so that nobody can
+    choose a client to collide with. By chance one in a hundred thousand does.
     """
 
     PLACES: Final = 1 << 17
 
     def __init__(self) -> None:
         self._times = memoryview(mmap.mmap(-1, self.PLACES * 8)).cast("d")
-        self._secret = os.urandom(8)
+        self._secret = os.urandom(16)
 
     def wait(self, client: bytes, now: float, per_minute: int) -> float:
         """Count a request and return 0, or return the seconds to wait until it may come.
@@ -96,7 +98,8 @@ class Clients:
             now: seconds of a monotonic clock that all workers share.
             per_minute: the number of requests a client may make in any minute.
         """
-        place = zlib.crc32(self._secret + client) % self.PLACES
+        digest = hashlib.blake2b(client, digest_size=8, key=self._secret).digest()
+        place = int.from_bytes(digest) % self.PLACES
         until = max(now, self._times[place])
         wait = until + 60 / per_minute - (now + 60)
         # Less is a rounding error.

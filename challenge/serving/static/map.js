@@ -33,6 +33,7 @@ export async function draw(model) {
 
 function describe(flight) {
   let what = text("mapType")[flight.TIPOVUELO];
+  if (flight.SIGLAORI) what += text("mapFrom", flight.SIGLAORI);
   if (flight.SIGLADES) what += text("mapTo", flight.SIGLADES);
   if (flight["Fecha-I"]) {
     const scheduled = new Date(flight["Fecha-I"].replace(" ", "T"));

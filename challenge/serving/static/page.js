@@ -3,6 +3,7 @@
 import { ask, Refused, useKey } from "./api.js";
 import { byId } from "./dom.js";
 import * as file from "./file.js";
+import { makeForm } from "./form.js";
 import * as map from "./map.js";
 import { showCard, showDrift } from "./model.js";
 import * as question from "./question.js";
@@ -34,7 +35,7 @@ async function changeLanguage(language) {
   link.searchParams.set("language", language);
   history.replaceState(null, "", link);
   if (!model) return;
-  question.fillLists();
+  makeForm(model);
   question.showAgain();
   showCard(model);
   map.draw(model);

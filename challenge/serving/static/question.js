@@ -1,73 +1,30 @@
-// One flight: the form, its link, and the answer.
+// One flight: its link, and the answer.
 
 import { ask, Refused } from "./api.js";
 import { bars, byId, element, series, svg } from "./dom.js";
+import { choose, chosenFlight, clearFaults, fields, followDate, makeForm, showFaults } from "./form.js";
 import { currentLanguage, monthName, number, percent, signed, text } from "./texts.js";
-
-export const FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"];
 
 let model;
 let answered = null;
 let asking = 0;
 
-const form = () => byId("flight-form").elements;
-
 export function setUp(served, onChange) {
   model = served;
-  fillLists();
+  makeForm(served);
   byId("flight-form").addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
   });
-  // A date may have been given before the lists were there.
-  followDate();
-  byId("Fecha-I").addEventListener("change", followDate);
-  byId("flight-form").addEventListener("change", onChange);
+  byId("flight-form").addEventListener("change", (event) => {
+    if (event.target.type === "datetime-local") followDate();
+    onChange();
+  });
   addEventListener("popstate", () => {
     if (readLink()) show();
     onChange();
   });
   if (readLink()) show();
-}
-
-function followDate() {
-  const month = Number(form()["Fecha-I"].value.slice(5, 7));
-  if (month) choose("MES", String(month));
-}
-
-// The lists in the current language; what was chosen stays chosen.
-export function fillLists() {
-  const values = model.values;
-  const airlines = Object.keys(values.OPERA).sort((a, b) => a.localeCompare(b));
-  const busiest = airlines.reduce((a, b) => (values.OPERA[b].flights > values.OPERA[a].flights ? b : a));
-  const months = Array.from({ length: 12 }, (_, i) => [String(i + 1), monthName(i + 1)]);
-  const cities = Object.keys(values.SIGLADES).sort((a, b) => a.localeCompare(b));
-  fillList("OPERA", airlines.map((name) => [name, name]), busiest);
-  fillList("MES", months, String(new Date().getMonth() + 1));
-  fillList("SIGLADES", [["", text("unknown")], ...cities.map((name) => [name, name])], "");
-}
-
-function fillList(name, options, initial) {
-  const list = byId(name);
-  const chosen = list.value || initial;
-  list.replaceChildren(...options.map(([value, label]) => element("option", { value }, label)));
-  choose(name, chosen);
-}
-
-// What a link or a cell of the map asks for may be unknown: then the service says so.
-function choose(name, value) {
-  const control = form()[name];
-  if (control instanceof HTMLSelectElement && ![...control.options].some((option) => option.value === value))
-    control.append(element("option", { value }, value));
-  control.value = value;
-}
-
-export function chosenFlight() {
-  const flight = { OPERA: form().OPERA.value, TIPOVUELO: form().TIPOVUELO.value, MES: Number(form().MES.value) };
-  if (form().SIGLADES.value) flight.SIGLADES = form().SIGLADES.value;
-  const time = form()["Fecha-I"].value;
-  if (time) flight["Fecha-I"] = `${time.replace("T", " ").slice(0, 16)}:00`;
-  return flight;
 }
 
 // The same weekday and time in another month of that year, or nothing.
@@ -86,7 +43,7 @@ export function askAbout(airline, month) {
   const time = timeInMonth(chosenFlight()["Fecha-I"], month);
   choose("OPERA", airline);
   choose("MES", String(month));
-  if (time) form()["Fecha-I"].value = time.replace(" ", "T").slice(0, 16);
+  if (time) choose("Fecha-I", time);
   byId("flight-form").dispatchEvent(new Event("change"));
   submit();
   byId("question").focus({ preventScroll: true });
@@ -96,7 +53,7 @@ export function askAbout(airline, month) {
 function submit() {
   const link = new URL(location.href);
   const flight = chosenFlight();
-  for (const name of FIELDS) {
+  for (const { name } of fields()) {
     if (flight[name] === undefined) link.searchParams.delete(name);
     else link.searchParams.set(name, flight[name]);
   }
@@ -107,10 +64,9 @@ function submit() {
 function readLink() {
   const link = new URLSearchParams(location.search);
   if (!link.has("OPERA")) return false;
-  for (const name of FIELDS) {
+  for (const { name, required } of fields()) {
     const value = link.get(name) ?? "";
-    if (name === "Fecha-I") form()[name].value = value.replace(" ", "T").slice(0, 16);
-    else if (value || name === "SIGLADES") choose(name, value);
+    if (value || !required) choose(name, value);
   }
   return true;
 }
@@ -123,7 +79,7 @@ export async function show() {
     const { explanations } = await ask(`explain?language=${currentLanguage()}`, { flights: [flight] });
     if (turn === asking) showAnswer(flight, explanations[0]);
   } catch (error) {
-    if (turn === asking) showFaults(error);
+    if (turn === asking) showProblem(error);
   }
 }
 
@@ -132,30 +88,13 @@ export function showAgain() {
   if (answered) show();
 }
 
-function clearFaults() {
-  for (const name of FIELDS) {
-    byId(`${name}-fault`).textContent = "";
-    byId(name)?.removeAttribute("aria-invalid");
-  }
-}
-
-function showFaults(error) {
+function showProblem(error) {
   answered = null;
-  const rest = [];
-  for (const fault of error instanceof Refused ? error.faults : []) {
-    const name = fault.loc.at(-1);
-    const place = FIELDS.includes(name) ? byId(`${name}-fault`) : null;
-    if (!place) {
-      rest.push(fault.msg);
-      continue;
-    }
-    place.textContent = fault.msg;
-    byId(name)?.setAttribute("aria-invalid", "true");
-  }
-  if (!(error instanceof Refused) || !error.faults.length) rest.push(error.message);
+  const faults = error instanceof Refused ? error.faults : [];
+  const rest = showFaults(faults);
+  if (!faults.length) rest.push(error.message);
   const told = rest.length ? element("p", { class: "problem" }, rest.join(" ")) : element("p", { class: "empty" }, text("noAnswer"));
   byId("answer").replaceChildren(told);
-  document.querySelector("[aria-invalid]")?.focus();
 }
 
 function showAnswer(flight, why) {

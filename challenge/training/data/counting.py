@@ -7,7 +7,7 @@ DuckDB counts the rows that are certainly valid, in SQL; all others go through
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -25,10 +25,10 @@ from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import reading
 from challenge.files.sources import fetched, file_name
 from challenge.files.sql import (
+    Source,
     engine_settings,
+    file_source,
     first_row,
-    numbered_sql,
-    source_sql,
 )
 from challenge.flights.fields import (
     CATEGORIES,
@@ -144,14 +144,16 @@ def count_file(part: str) -> FileCount:
         MissingColumnsError, FlightsFileError: it lacks columns, or cannot be read.
     """
     with fetched(part) as path, reading(path), connected() as connection:
-        columns = _columns(connection, path)
-        groups, uncertain = _groups(connection, path, columns)
+        source = file_source(connection, path)
+        columns = _columns(source, path)
+        groups, uncertain = _groups(connection, source, columns)
         rejected = RejectedRows()
         counted = [_certain(groups)]
         rows = int(groups["flights"].sum()) + uncertain
         if uncertain:
             name = file_name(part)
-            for frame in _uncertain_frames(connection, path, columns):
+            for frame in _uncertain_frames(connection, source, columns):
+                frame = as_read(frame, path)
                 counted.append(_checked(frame, first_row(path), name, rejected))
         vocabulary, counts = merged([(v, c) for v, c, _ in counted])
         times = [time for _, _, period in counted for time in period]
@@ -174,10 +176,14 @@ def count_file(part: str) -> FileCount:
 def read_rows(path: Path, every: int, offset: int) -> pd.DataFrame:
     """Each n-th row of a file: those whose number plus an offset is a multiple."""
     with reading(path), connected() as connection:
-        chosen = "" if every == 1 else f"WHERE (row_ + {offset}) % {every} = 0"
-        numbered = _numbered(path, _columns(connection, path).types)
-        data = connection.sql(f"SELECT * FROM ({numbered}) {chosen}")
-        return as_read(data.df().drop(columns="row_"), path)
+        source = file_source(connection, path)
+        chosen = _named(_columns(source, path))
+        rows, where = source.sql, ""
+        if every > 1:
+            rows, where = source.numbered_sql, f"WHERE (row_ + {offset}) % {every} = 0"
+        return as_read(
+            connection.sql(f"SELECT {chosen} FROM {rows} {where}").df(), path
+        )
 
 
 def code_past(data: pd.DataFrame, vocabulary: Vocabulary | None) -> CodedFlights:
@@ -210,22 +216,21 @@ def _count_named(parts: int, part: str) -> FileCount:
         raise TrainingDataError(f"{part!r}: {error}") from error
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, path: Path) -> FieldColumns:
-    """The columns that matter.
+def _columns(source: Source, path: Path) -> FieldColumns:
+    """The columns of a file.
 
     Raises:
         MissingColumnsError: columns are missing.
     """
-    relation = connection.sql(f"SELECT * FROM {source_sql(path)}")
-    types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     # The rules tell what is missing, of a frame with these columns and no rows.
-    code_past(pd.DataFrame(columns=relation.columns), None)
-    wanted = {name: kind for name, kind in types.items() if name in COLUMNS}
-    return FieldColumns(wanted, path.suffix == ".parquet")
+    code_past(pd.DataFrame(columns=list(source.types)), None)
+    return FieldColumns(source.types, path.suffix == ".parquet")
 
 
-def _numbered(path: Path, names: Iterable[str]) -> str:
-    return numbered_sql(path, ", ".join(f'"{name}"' for name in names))
+def _named(columns: FieldColumns) -> str:
+    """SQL for the columns that matter, by their names."""
+    names = [name for name in COLUMNS if name in columns]
+    return ", ".join(f'{columns.value(name)} AS "{name}"' for name in names)
 
 
 def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
@@ -259,6 +264,7 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
         if SCHEDULED in columns:
             certain.append(f"({columns.is_not_given(SCHEDULED)} OR {on_time})")
     names = [f"nullif({text(one.name)}, '') AS {one.attribute}" for one in CATEGORIES]
+    used = [name for name in COLUMNS if name in columns]
     codes = [
         f"{text(one.code_column)} AS {one.attribute}_code"
         for one in CATEGORIES
@@ -267,12 +273,12 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
     return (
         f"SELECT *, coalesce({' AND '.join(certain)}, false) AS certain, "
         f"{', '.join(names + codes)}, {month} AS month, {scheduled} AS scheduled, "
-        f"{late} AS late FROM ({columns.select(columns.types, source, *others)})"
+        f"{late} AS late FROM ({columns.select(used, source, *others)})"
     )
 
 
 def _groups(
-    connection: duckdb.DuckDBPyConnection, path: Path, columns: FieldColumns
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: FieldColumns
 ) -> tuple[pd.DataFrame, int]:
     """The certainly valid flights by their fields, and how many rows are not among them."""
     fields = [*(field.attribute for field in CATEGORIES), "month"]
@@ -292,7 +298,7 @@ def _groups(
         "CASE WHEN certain THEN isodow(scheduled) - 1 END AS weekday, "
         "count(*) AS flights, count(*) FILTER (late) AS delayed, "
         f"min(scheduled) AS first, max(scheduled) AS last, {codes} "
-        f"FROM ({_rows_sql(source_sql(path), columns)}) GROUP BY ALL"
+        f"FROM ({_rows_sql(source.sql, columns)}) GROUP BY ALL"
     ).df()
     uncertain = ~groups["certain"]
     return groups[~uncertain], int(groups.loc[uncertain, "flights"].sum())
@@ -321,17 +327,16 @@ def _certain(
 
 
 def _uncertain_frames(
-    connection: duckdb.DuckDBPyConnection, path: Path, columns: FieldColumns
+    connection: duckdb.DuckDBPyConnection, source: Source, columns: FieldColumns
 ) -> Iterator[pd.DataFrame]:
-    named = ", ".join(f'{columns.column(name)} AS "{name}"' for name in columns.types)
-    numbered = f"({_numbered(path, columns.types)})"
+    rows_sql = _rows_sql(source.numbered_sql, columns, "row_")
     rows = connection.execute(
-        f"SELECT {named}, row_ FROM ({_rows_sql(numbered, columns, 'row_')}) "
+        f"SELECT {_named(columns)}, row_ FROM ({rows_sql}) "
         "WHERE NOT certain ORDER BY row_"
     )
     vectors = ROWS_AT_ONCE // 2048
     while len(frame := rows.fetch_df_chunk(vectors)):
-        yield as_read(frame, path)
+        yield frame
 
 
 def _checked(

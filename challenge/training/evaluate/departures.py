@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
 from challenge.files.prediction_log import LoggedFlight, read_prediction_log
 from challenge.files.scanning import reading
-from challenge.files.sql import source_sql, text_sql
+from challenge.files.sql import Source, file_source, frame_source, text_sql
 from challenge.flights.fields import (
     AIRLINE,
     DELAY_THRESHOLD_MINUTES,
@@ -55,12 +55,12 @@ class Joined:
     unusable: int
 
 
-def read_recorded(source: str | Path) -> pd.DataFrame:
+def read_logged(source: str | Path) -> pd.DataFrame:
     """A prediction log as a table, one row per answer, in order of time. Its columns
     have the names that the log gives them.
 
     Raises:
-        TrainingDataError: the record cannot be read, or holds nothing.
+        TrainingDataError: the log cannot be read, or holds nothing.
     """
     names = [field.encode_name for field in msgspec.structs.fields(LoggedFlight)]
     try:
@@ -100,7 +100,8 @@ def join_departures(
             needed = (*NEEDED_KEYS, PROBABILITY)
             if isinstance(predictions, pd.DataFrame):
                 connection.register("given", predictions)
-                predicted = _table(connection, "predicted", "given", needed)
+                given = frame_source(connection, "given")
+                predicted = _table(connection, "predicted", given, needed)
             else:
                 predicted = _file(connection, "predicted", predictions, needed)
             left = _file(connection, "departed", flights, (*NEEDED_KEYS, DEPARTED))
@@ -118,36 +119,37 @@ def _file(
 ) -> list[str]:
     path = Path(source)
     with reading(path):
-        return _table(connection, table, source_sql(path), needed)
+        return _table(connection, table, file_source(connection, path), needed)
 
 
 def _table(
     connection: duckdb.DuckDBPyConnection,
     table: str,
-    source: str,
+    source: Source,
     needed: Sequence[str],
 ) -> list[str]:
     """Make a table of the rows of a source; returns its columns."""
-    relation = connection.sql(f"SELECT * FROM {source}")
-    columns, types = relation.columns, list(map(str, relation.types))
+    columns = list(source.types)
     missing = [name for name in needed if name not in columns]
     if missing:
         raise MissingColumnsError(missing, columns)
     selected = [n for n in dict.fromkeys((*needed, *OPTIONAL_KEYS)) if n in columns]
-    typed = [_typed(name, types[columns.index(name)]) for name in selected]
+    typed = [
+        _typed(name, f"c{columns.index(name)}", source.types[name]) for name in selected
+    ]
     # Keeps the order of the rows, by which the last prediction is found.
     connection.execute(
         f"CREATE TABLE {table} AS SELECT {', '.join(typed)}, "
-        f"row_number() OVER () - 1 AS row FROM {source}"
+        f"row_number() OVER () - 1 AS row FROM {source.sql}"
     )
     return selected
 
 
-def _typed(name: str, type_: str) -> str:
+def _typed(name: str, column: str, type_: str) -> str:
     casts = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
     if name in casts:
-        return f'TRY_CAST("{name}" AS {casts[name]}) AS "{name}"'
-    text = text_sql(f'"{name}"', type_)
+        return f'TRY_CAST({column} AS {casts[name]}) AS "{name}"'
+    text = text_sql(column, type_)
     return f"nullif({text}, '') AS \"{name}\""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from challenge.artifact.card import ModelCard
 from challenge.files.prediction_log import is_prediction_log
-from challenge.training.evaluate.departures import join_departures, read_recorded
+from challenge.training.evaluate.departures import join_departures, read_logged
 from challenge.training.evaluate.metrics import Estimate, Predictions, Quality, measure
 
 # The measures compared with the model card, and whether higher is better.
@@ -76,7 +76,7 @@ def monitor(
 
     Args:
         predictions: what `challenge.files.answering.predict_file` wrote, or any .csv, .csv.gz or
-            .parquet file with a column `probability`; or the record of a server.
+            .parquet file with a column `probability`; or the prediction log of a server.
         flights: the flights as they left, with Fecha-I and Fecha-O.
         card: of the model that predicted, for its threshold and its promises.
 
@@ -85,7 +85,7 @@ def monitor(
         TrainingDataError: a file cannot be read, or no flight is in both.
     """
     joined = join_departures(
-        read_recorded(predictions) if is_prediction_log(predictions) else predictions,
+        read_logged(predictions) if is_prediction_log(predictions) else predictions,
         flights,
     )
     joined_predictions = Predictions(joined.probability, joined.delayed)

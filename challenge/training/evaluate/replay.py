@@ -1,4 +1,4 @@
-"""What another model would have predicted for recorded flights, and how well."""
+"""What another model would have predicted for logged flights, and how well."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from challenge.model import DelayModel
 from challenge.training.evaluate.departures import (
     PROBABILITY,
     join_departures,
-    read_recorded,
+    read_logged,
 )
 from challenge.training.evaluate.metrics import (
     Difference,
@@ -33,18 +33,18 @@ QUANTILES: Final = (0.05, 0.5, 0.95)
 
 @dataclass(frozen=True)
 class Moved:
-    """Recorded answers, and how those of the candidate differ.
+    """Logged predictions, and how those of the candidate differ.
 
     Attributes:
         answers: the number of answers.
         to_late, to_on_time: the number of decisions that flip in each direction.
-        recorded, candidate: the mean probability.
+        logged, candidate: the mean probability.
     """
 
     answers: int
     to_late: int
     to_on_time: int
-    recorded: float
+    logged: float
     candidate: float
 
     @property
@@ -54,10 +54,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Replay:
-    """Recorded answers beside those of a candidate.
+    """Logged predictions beside those of a candidate.
 
     Attributes:
-        period: the times of the first and the last answer, as recorded.
+        period: the times of the first and the last answer, as logged.
         models: the number of answers of each model, by the start of its fingerprint.
         unanswered: the number of flights that the candidate rejects.
         faults: the number of faults by (field, type); a flight may have several.
@@ -67,7 +67,7 @@ class Replay:
         mean_change: the mean absolute change in probability.
         departed: the number of flights that left and were compared; 0 without
             departures.
-        quality: of the candidate (`one`) and of the recorded answers (`other`) about
+        quality: of the candidate (`one`) and of the logged answers (`other`) about
             these; empty if they are not of both classes.
     """
 
@@ -120,7 +120,7 @@ class Replay:
             "quality": {
                 name: {
                     "candidate": compared.one,
-                    "recorded": compared.other,
+                    "logged": compared.other,
                     "difference": asdict(compared.difference),
                 }
                 for name, compared in self.quality.items()
@@ -130,33 +130,33 @@ class Replay:
 
 
 def replay(
-    record: str | Path, candidate: DelayModel, departures: str | Path | None = None
+    log: str | Path, candidate: DelayModel, departures: str | Path | None = None
 ) -> Replay:
-    """Predict the flights of a record with another model, and compare.
+    """Predict logged flights with another model, and compare.
 
     Args:
-        record: a file of the record, or its folder.
+        log: a file of the prediction log, or its folder.
         candidate: the other model.
         departures: a file of the flights as they left, with Fecha-I and Fecha-O; None
             if they are not known.
 
     Raises:
-        TrainingDataError: the record or the file cannot be read, the candidate knows
+        TrainingDataError: the log or the file cannot be read, the candidate knows
             none of the flights, or none of them has left.
         MissingColumnsError: the file lacks a column.
     """
-    recorded = read_recorded(record)
-    cells, faults = _cells(recorded, candidate)
+    logged = read_logged(log)
+    cells, faults = _cells(logged, candidate)
     known = cells >= 0
     if not known.any():
         raise TrainingDataError(
-            f"{str(record)!r} holds no flight that the candidate can answer: "
+            f"{str(log)!r} holds no flight that the candidate can answer: "
             + ", ".join(f"{field} {kind}: {n}" for (field, kind), n in faults.items())
         )
-    answered = recorded[known].reset_index(drop=True)
+    answered = logged[known].reset_index(drop=True)
     probability = np.array(candidate.predict_cells(cells[known].tolist()))
     decisions = np.array(candidate.decide(probability.tolist()))
-    # As the record has them, or a model would differ from itself.
+    # As the log has them, or a model would differ from itself.
     unit = 10**PROBABILITY_DECIMALS
     probability = np.floor(probability * unit + 0.5) / unit
     before = answered[PROBABILITY].to_numpy(np.float64)
@@ -172,8 +172,8 @@ def replay(
             quality = compare_predictions(ours, theirs, COMPARED_MEASURES)
     low, middle, high = np.quantile(change, QUANTILES).tolist()
     return Replay(
-        period=(recorded["time"].iloc[0], recorded["time"].iloc[-1]),
-        models=dict(Counter(recorded["model"]).most_common()),
+        period=(logged["time"].iloc[0], logged["time"].iloc[-1]),
+        models=dict(Counter(logged["model"]).most_common()),
         unanswered=int((~known).sum()),
         faults=dict(faults.most_common()),
         all=_moved(flips, before, probability),
@@ -189,11 +189,11 @@ def replay(
 
 
 def _cells(
-    recorded: pd.DataFrame, candidate: DelayModel
+    logged: pd.DataFrame, candidate: DelayModel
 ) -> tuple[NDArray[np.int64], Counter[tuple[str, str]]]:
     """The cell of each flight, -1 for those with a fault, and the faults counted."""
     # Many flights are alike: each unique one is looked up once.
-    columns = [recorded[name] for name in FLIGHT_FIELDS]
+    columns = [logged[name] for name in FLIGHT_FIELDS]
     flights = pd.MultiIndex.from_arrays(columns)
     inverse, unique = flights.factorize(use_na_sentinel=False)
     found = []
@@ -236,6 +236,6 @@ def _moved(
         answers=len(flips),
         to_late=int((flips > 0).sum()),
         to_on_time=int((flips < 0).sum()),
-        recorded=float(before.mean()),
+        logged=float(before.mean()),
         candidate=float(after.mean()),
     )

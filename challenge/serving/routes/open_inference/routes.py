@@ -7,6 +7,7 @@ form the extension `binary_tensor_data` of Triton's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Final
@@ -14,9 +15,10 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from challenge.flights.faults import Fault, shown
+from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
-from challenge.serving.problems import RejectedRequest, too_large
+from challenge.serving.body.budget import Held
+from challenge.serving.problems import too_large
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.health import STOPPING
 from challenge.serving.routes.open_inference.schema import (
@@ -35,11 +37,11 @@ from challenge.serving.routes.open_inference.schema import (
 )
 from challenge.serving.routes.open_inference.tensors import (
     columns_of,
+    decode_small,
     invalid_inference,
     pack,
 )
 from challenge.serving.routes.predictions import predict_and_log, reader_of
-from challenge.serving.state import ServiceState
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 # Separate, because health checks need no key.
@@ -48,7 +50,8 @@ health = APIRouter(prefix="/v2", tags=["open inference protocol"])
 MODEL: Final = "delay"
 # The header with the length of the JSON that binary data follow.
 JSON_LENGTH: Final = "inference-header-content-length"
-FAULTS_SHOWN: Final = 20
+# A request has one for each tensor and its parameters.
+MAX_OBJECTS: Final = 1_000
 
 
 @health.get("/health/live")
@@ -120,29 +123,17 @@ async def infer(request: Request, state: State) -> Response:
     Tensors have the shape [n] or [n, 1]. A flight without a destination or a time has
     an empty text there; a tensor that no flight needs may be left out.
     """
-    try:
-        return await _infer(request, state)
-    except RejectedRequest as rejected:
-        state.count_rejected(rejected.faults)
-        messages = [_message(fault) for fault in rejected.faults[:FAULTS_SHOWN]]
-        if len(rejected.faults) > FAULTS_SHOWN:
-            messages.append(f"and {len(rejected.faults) - FAULTS_SHOWN} more")
-        body = msgspec.json.encode({"error": "; ".join(messages)})
-        return Response(body, rejected.status, media_type="application/json")
-
-
-async def _infer(request: Request, state: ServiceState) -> Response:
-    model = state.watcher.model
-    text, tensors = await _body(request, state.settings.max_body_bytes)
-    asked = _parse(text)
-    outputs = _requested_outputs(asked)
-    columns = columns_of(asked, tensors)
-    reader = reader_of(state, model)
-    flights: list[object] = [
-        dict(zip(columns, values, strict=True))
-        for values in zip(*columns.values(), strict=True)
-    ]
-    await reader.read_values(flights)
+    model, settings = state.watcher.model, state.settings
+    with Held(state.body_budget) as held:
+        text, tensors = await _body(request, settings.max_body_bytes, held)
+        asked = _parse(text)
+        outputs = _requested_outputs(asked)
+        columns = columns_of(asked, tensors, settings.max_flights)
+        reader = reader_of(state, model)
+        await reader.read_values(
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        )
     probabilities, decisions = await predict_and_log(
         state, request.scope, model, reader
     )
@@ -160,7 +151,7 @@ async def _infer(request: Request, state: ServiceState) -> Response:
         output: dict[str, Any] = {
             "name": name,
             "datatype": OUTPUTS[name],
-            "shape": [len(flights)],
+            "shape": [len(decisions)],
         }
         if is_binary:
             packed = pack(OUTPUTS[name], values[name])
@@ -183,17 +174,22 @@ async def _infer(request: Request, state: ServiceState) -> Response:
     return Response(body + binary, 200, headers, "application/octet-stream")
 
 
-async def _body(request: Request, limit: int) -> tuple[bytes, bytes]:
+async def _body(request: Request, limit: int, held: Held) -> tuple[bytes, bytes]:
     """The JSON of a request, and the binary data after it."""
+    if int(request.headers.get("content-length", 0)) > limit:
+        raise too_large("body", limit)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
             raise too_large("body", limit)
+        held.hold(len(body))
     length = request.headers.get(JSON_LENGTH)
     if length is None:
         return bytes(body), b""
-    if not length.isascii() or not length.isdigit() or int(length) > len(body):
+    # No more digits than the longest body has.
+    is_length = re.fullmatch("[0-9]{1,18}", length) is not None
+    if not is_length or int(length) > len(body):
         raise invalid_inference(
             [JSON_LENGTH], f"{shown(length)} is not a length within the body"
         )
@@ -201,6 +197,8 @@ async def _body(request: Request, limit: int) -> tuple[bytes, bytes]:
 
 
 def _parse(text: bytes) -> InferenceRequest:
+    if text.count(b"{") > MAX_OBJECTS:
+        raise invalid_inference([], f"the body has more than {MAX_OBJECTS:,} objects")
     try:
         return msgspec.json.decode(text, type=InferenceRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -210,7 +208,8 @@ def _parse(text: bytes) -> InferenceRequest:
 
 def _requested_outputs(asked: InferenceRequest) -> dict[str, bool]:
     """The requested outputs, and whether in binary form."""
-    by_default = asked.parameters.get("binary_data_output") is True
+    parameters = decode_small(asked.parameters, dict[str, Any], ["parameters"])
+    by_default = parameters.get("binary_data_output") is True
     if not asked.outputs:
         return dict.fromkeys(OUTPUTS, by_default)
     for output in asked.outputs:
@@ -218,16 +217,9 @@ def _requested_outputs(asked: InferenceRequest) -> dict[str, bool]:
             known = " or ".join(OUTPUTS)
             raise invalid_inference(["outputs"], f"{shown(output.name)} is not {known}")
     return {
-        output.name: output.parameters.get("binary_data", by_default) is True
+        output.name: decode_small(
+            output.parameters, dict[str, Any], ["outputs", output.name]
+        ).get("binary_data", by_default)
+        is True
         for output in asked.outputs
     }
-
-
-def _message(fault: Fault) -> str:
-    """`OPERA[3]: 'X' is not an airline …`: the tensor's name and the position in it."""
-    match fault.loc:
-        case (str(), int(position), str(field)):
-            return f"{field}[{position}]: {fault.msg}"
-        case (str(field),):
-            return f"{field}: {fault.msg}"
-    return fault.msg

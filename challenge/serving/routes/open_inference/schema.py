@@ -76,24 +76,28 @@ class Inference(BaseModel):
     outputs: list[OutputTensor]
 
 
+# What may be of any size is left as text, and decoded once its size is known.
+_NOTHING: Final = msgspec.Raw(b"{}")
+
+
 class InputTensor(msgspec.Struct):
     name: str
-    shape: list[int]
+    shape: msgspec.Raw
     datatype: str
-    data: list[Any] | None = None
-    parameters: dict[str, Any] = {}
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    parameters: msgspec.Raw = _NOTHING
 
 
 class RequestedOutput(msgspec.Struct):
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: msgspec.Raw = _NOTHING
 
 
 class InferenceRequest(msgspec.Struct):
     inputs: list[InputTensor]
     id: str | None = None
     outputs: list[RequestedOutput] | None = None
-    parameters: dict[str, Any] = {}
+    parameters: msgspec.Raw = _NOTHING
 
 
 _EXAMPLE: Final = {

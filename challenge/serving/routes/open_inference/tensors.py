@@ -6,13 +6,16 @@ In the binary form, an extension of Triton's, their data follow the JSON in thei
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from challenge.flights.faults import shown
 from challenge.flights.rules import missing_columns
-from challenge.serving.problems import RejectedRequest, request_fault
+from challenge.serving.body.items import ItemTooLongError, list_items, values_at_most
+from challenge.serving.problems import RejectedRequest, rejection, request_fault
 from challenge.serving.routes.open_inference.schema import (
     INPUTS,
     InferenceRequest,
@@ -25,6 +28,10 @@ _INTEGERS: Final = {
     **{"UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q"},
 }
 _NUMBERS: Final = {"INT64": "q", "FP64": "d"}
+# What describes a tensor takes some dozens of bytes.
+MAX_SMALL_BYTES: Final = 4_096
+
+T = TypeVar("T")
 
 
 def invalid_inference(loc: list[Any], message: str) -> RejectedRequest:
@@ -32,12 +39,29 @@ def invalid_inference(loc: list[Any], message: str) -> RejectedRequest:
     return RejectedRequest(400, request_fault(loc, "invalid_inference", message))
 
 
-def columns_of(request: InferenceRequest, binary: bytes) -> dict[str, list[Any]]:
+def decode_small(text: msgspec.Raw, kind: type[T], loc: list[Any]) -> T:
+    """A part of a request that is never large.
+
+    Raises:
+        RejectedRequest: it is, or it is of another kind.
+    """
+    if memoryview(text).nbytes > MAX_SMALL_BYTES:
+        raise invalid_inference(loc, f"is over {MAX_SMALL_BYTES:,} bytes")
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid_inference(loc, str(error)) from None
+
+
+def columns_of(
+    request: InferenceRequest, binary: bytes, max_flights: int
+) -> dict[str, list[Any]]:
     """The values of each field, as many for each.
 
     Args:
         request: its tensors may have their data in JSON.
         binary: the data of the others, in their order.
+        max_flights: the limit on the number of flights.
 
     Raises:
         RejectedRequest: a tensor is unknown, missing, damaged or of a different length.
@@ -52,7 +76,7 @@ def columns_of(request: InferenceRequest, binary: bytes) -> dict[str, list[Any]]
             )
         if tensor.name in columns:
             raise invalid_inference([tensor.name], "is given twice")
-        columns[tensor.name], begin = _values(tensor, binary, begin)
+        columns[tensor.name], begin = _values(tensor, binary, begin, max_flights)
     if missing := missing_columns(columns):
         raise RejectedRequest(
             400, *(request_fault([name], "missing", "is required") for name in missing)
@@ -66,7 +90,9 @@ def columns_of(request: InferenceRequest, binary: bytes) -> dict[str, list[Any]]
     return columns
 
 
-def _values(tensor: InputTensor, binary: bytes, begin: int) -> tuple[list[Any], int]:
+def _values(
+    tensor: InputTensor, binary: bytes, begin: int, max_flights: int
+) -> tuple[list[Any], int]:
     """The values of a tensor, and the start of the next binary one."""
     name = tensor.name
     wanted = "BYTES" if INPUTS[name] == "BYTES" else "INT64"
@@ -75,28 +101,36 @@ def _values(tensor: InputTensor, binary: bytes, begin: int) -> tuple[list[Any], 
         raise invalid_inference(
             [name], f"the datatype {shown(tensor.datatype)} is not {wanted}"
         )
-    shape = tensor.shape
+    shape = decode_small(tensor.shape, list[int], [name])
     if len(shape) not in (1, 2) or shape[1:] not in ([], [1]) or shape[0] < 0:
         raise invalid_inference(
             [name], f"the shape {shown(shape)} is neither [n] nor [n, 1]"
         )
-    size = tensor.parameters.get("binary_data_size")
+    if shape[0] > max_flights:
+        limit = f"{max_flights:,} flights"
+        raise rejection(
+            413, "too_long", f"{name} holds more than {limit}; send several requests"
+        )
+    parameters = decode_small(tensor.parameters, dict[str, Any], [name])
+    size = parameters.get("binary_data_size")
     if size is None:
-        if tensor.data is None:
+        text = bytes(tensor.data)
+        if text == b"null":
             raise invalid_inference([name], "has no data")
-        lists = [item if isinstance(item, list) else [item] for item in tensor.data]
-        values = list(chain.from_iterable(lists))
+        values = _decoded(text, shape[0], [name])
     else:
         if type(size) is not int or not 0 <= size <= len(binary) - begin:
             raise invalid_inference([name], f"{shown(size)} bytes are not in the body")
         data = binary[begin : begin + size]
         begin += size
+        unpacked: Iterable[Any]
         try:
             if is_integer:
                 code = _INTEGERS[tensor.datatype]
-                values = [value for (value,) in struct.iter_unpack(f"<{code}", data)]
+                unpacked = chain.from_iterable(struct.iter_unpack(f"<{code}", data))
             else:
-                values = list(_unpack_texts(data))
+                unpacked = _unpack_texts(data)
+            values = list(islice(unpacked, shape[0] + 1))
         except (struct.error, UnicodeDecodeError) as error:
             raise invalid_inference(
                 [name], f"the binary data is damaged: {error}"
@@ -106,6 +140,26 @@ def _values(tensor: InputTensor, binary: bytes, begin: int) -> tuple[list[Any], 
             [name], f"{len(values)} values do not fill the shape {shape}"
         )
     return values, begin
+
+
+def _decoded(text: bytes, size: int, loc: list[Any]) -> list[Any]:
+    """The values of a tensor in JSON, each by itself or in a list of its own."""
+    if not text.startswith(b"["):
+        raise invalid_inference(loc, "the data is not a list")
+    try:
+        if values_at_most(text) <= 3 * size + MAX_SMALL_BYTES:
+            return _flat(msgspec.json.decode(text))
+        # Of more values than there should be none but the first are looked at.
+        return list(islice(_flat(islice(list_items(text), size + 1)), size + 1))
+    except ItemTooLongError:
+        raise invalid_inference(loc, "a value is too long") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid_inference(loc, f"the data is not JSON: {error}") from None
+
+
+def _flat(items: Iterable[Any]) -> list[Any]:
+    lists = (item if isinstance(item, list) else [item] for item in items)
+    return list(chain.from_iterable(lists))
 
 
 def pack(datatype: str, values: Sequence[Any]) -> bytes:

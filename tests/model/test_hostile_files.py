@@ -1,0 +1,196 @@
+"""No name in a file, and no name of a file, changes an answer."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from challenge.errors import FlightsFileError
+from challenge.files.answering import answered_rows, count_delays, predict_file
+from challenge.files.many_files import predict_files
+from challenge.files.ranking import rank_file
+from challenge.files.sql import engine
+from challenge.model import DelayModel
+from challenge.training.data.dataset import read_dataset
+
+FLIGHT = {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}
+SQL = "SELECT 'Grupo LATAM' AS OPERA, 'N' AS TIPOVUELO, 3::BIGINT AS MES"
+HEADER, ROW = ",".join(FLIGHT), "Grupo LATAM,N,3"
+# Names in our queries, of now and of before, and names that SQL gives a meaning.
+NAMES = (
+    *("cell", "cell_", "month_", "time_", "airline_", "type_", "destination_"),
+    *("row_", "row", "file_row_number", "filename", "answers", "rows", "batch"),
+    *("c0", "C1", "c3", "field_0", "certain", "late", "month", "scheduled"),
+    *("select", 'a "quoted" name', "it's", "a,b", " ", "*", "rowid", "ñandú", "opera"),
+)
+
+
+@pytest.fixture(scope="module")
+def model(schedule_model):
+    return DelayModel.load(schedule_model)
+
+
+@pytest.fixture(scope="module")
+def expected(model):
+    cell = model.encoder.cell(FLIGHT)
+    return model.predict_cells([cell])[0]
+
+
+def quoted(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def csv_file(folder, *names, value="12345"):
+    path = folder / "flights.csv"
+    header = ",".join([HEADER, *map(quoted, names)])
+    row = ",".join([ROW, *[value] * len(names)])
+    path.write_text(f"{header}\n{row}\n")
+    return path
+
+
+def parquet_file(folder, *names, value="12345"):
+    path = folder / "flights.parquet"
+    columns = ", ".join([SQL, *(f"{value}::BIGINT AS {quoted(one)}" for one in names)])
+    duckdb.sql(f"COPY ({columns}) TO '{path}' (FORMAT parquet)")
+    return path
+
+
+def names_in(path):
+    """As they stand in a Parquet file."""
+    schema = duckdb.execute("SELECT name FROM parquet_schema(?)", [str(path)])
+    return [name for (name,) in schema.fetchall()][1:]
+
+
+@pytest.mark.parametrize("value", ["12345", "999999999999"])
+@pytest.mark.parametrize("make", [csv_file, parquet_file])
+def test_columns_of_any_names_change_no_answer(make, value, model, expected, tmp_path):
+    # Parquet's writer here would rename what differs from OPERA in capitals.
+    names = NAMES if make is csv_file else NAMES[:-1]
+    source = make(tmp_path, *names, value=value)
+    for invalid in ("stop", "keep"):
+        output = tmp_path / f"answers{source.suffix}"
+        assert predict_file(model, source, output, invalid).rows == 1
+        with engine(model, output) as connection:
+            ((answered,),) = answered_rows(connection, output, invalid)
+        assert answered[-2] == pytest.approx(expected, abs=1e-6)
+        added = ["probability", "delay", "fault"][: 2 if invalid == "stop" else 3]
+        if source.suffix == ".parquet":
+            assert names_in(output) == [*FLIGHT, *names, *added]
+        else:
+            header = source.read_text().splitlines()[0]
+            assert output.read_text().splitlines()[0] == ",".join([header, *added])
+    assert count_delays(model, source).delayed == int(expected > model.threshold)
+    [ranked], _ = rank_file(model, source, 5)
+    assert ranked.probability == pytest.approx(expected, abs=1e-6)
+    assert {str(ranked.values[name]) for name in names} == {value}
+
+
+@pytest.mark.parametrize("make", [csv_file, parquet_file])
+def test_columns_of_any_names_change_nothing_that_is_learned(make, tmp_path):
+    source = make(tmp_path, *NAMES, "delay", value="1")
+    dataset = read_dataset(source)
+    assert dataset.counted.counts.total == 1
+    assert dataset.vocabulary["OPERA"] == ("Grupo LATAM",)
+    assert dataset.codes[:, 2].tolist() == [2]
+    assert dataset.delayed.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["Probability", "DELAY", "Fault"])
+def test_a_name_that_differs_from_ours_in_capitals(name, model, expected, tmp_path):
+    """To Parquet's readers they are one name; in a CSV file they are two."""
+    source, output = csv_file(tmp_path, name), tmp_path / "answers.csv"
+    assert predict_file(model, source, output, "keep").rows == 1
+    assert output.read_text().startswith(f'{HEADER},"{name}",probability,delay,fault')
+    source = parquet_file(tmp_path, name)
+    with pytest.raises(FlightsFileError, match=f"has a column '{name}' already"):
+        predict_file(model, source, tmp_path / "answers.parquet")
+
+
+def test_columns_without_a_name_are_kept(model, expected, tmp_path):
+    source, output = tmp_path / "flights.csv", tmp_path / "answers.csv"
+    source.write_text(f",{HEADER},\n0,{ROW},x\n")
+    predict_file(model, source, output)
+    assert output.read_text().splitlines() == [
+        f",{HEADER},,probability,delay",
+        f"0,{ROW},x,{expected:.6f},{int(expected > model.threshold)}",
+    ]
+    [ranked], _ = rank_file(model, source, 1)
+    assert list(ranked.values) == ["column 0", *FLIGHT, "column 4"]
+
+
+def test_a_column_that_stands_twice_is_refused(model, tmp_path):
+    source = tmp_path / "flights.csv"
+    source.write_text(f"{HEADER},MES\n{ROW},4\n")
+    with pytest.raises(FlightsFileError, match="has the column 'MES' twice"):
+        predict_file(model, source, tmp_path / "answers.csv")
+
+
+@pytest.mark.parametrize(
+    "name", ["f[1]", "f*", "f?", "f[", "**", "f'1", "f{1,2}", "f\\1"]
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_file_with_the_name_of_a_pattern_is_that_file(
+    name, suffix, model, expected, tmp_path
+):
+    other = csv_file if suffix == ".csv" else parquet_file
+    other(tmp_path, "x").rename(tmp_path / f"f1{suffix}")
+    source = other(tmp_path, "x").rename(tmp_path / f"{name}{suffix}")
+    if suffix == ".csv":
+        source.write_text(f"{HEADER}\n" + f"{ROW}\n" * 3)
+    else:
+        target = str(source).replace("'", "''")
+        duckdb.sql(f"COPY ({SQL} FROM range(3)) TO '{target}' (FORMAT parquet)")
+    assert predict_file(model, source, tmp_path / f"answers{suffix}").rows == 3
+    ranked, rows = rank_file(model, source, 10)
+    assert len(ranked) == rows == 3
+
+
+@pytest.mark.parametrize("make", [csv_file, parquet_file])
+def test_a_folder_with_the_name_of_a_column_overrides_nothing(
+    make, model, expected, schedule_model, tmp_path
+):
+    folder = tmp_path / "OPERA=Air France" / "MES=7"
+    folder.mkdir(parents=True)
+    source = make(folder, "x")
+    [ranked], _ = rank_file(model, source, 1)
+    assert ranked.probability == pytest.approx(expected, abs=1e-6)
+    counted = predict_files(schedule_model, folder, None)
+    assert counted.delayed == int(expected > model.threshold)
+
+
+def test_the_engine_reads_no_other_file_and_loads_nothing(model, tmp_path):
+    source = csv_file(tmp_path, "x")
+    other = tmp_path / "other.csv"
+    other.write_text("a\n1\n")
+    with engine(model, source) as connection:
+        for query in (
+            f"SELECT * FROM '{other}'",
+            f"COPY (SELECT 1) TO '{tmp_path / 'new.csv'}'",
+            "INSTALL httpfs",
+            "LOAD httpfs",
+            "SET enable_external_access = true",
+            "ATTACH 'new.db'",
+        ):
+            with pytest.raises(duckdb.Error):
+                connection.execute(query)
+
+
+def test_a_message_names_the_file_and_not_our_folder(model, tmp_path):
+    source = tmp_path / "flights.parquet"
+    source.write_bytes(b"PAR1 no Parquet PAR1")
+    with pytest.raises(FlightsFileError) as raised:
+        predict_file(model, source, tmp_path / "answers.parquet")
+    assert str(tmp_path) not in raised.value.problem
+
+
+def test_a_time_with_a_zone_is_told_as_a_fault(model, tmp_path):
+    source = tmp_path / "flights.parquet"
+    time = "TIMESTAMPTZ '2017-03-06 08:15:00+00' AS \"Fecha-I\""
+    duckdb.sql(f"COPY ({SQL}, {time}) TO '{source}' (FORMAT parquet)")
+    with pytest.raises(FlightsFileError, match="is not a local time like"):
+        predict_file(model, source, tmp_path / "answers.parquet")
+    dataset = "SELECT *, 1 AS delay FROM"
+    labelled = tmp_path / "labelled.parquet"
+    duckdb.sql(f"COPY ({dataset} '{source}') TO '{labelled}' (FORMAT parquet)")
+    with pytest.raises(Exception, match="is not a local time like"):
+        read_dataset(labelled)
