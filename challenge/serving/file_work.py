@@ -78,6 +78,8 @@ class FileWork:
         self._admitted.add(cancellation)
         submitted = self._work.submit(function, cancellation)
         working = asyncio.wrap_future(submitted)
+        # What is raised once it was stopped is of no interest.
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())
         leaving = asyncio.create_task(_disconnected(receive))
         try:
             both: set[asyncio.Future[Any]] = {working, leaving}

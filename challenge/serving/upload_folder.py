@@ -26,7 +26,11 @@ class UploadFolder:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = _lock(self.path)
+        try:
+            self._lock = _lock(self.path)
+        except OSError:
+            self.path.rmdir()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -19,7 +20,13 @@ import pytest
 from tests.conftest import TEST_MODEL
 
 FLIGHT = {"OPERA": "Grupo LATAM", "TIPOVUELO": "I", "MES": 7}
+MEMORY_CAP = 512 * 1024 * 1024
 PROGRAM = "from challenge.cli import main; exit(main())"
+
+
+def cap_memory() -> None:
+    """To be called in a process before it becomes a server."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_CAP, MEMORY_CAP))
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:

@@ -199,6 +199,7 @@ class FlightsReader:
             except (msgspec.DecodeError, KeyError, ValueError, RecursionError):
                 pass
         if is_large:
+            await asyncio.sleep(0)
             await self._read_large(text)
         else:
             await self._read_whole(text)
@@ -263,6 +264,7 @@ class FlightsReader:
             raise RejectedRequest(400, _fault_of_body(str(error))) from None
         except (msgspec.DecodeError, RecursionError) as error:
             raise self._not_json(error) from None
+        await asyncio.sleep(0)
         if body.top is not msgspec.UNSET:
             if self._has_top:
                 self._read_top(_small(body.top))

@@ -6,6 +6,7 @@ so they share its memory.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import logging
@@ -75,6 +76,8 @@ def run(app: FastAPI, host: str, port: int, workers: int) -> int:
     gc.freeze()
     gc.enable()
     if workers == 1:
+        # After it has stopped, uvicorn raises the signal that stopped it once more.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _serve(config, listener, state)
     state.share(workers)
     return _Workers(config, listener, state).run()
@@ -171,26 +174,26 @@ class _Workers:
         code = 1
         try:
             _die_with_parent()
+            # Before it serves and after, there is nothing to finish.
             for caught_signal in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(caught_signal, signal.default_int_handler)
+                signal.signal(caught_signal, lambda number, frame: os._exit(0))
             # Until the model is watched; it was read a moment ago.
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
             self.state.begin(number)
             code = _serve(self.config, self.listener, self.state)
-        except KeyboardInterrupt:
-            code = 0  # stopped before it served
         finally:
             os._exit(code)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         for pid in self.started:
-            os.kill(pid, number)
+            # One that ended a moment ago.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
-        for pid in self.started:
-            os.kill(pid, signal.SIGTERM)
+        self._pass_on(signal.SIGTERM, frame)
 
 
 def _die_with_parent() -> None:
@@ -202,8 +205,6 @@ def _die_with_parent() -> None:
 
 def _serve(config: uvicorn.Config, listener: socket.socket, state: ServiceState) -> int:
     server = WatchedServer(config, state)
-    # After it has stopped, uvicorn raises the signal that stopped it once more.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
