@@ -32,7 +32,7 @@ PYTEST_ALL_CORES = OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
-	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test fuzz audit monitoring-test test model-test api-test stress-test benchmark benchmark-cluster test-model code-quality-check format \
+	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test soak fuzz audit monitoring-test test model-test api-test stress-test benchmark benchmark-cluster test-model code-quality-check format \
 	lock openapi image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
@@ -100,6 +100,10 @@ replicas-test: $(VENV)/.test ## Replace replicas behind nginx under load
 	$(BIN)/pytest tests/replicas
 
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
+soak: $(VENV)/.test ## Send a running server every kind of bad request for SOAK_SECONDS
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/chaos/test_soak.py
+
 fuzz: $(VENV)/.dev ## Feed random bytes to the readers of models and of bodies; Linux, Python below 3.14
 	for target in artifact body; do \
 		$(BIN)/python tests/fuzz/fuzz.py $$target tmp/fuzz-$$target \

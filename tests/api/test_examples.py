@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 
+import httpx
 import pytest
 
 from tests.conftest import ROOT
@@ -45,6 +48,43 @@ def test_the_python_client_with_a_key(serve, schedule_model):
         told = subprocess.run(asked, env=environment, capture_output=True, text=True)
         assert told.returncode == code
     assert "X-API-Key is missing or not valid" in told.stderr
+
+
+def test_the_python_client_waits_and_asks_again_when_the_service_is_busy(
+    serve, schedule_model
+):
+    server = serve(schedule_model, workers=1, REQUESTS_PER_MINUTE=60)
+    for _ in range(61):
+        if httpx.post(f"{server.url}/predict", json={}).status_code == 429:
+            break
+    asked = [sys.executable, ROOT / "examples/client.py", server.url]
+    told = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0
+    assert told.stdout.splitlines()[0].endswith("'MES': 3}")
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """One whose errors are no JSON."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(502)
+        self.end_headers()
+        self.wfile.write(b"<h1>Bad Gateway</h1>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_python_client_tells_the_error_of_a_proxy():
+    with http.server.HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever).start()
+        url = f"http://127.0.0.1:{proxy.server_port}"
+        asked = [sys.executable, ROOT / "examples/client.py", url]
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+        proxy.shutdown()
+    assert told.returncode == 1
+    assert "Invalid: status 502: <h1>Bad Gateway</h1>" in told.stderr
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")

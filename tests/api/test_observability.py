@@ -323,6 +323,25 @@ def test_the_sum_of_counters_counts_all(requests):
         assert len(statuses[200]) == SUM + 1
 
 
+def test_counters_of_very_many_names_are_posted_without_their_drift():
+    memory = SharedMemory(1)
+    counters = Counters()
+    counters.flights["late"] = 7
+    few = {code: 1 for code in range(4_000)}
+    for number in range(24):
+        counters.window.at(number, "model").codes[3] = dict(few)
+    counters.post(memory, 0)
+    posted = Counters().total(memory, 1)
+    assert (posted.flights["late"], len(posted.window.slices)) == (7, 24)
+    for number in range(24):
+        counters.window.at(number, "model").codes[3] = {
+            code: 1 for code in range(100_000)
+        }
+    counters.post(memory, 0)
+    posted = Counters().total(memory, 1)
+    assert (posted.flights["late"], posted.window.slices) == (7, {})
+
+
 def test_a_worker_resumes_the_counters_of_the_one_before():
     memory = SharedMemory(1)
     before = Counters(starts=1, in_flight=3)

@@ -12,8 +12,10 @@ import threading
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
+from challenge.artifact import model_file
 from challenge.cli import main
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Given
@@ -91,6 +93,24 @@ def test_nothing_is_served_by_a_model_that_does_not_answer_as_its_card_says(
 ):
     assert main(["serve", str(wrong_model), "--port", "0"]) == 1
     assert "its card says" in capfd.readouterr().err
+
+
+def test_a_file_that_goes_wrong_in_any_way_does_not_stop_the_next(
+    serve, model, never_late, tmp_path
+):
+    """One without a table, whose classifier is not there either."""
+    stored, _ = model_file.read(model)
+    hollow = tmp_path / "hollow.pkl"
+    model_file.write(hollow, msgspec.structs.replace(stored, table=None, classifier={}))
+    server = serve(model, workers=1, **OFTEN)
+    replace(model, hollow.read_bytes())
+    wait_for(lambda: server.metric(REFUSED) == 1)
+    assert "model not reloaded: KeyError" in server.log
+    assert server.predict() == [1]
+    replace(model, never_late.read_bytes())
+    wait_for(lambda: server.metric(SWAPPED) == 1)
+    assert server.predict() == [0]
+    assert server.stop() == 0
 
 
 def test_a_file_that_is_gone_changes_nothing(serve, model):

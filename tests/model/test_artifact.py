@@ -19,6 +19,7 @@ from challenge.artifact.card import SCHEMA_VERSION
 from challenge.classifier import LogisticRegressionClassifier, XGBoostClassifier
 from challenge.cli import main
 from challenge.errors import ModelFileError
+from challenge.explain.evidence import RECORD_BYTES
 from challenge.flights.fields import Flight
 from challenge.flights.rules import FlightRules
 from challenge.flights.scl_2017 import SCL_2017
@@ -241,6 +242,32 @@ def test_a_table_that_does_not_fit_the_model_is_refused(
     )
     with pytest.raises(ModelFileError, match=message):
         DelayModel.load(tmp_path / "other.pkl")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda counts: counts[:-1], "the counts are damaged"),
+        (lambda counts: b"\x7f\x00" + counts[2:], "the counts are of other names"),
+        (lambda counts: b"\xfe\xff" + counts[2:], "the counts are of other names"),
+        (lambda counts: counts + counts, "the counts are larger than their"),
+    ],
+    ids=["cut", "above", "below", "twice"],
+)
+def test_counts_that_are_damaged_are_found_before_they_are_served(
+    damage, message, schedule_model, tmp_path
+):
+    stored, _ = model_file.read(schedule_model)
+    rows = stored.card.rows
+    counts = model_file.decompress(stored.counts, rows * RECORD_BYTES)
+    if message.startswith("the counts are larger"):
+        card = msgspec.structs.replace(stored.card, rows=len(counts) // RECORD_BYTES)
+        stored = msgspec.structs.replace(stored, card=card)
+    path = tmp_path / "damaged.pkl"
+    damaged = model_file.compress(damage(counts))
+    model_file.write(path, msgspec.structs.replace(stored, counts=damaged))
+    with pytest.raises(ModelFileError, match=message):
+        DelayModel.load(path).verify()
 
 
 def test_the_card_holds_flights_that_the_model_answers_as_written(schedule_model):
