@@ -50,8 +50,8 @@ def free_port() -> int:
 class Replica:
     """A server that can be replaced by another at the same port."""
 
-    def __init__(self, port: int, log: Path) -> None:
-        self.port, self.log = port, log
+    def __init__(self, port: int, log: Path, settings: dict[str, str]) -> None:
+        self.port, self.log, self.settings = port, log, settings
 
     def start(self, model: Path) -> None:
         with self.log.open("ab") as stream:
@@ -60,7 +60,7 @@ class Replica:
                     *(sys.executable, "-c", PROGRAM, "serve", str(model)),
                     *("--port", str(self.port)),
                 ],
-                env=os.environ | {"DRAIN_SECONDS": "0.5", "LOG_REQUESTS": "false"},
+                env=os.environ | self.settings,
                 stderr=stream,
             )
         wait_for(self._is_ready)
@@ -84,8 +84,10 @@ def never_late(sample_csv, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def replicas(tmp_path) -> Iterator[list[Replica]]:
-    started = [Replica(free_port(), tmp_path / f"{n}.log") for n in range(4)]
+def replicas(request, tmp_path) -> Iterator[list[Replica]]:
+    settings = {"DRAIN_SECONDS": "0.5", "LOG_REQUESTS": "false"}
+    settings |= getattr(request, "param", {})
+    started = [Replica(free_port(), tmp_path / f"{n}.log", settings) for n in range(4)]
     for replica in started:
         replica.start(TEST_MODEL)
     yield started
@@ -187,3 +189,27 @@ def test_a_replica_that_is_killed_costs_no_answer(balanced, replicas):
                 headers={"Content-Type": "application/json"},
             )
             assert answer.json() == {"predict": [1]}
+
+
+@pytest.mark.parametrize(
+    "replicas",
+    [{"REQUESTS_PER_MINUTE": "3", "TRUSTED_PROXIES": "127.0.0.1"}],
+    indirect=True,
+)
+def test_a_forged_address_passes_no_limit(balanced):
+    """Each replica lets a client ask three times, in any way."""
+    rows = "OPERA,TIPOVUELO,MES\nGrupo LATAM,I,7\n"
+    # Not the address of the proxy, which is trusted.
+    client = httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"))
+    for path, content, kind in (
+        ("/predict/file", rows, "text/csv"),
+        ("/predict", FLIGHT, "application/json"),
+    ):
+        statuses = []
+        for number in range(16):
+            headers = {"X-Forwarded-For": f"10.0.0.{number}", "Content-Type": kind}
+            answer = client.post(balanced + path, content=content, headers=headers)
+            statuses.append(answer.status_code)
+        assert statuses[-1] == 429
+        assert set(statuses) <= {200, 429}
+    client.close()

@@ -96,7 +96,7 @@ class FlightsReader:
         self._model = model
         self._max_flights = max_flights
         self._max_bytes = max_bytes
-        self._held = Held(budget)
+        self._budget = budget
         self._begin = begin
         self._faults: list[Fault] = []
         self._untold_faults = 0
@@ -116,8 +116,9 @@ class FlightsReader:
             RejectedRequest: the body is too large, or not valid, or there is no room
                 for it at this time.
         """
-        with self._held:
-            size, more = 0, True
+        size, more = 0, True
+        held = None
+        try:
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -134,8 +135,12 @@ class FlightsReader:
                     if not await self._read_slice():
                         break
                 if more:
-                    self._held.hold(len(self._buffer))
+                    held = held or Held(self._budget)
+                    held.hold(len(self._buffer))
             await self._read_rest()
+        finally:
+            if held is not None:
+                held.hold(0)
         return self._checked()
 
     async def read_values(self, flights: Iterable[object]) -> list[int]:

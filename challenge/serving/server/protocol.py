@@ -35,14 +35,16 @@ class WatchedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.began = self.heard = time.perf_counter()
-        self._received = self._body_bytes = self._header_bytes = 0
+        # Since the request began, but for what came with its first bytes.
+        self._received = self._body_bytes = 0
         self._is_replaying = False
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         self.heard = time.perf_counter()
         self._unset_keepalive_if_required()
-        self._received += len(data)
+        self._chunk_bytes = len(data)
+        self._received += self._chunk_bytes
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -59,27 +61,21 @@ class WatchedProtocol(HttpToolsProtocol):
         if self._is_replaying:
             return
         super().on_message_begin()
-        self._received = self._body_bytes = self._header_bytes = 0
+        self._received = self._body_bytes = 0
         self.began = self.heard
         self.scope[ARRIVED] = self.heard  # type: ignore[typeddict-unknown-key]
         self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
 
-    def on_url(self, url: bytes) -> None:
-        if not self._is_replaying:
-            self._header_bytes += len(url)
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_replaying:
-            self._header_bytes += len(name) + len(value)
-            if self._header_bytes > MAX_HEADER_BYTES:
-                self._reject_headers()
-            else:
-                super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        if not (self._is_replaying or self.transport.is_closing()):
-            super().on_headers_complete()
+        if self._is_replaying or self.transport.is_closing():
+            return
+        # What is no longer than that holds no more headers.
+        if self._received or self._chunk_bytes > MAX_HEADER_BYTES:
+            size = sum(len(name) + len(value) for name, value in self.headers)
+            if size + len(self.url) > MAX_HEADER_BYTES:
+                self._reject_headers()
+                return
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -117,6 +113,10 @@ class WatchedProtocol(HttpToolsProtocol):
             # The client does not read the answer.
             overdue = silent and self.flow.write_paused
         if not overdue:
+            return
+        if cycle is None or cycle.response_complete:
+            # It has not asked; a proxy might take an answer for that to its next request.
+            self.transport.close()
             return
         self._close(rejection(408, "timeout", "the request took too long to arrive"))
 
@@ -161,7 +161,7 @@ class WatchedProtocol(HttpToolsProtocol):
             cycle = self.cycle
             cycle.more_body = True
             cycle.message_event.clear()
-            self._is_replaying = True
+            self._is_replaying, self.headers = True, []
             head = b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""])
             self.parser.feed_data(head)
             self._is_replaying = False
