@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import subprocess
 from itertools import combinations
 
 import pytest
@@ -12,7 +14,8 @@ from fastapi.testclient import TestClient
 from challenge.api import create_app
 from challenge.artifact.model_file import fingerprint
 from challenge.errors import SettingsError
-from tests.conftest import TEST_MODEL
+from challenge.training.train import train
+from tests.conftest import ROOT, TEST_MODEL
 
 KEY = "open sesame"
 WITH_KEY = {"X-API-Key": KEY}
@@ -160,6 +163,28 @@ def test_addresses_of_one_ipv6_network_are_one_client(client):
         one = TestClient(asked, client=(address, 50_000))
         statuses.append(one.post("/predict", json=ASKED).status_code)
     assert statuses == [200, 429, 200, 200]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.parametrize("name", ["API_KEYS", "TRUSTED_HOSTS", "DOCS", "MAX_FLIGHTS"])
+def test_deployment_sees_that_a_server_answers_whatever_is_set(name, serve):
+    server = serve(workers=1, **{name: SETTINGS[name]})
+    check = ["bash", ROOT / "deploy/ec2/host.sh", "answers", str(server.port)]
+    assert subprocess.run(check).returncode == 0
+    server.stop()
+    assert subprocess.run(check).returncode != 0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_deployment_needs_no_airline_that_a_model_may_not_know(serve, tmp_path):
+    flights = [f"JetBlue,N,{n % 12 + 1},{int(n % 5 == 0)}" for n in range(400)]
+    (tmp_path / "flights.csv").write_text(
+        "\n".join(["OPERA,TIPOVUELO,MES,delay", *flights])
+    )
+    train(tmp_path / "flights.csv", tmp_path / "model.pkl")
+    server = serve(tmp_path / "model.pkl", workers=1)
+    check = ["bash", ROOT / "deploy/ec2/host.sh", "answers", str(server.port)]
+    assert subprocess.run(check).returncode == 0
 
 
 def test_a_setting_that_makes_no_sense_stops_the_start(client):
