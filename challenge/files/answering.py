@@ -6,12 +6,13 @@ bytes: the answers are written behind each of its rows.
 
 from __future__ import annotations
 
+import csv
 import gzip
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import compress, islice
+from itertools import chain, compress, islice
 from math import nan
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 ADDED_COLUMNS: Final = ("probability", "delay", "fault")
 
 _BUFFER: Final = 1 << 20
+# DuckDB takes no longer lines.
+MAX_LINE_BYTES: Final = 2_097_152
 _ROWS_AT_ONCE: Final = 500
 
 Progress = Callable[[int], None]
@@ -95,18 +98,20 @@ def predict_file(
         raise FlightsFileError(output, f"must be a {kind} file, as {path.name!r} is")
     predict = _predict_parquet if kind == ".parquet" else _predict_csv
     with replacing(output) as temporary:
-        with engine(model, path, temporary, cancellation) as connection:
-            scan = FlightsScan(connection, model, path, cancellation)
-            for name in scan.columns:
-                # In Parquet, to most programs, names differ in more than capitals.
-                added = name.lower() if kind == ".parquet" else name
-                if added in ADDED_COLUMNS:
-                    raise FlightsFileError(path, f"has a column {name!r} already")
-            try:
+        try:
+            with engine(model, path, temporary, cancellation) as connection:
+                scan = FlightsScan(connection, model, path, cancellation)
+                for name in scan.columns:
+                    # In Parquet, to most programs, names differ in more than capitals.
+                    added = name.lower() if kind == ".parquet" else name
+                    if added in ADDED_COLUMNS:
+                        raise FlightsFileError(path, f"has a column {name!r} already")
                 scored = predict(scan, temporary, invalid == "keep", progress)
-            except OSError as error:
-                reason = error.strerror or error
-                raise FlightsFileError(output, f"cannot be written: {reason}") from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise FlightsFileError(output, f"cannot be written: {reason}") from None
+        except csv.Error as error:
+            raise FlightsFileError(path, f"cannot be read: {error}") from None
         if scored.invalid and invalid == "stop":
             raise FlightsFileError(path, f"has {scored.rejected}")
     return scored
@@ -251,32 +256,30 @@ def _predict_parquet(
     import nanoarrow
 
     scored = PredictionCounts()
-    told: list[tuple[str, int]] = []
     model, answers = flights.model, flights.cursor()
     answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
-    double = nanoarrow.float64()
+    types = {"probability": nanoarrow.float64(), "fault": nanoarrow.string()}
     for cells, faults in judged_cells(flights, scored):
         values = array("d", model.predict_cells(cells))
-        for place, fault in faults.items():
+        for place in faults:
             values[place] = nan
-            if keep:
-                told.append((fault, scored.rows + place))
-        column = nanoarrow.c_array_from_buffers(double, len(values), [None, values])
+        told = [faults.get(place) for place in range(len(values))] if keep else []
+        columns = [
+            nanoarrow.c_array_from_buffers(
+                types["probability"], len(values), [None, values]
+            ),
+            nanoarrow.c_array(told or [None] * len(values), types["fault"]),
+        ]
         batch = nanoarrow.c_array_from_buffers(
-            nanoarrow.struct({"probability": double}),
-            len(values),
-            [None],
-            children=[column],
+            nanoarrow.struct(types), len(values), [None], children=columns
         )
         answers.register("batch", nanoarrow.ArrayStream(batch))
-        answers.execute("INSERT INTO answers SELECT probability, NULL FROM batch")
+        answers.execute("INSERT INTO answers SELECT * FROM batch")
         answers.unregister("batch")
         scored.rows += len(values)
         progress(scored.rows)
     if scored.invalid and not keep:
         return scored
-    if told:
-        answers.executemany("UPDATE answers SET fault = ? WHERE rowid = ?", told)
     # Of the answers, whatever the columns of the file are called.
     given_answer = "CASE WHEN NOT isnan(answers.probability) THEN"
     late = f"(answers.probability > {model.threshold!r})::TINYINT"
@@ -316,16 +319,29 @@ def _open(path: Path, mode: Literal["rb", "wb"]) -> IO[bytes]:
     return open(path, mode, buffering=_BUFFER)
 
 
-def _records(lines: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _records(source: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """The records of a CSV file and their line ends, without the empty ones."""
+    lines = iter(lambda: source.readline(MAX_LINE_BYTES), b"")
     for line in lines:
-        if b'"' in line:
-            # A line break in quotes belongs to the record.
-            while line.count(b'"') % 2 and (more := next(lines, b"")):
-                line += more
-        record = line.rstrip(b"\r\n")
+        # Only there a record may go on in the next line.
+        whole = _whole_record(line, lines) if b'"' in line else line
+        record = whole.rstrip(b"\r\n")
         if record:
-            yield record, line[len(record) :] or b"\n"
+            yield record, whole[len(record) :] or b"\n"
+
+
+def _whole_record(line: bytes, lines: Iterator[bytes]) -> bytes:
+    """A record that begins with a line, as far as Python's parser reads it: it takes a
+    quote inside a field for a letter, as DuckDB's does."""
+    read: list[bytes] = []
+
+    def texts() -> Iterator[str]:
+        for one in chain([line], lines):
+            read.append(one)
+            yield one.decode("latin-1")
+
+    next(csv.reader(texts(), skipinitialspace=True))
+    return b"".join(read)
 
 
 def _name_sql(name: str) -> str:

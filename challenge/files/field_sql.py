@@ -11,6 +11,7 @@ from typing import Final
 
 from challenge.compiled.grid import Axis
 from challenge.flights.fields import CATEGORIES, MONTH, SCHEDULED, Field, Kind
+from challenge.flights.rules import MAX_NAME_LENGTH
 from challenge.flights.times import TIME_PATTERN
 from challenge.flights.vocabulary import Vocabulary
 from challenge.live.recent import Recent
@@ -57,6 +58,12 @@ class FieldColumns:
             return "true"
         column = self.column(name)
         return f"({column} IS NULL OR {column}::VARCHAR = '')"
+
+    def judged_value(self, name: str) -> str:
+        """The same for the rules, which look at no more of a text than its start."""
+        if self.is_text(name):
+            return f"left({self.column(name)}, {MAX_NAME_LENGTH + 1})"
+        return self.value(name)
 
     def month(self) -> str:
         """SQL for the month, 1 to 12, NULL where it is not certainly one."""

@@ -105,7 +105,7 @@ class FlightsScan:
     def uncertain_rows(self) -> Iterator[dict[str, object]]:
         """The fields of the rows without a certain cell, in their order."""
         with reading(self.path):
-            chosen = ", ".join(map(self._fields.value, self._names))
+            chosen = ", ".join(map(self._fields.judged_value, self._names))
             rows = self.cursor().execute(self._query(chosen, "WHERE cell_ IS NULL"))
             while values := rows.fetchmany(1_000):
                 yield from (dict(zip(self._names, row)) for row in values)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import gzip
+import io
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from challenge.errors import FlightsFileError
 from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import name_types, sql_text
+from challenge.flights.faults import shown
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 
 ENGINE_MEMORY: Final = "256MB"
+MAX_COLUMNS: Final = 2_000
+MAX_HEADER_CHARACTERS: Final = 1_000_000
 _NO_EXTENSIONS: Final = {
     "autoload_known_extensions": False,
     "autoinstall_known_extensions": False,
@@ -112,11 +117,14 @@ def file_source(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
     """
     is_parquet = path.suffix == ".parquet"
     names = _parquet_names(connection, path) if is_parquet else csv_header(path)
+    if len(names) > MAX_COLUMNS:
+        problem = f"has {len(names):,} columns; there may be {MAX_COLUMNS:,}"
+        raise FlightsFileError(path, problem)
     # A column without a name, as an exported index has, gets its number.
     names = [name or f"column {place}" for place, name in enumerate(names)]
-    for name in names:
-        if names.count(name) > 1:
-            raise FlightsFileError(path, f"has the column {name!r} twice")
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise FlightsFileError(path, f"has the column {shown(name)} twice")
     columns = ", ".join(_numbered_names(names))
     counted = "*, row_number() OVER () - 1 AS row_"
     if not is_parquet:
@@ -149,11 +157,15 @@ def csv_header(path: Path) -> list[str]:
     """The names of a CSV file's columns.
 
     Raises:
-        FlightsFileError: the file is empty.
+        FlightsFileError: the file is empty, or its first line has no end.
     """
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
-        header = next(csv.reader(stream), [])
+        text = stream.read(MAX_HEADER_CHARACTERS)
+    if len(text) == MAX_HEADER_CHARACTERS and not set(text) & set("\r\n"):
+        problem = f"has no end of line in its first {len(text):,} characters"
+        raise FlightsFileError(path, problem)
+    header = next(csv.reader(io.StringIO(text, newline="")), [])
     if not header:
         raise FlightsFileError(path, "is empty")
     return header

@@ -173,7 +173,8 @@ def missing_columns(columns: Iterable[object]) -> list[str]:
 
 def whole_number(text: object) -> object:
     """In a CSV everything is text; what is not digits is for the rules to reject."""
-    if isinstance(text, str) and text.isascii():
+    # Python itself refuses to read thousands of digits.
+    if isinstance(text, str) and text.isascii() and len(text) < 20:
         if text.removeprefix("-").isdecimal():
             return int(text)
     return text

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
+
 import duckdb
 import pytest
 
@@ -194,3 +198,86 @@ def test_a_time_with_a_zone_is_told_as_a_fault(model, tmp_path):
     duckdb.sql(f"COPY ({dataset} '{source}') TO '{labelled}' (FORMAT parquet)")
     with pytest.raises(Exception, match="is not a local time like"):
         read_dataset(labelled)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *('5" pipe', '"a\nb"', '"a\r\nb, c"', '"a ""quoted"" b"', 'a"b"c', '"x"', '""'),
+        *('5" pipe,"a\nb"', '"a\nb",5" pipe', '5",6"', '5","a\n\nb",6"', ' "a, b"'),
+    ],
+)
+def test_a_record_ends_where_its_parser_says(value, end, model, expected, tmp_path):
+    """Whatever quotes and line breaks there are, an answer stands behind its record."""
+    text = io.StringIO(value, newline="")
+    fields = len(next(csv.reader(text, skipinitialspace=True)))
+    names = ",".join(f"x{n}" for n in range(fields))
+    rows = [f"{ROW},{value}", f"{ROW},plain" + ",y" * (fields - 1)] * 20
+    source, output = tmp_path / "flights.csv", tmp_path / "answers.csv"
+    source.write_bytes((end.join([f"{HEADER},{names}", *rows]) + end).encode())
+    predict_file(model, source, output)
+    answer = f",{expected:.6f},{int(expected > model.threshold)}"
+    answered = [f"{HEADER},{names},probability,delay", *(row + answer for row in rows)]
+    assert output.read_bytes() == (end.join(answered) + end).encode()
+
+
+def test_a_quote_that_is_not_closed_is_told(model, tmp_path):
+    source = tmp_path / "flights.csv"
+    lines = [f'{ROW},"open'] * 3 + [f"{ROW},x"] * 100_000
+    source.write_text("\n".join([f"{HEADER},x", *lines]))
+    with pytest.raises(FlightsFileError, match="cannot be read"):
+        predict_file(model, source, tmp_path / "answers.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"x" * 5_000_000, "has no end of line in its first 1,000,000 characters"),
+        (b",".join(b"c%d" % n for n in range(40_000)) + b"\n1", "has 40,000 columns"),
+        (b",".join([b"x"] * 1_500) + b"\n1", "has the column 'x' twice"),
+    ],
+    ids=["one line", "columns", "one name"],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_header_is_bounded(content, problem, suffix, model, tmp_path):
+    source = tmp_path / f"flights{suffix}"
+    source.write_bytes(gzip.compress(content) if suffix == ".csv.gz" else content)
+    with pytest.raises(FlightsFileError, match=problem):
+        predict_file(model, source, tmp_path / f"answers{suffix}")
+
+
+@pytest.mark.parametrize("month", ["9" * 5_000, "-" + "1" * 30, "0" * 100])
+def test_a_month_of_thousands_of_digits_is_a_fault(month, model, tmp_path):
+    source, output = tmp_path / "flights.csv", tmp_path / "answers.csv"
+    source.write_text(f"{HEADER}\nGrupo LATAM,N,{month}\n{ROW}\n")
+    scored = predict_file(model, source, output, "keep")
+    assert (scored.rows, scored.invalid) == (2, 1)
+    assert "is not a whole number" in output.read_text().splitlines()[1]
+
+
+def test_faults_of_very_many_rows_are_told_each_with_its_row(model, tmp_path):
+    source, output = tmp_path / "flights.parquet", tmp_path / "answers.parquet"
+    airline = "CASE WHEN n % 3 = 0 THEN 'x' || n ELSE 'Grupo LATAM' END AS OPERA"
+    rest = "'N' AS TIPOVUELO, 3::BIGINT AS MES, n"
+    duckdb.sql(
+        f"COPY (SELECT {airline}, {rest} FROM range(60000) AS r(n)) "
+        f"TO '{source}' (FORMAT parquet)"
+    )
+    scored = predict_file(model, source, output, "keep")
+    assert (scored.rows, scored.invalid) == (60_000, 20_000)
+    told = duckdb.sql(f"SELECT n, probability, fault FROM '{output}' ORDER BY n")
+    for number, probability, fault in told.fetchall():
+        if number % 3:
+            assert probability is not None and fault is None
+        else:
+            assert probability is None
+            assert fault.startswith(f"OPERA: 'x{number}' is not an airline")
+
+
+def test_very_long_texts_are_faults_of_their_rows(model, tmp_path):
+    source, output = tmp_path / "flights.parquet", tmp_path / "answers.parquet"
+    long = "repeat('x', 1000000) AS OPERA, 'N' AS TIPOVUELO, 3::BIGINT AS MES"
+    duckdb.sql(f"COPY (SELECT {long} FROM range(400)) TO '{source}' (FORMAT parquet)")
+    scored = predict_file(model, source, output, "keep")
+    assert (scored.rows, scored.invalid) == (400, 400)
