@@ -91,6 +91,11 @@ def test_a_request_without_a_body_is_answered_and_so_is_the_next(upgrade, server
     assert found == [(200, b'{"status":"OK"}')] * 3
 
 
+def test_very_many_of_them_at_once_are_answered(server):
+    found = answers(server, [get(H2C) * 2_000], 2_000)
+    assert found == [(200, b'{"status":"OK"}')] * 2_000
+
+
 @pytest.mark.parametrize(
     ("framing", "body"),
     [

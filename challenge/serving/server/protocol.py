@@ -46,9 +46,13 @@ class WatchedProtocol(HttpToolsProtocol):
         self._chunk_bytes = len(data)
         self._received += self._chunk_bytes
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    data = b""
+                except httptools.HttpParserUpgrade as upgrade:
+                    data = data[upgrade.args[0] :]
+                    self._ignore_upgrade()
         except httptools.HttpParserError:
             message = "this is not a valid HTTP/1.1 request"
             self._close(rejection(400, "invalid_http", message))
@@ -145,11 +149,11 @@ class WatchedProtocol(HttpToolsProtocol):
         self.transport.write(head.encode() + body)
         self.transport.close()
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _ignore_upgrade(self) -> None:
         """Go on reading as if the client had not offered another protocol.
 
         The parser takes what follows the headers for that protocol, a body included. So
-        a new parser gets the headers that frame the body once more, and then the rest.
+        a new parser gets the headers that frame the body once more before the rest.
         """
         framing = [
             name + b": " + value
@@ -165,8 +169,6 @@ class WatchedProtocol(HttpToolsProtocol):
             head = b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""])
             self.parser.feed_data(head)
             self._is_replaying = False
-        if rest:
-            self.data_received(rest)
 
 
 class WatchedServer(uvicorn.Server):
