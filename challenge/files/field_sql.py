@@ -77,7 +77,7 @@ class FieldColumns:
         if self.is_parquet or not self.is_text(MONTH):
             return "NULL::INTEGER"
         # A list of the twelve texts would become a join, which mixes up the rows.
-        form = f"regexp_full_match({column}, '[1-9]|1[0-2]')"
+        form = f"regexp_full_match({column}, '(0?[1-9]|1[0-2])(\\.0)?')"
         return f"CASE WHEN {form} THEN TRY_CAST({column} AS INTEGER) END"
 
     def time(self, name: str) -> str:

@@ -23,7 +23,7 @@ from challenge.flights.fields import (
     MONTH,
     SCHEDULED,
 )
-from challenge.flights.rules import missing_columns, whole_float, whole_number
+from challenge.flights.rules import missing_columns, whole_number
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -128,12 +128,9 @@ class FlightsScan:
 
     def judge(self, row: Mapping[str, object]) -> int | list[Fault]:
         """The cell of a row, or all that is wrong with it."""
-        month = row.get(MONTH)
-        if self._fields.is_parquet:
-            month = whole_float(month)
-        else:
-            month = whole_number(month)
-        return self.model.encoder.cell({**row, MONTH: month})
+        if not self._fields.is_parquet:
+            row = {**row, MONTH: whole_number(row.get(MONTH))}
+        return self.model.encoder.cell(row)
 
     def _query(self, chosen: str, where: str = "") -> str:
         """SQL for the rows with their `cell_`, NULL unless one is certainly valid."""

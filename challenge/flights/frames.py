@@ -31,7 +31,6 @@ from challenge.flights.rules import (
     FlightRules,
     missing_columns,
     unknown_fields,
-    whole_float,
     whole_number,
 )
 from challenge.flights.times import (
@@ -94,7 +93,8 @@ def code_flights(
             columns[field.attribute] = _code(data, field.name, rule, faults)
         elif field.kind is Kind.MONTH:
             months = _months(data, scheduled)
-            columns[field.attribute] = _code(months, MONTH, _month_rule(rules), faults)
+            rule = functools.partial(rules.code, MONTH)
+            columns[field.attribute] = _code(months, MONTH, rule, faults)
     columns["hour"], columns["weekday"] = (
         part.where(scheduled.notna(), NOT_GIVEN)
         for part in (scheduled.dt.hour, scheduled.dt.day_of_week)
@@ -171,10 +171,6 @@ def _is_left_out(column: pd.Series[Any]) -> pd.Series[bool]:
     return column.isna()
 
 
-def _month_rule(rules: FlightRules) -> Callable[[Any], int | Fault]:
-    return lambda value: rules.code(MONTH, whole_float(value))
-
-
 def _code_delays(
     data: pd.DataFrame, target_column: str, late: pd.Series[Any], faults: Faults
 ) -> NDArray[np.int8]:
@@ -223,9 +219,12 @@ def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any
     column = data[field].reset_index(drop=True)
     if pd.api.types.is_datetime64_dtype(column):
         return column.astype(TIMES)
-    # Almost all are texts in the one format; the rule judges what remains.
-    written = column.astype("str").str.fullmatch(TIME_PATTERN).astype(bool)
-    times = pd.to_datetime(column.where(written), errors="coerce", format=TIME_FORMAT)
+    # Almost all are written as they should be; the rule judges what remains.
+    texts = column.astype("str")
+    written = texts.str.fullmatch(TIME_PATTERN).astype(bool)
+    texts = texts.where(written).str.replace("T", " ")
+    texts = texts.where(texts.str.len() > len("2017-03-06 08:15"), texts + ":00")
+    times = pd.to_datetime(texts, errors="coerce", format=TIME_FORMAT)
     times = times.astype(TIMES)
     unread = np.flatnonzero(times.isna() & column.notna())
     for row, value in zip(unread.tolist(), column.iloc[unread], strict=True):

@@ -9,13 +9,14 @@ from typing import Final
 from challenge.flights.faults import Fault, shown
 from challenge.flights.fields import MONTH, SCHEDULED
 
-# The one way to write a time. Calendars and databases take more (one digit, 24:00).
-TIME_PATTERN: Final = r"\d{4}-\d{2}-\d{2} (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+# How a time is written. Calendars and databases take more (one digit, 24:00).
+TIME_PATTERN: Final = r"\d{4}-\d{2}-\d{2}[ T](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
 _TIME: Final = re.compile(TIME_PATTERN, re.ASCII)
 
 
 def read_time(field: str, value: object) -> datetime | None | Fault:
-    """Read a local time, "2017-03-06 08:15:00" or a datetime without a zone."""
+    """Read a local time, "2017-03-06 08:15", with a T, with seconds, or a datetime
+    without a zone."""
     if is_not_given(value):
         return None
     if isinstance(value, datetime) and value.tzinfo is None:

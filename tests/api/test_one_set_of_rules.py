@@ -34,7 +34,7 @@ WRONG = {
     "a negative month": {"MES": -1},
     "an unknown destination": {"SIGLADES": "Calamar"},
     "another day's form": {"Fecha-I": "14/07/2017 18:30"},
-    "no seconds": {"Fecha-I": "2017-07-14 18:30"},
+    "no minutes": {"Fecha-I": "2017-07-14 18"},
     "no such day": {"Fecha-I": "2017-02-30 10:00:00"},
     "no such year": {"MES": 12, "Fecha-I": "0000-12-31 10:00:00"},
     "no such hour": {"Fecha-I": "2017-07-14 24:00:00"},
@@ -131,8 +131,15 @@ def test_a_message_shows_no_more_than_a_hundred_characters_of_the_input(name, cl
         {"OPERA": "sky AIRLINE ", "SIGLADES": "Cálama", "SIGLAORI": "SANTIAGO"},
         {"OPERA": "SKU", "SIGLADES": "SCCF", "SIGLAORI": "SCEL"},
         {"MES": None},
+        {"MES": 7.0},
+        {"Fecha-I": "2017-07-14 18:30"},
+        {"Fecha-I": "2017-07-14T18:30:00"},
+        {"Fecha-I": "2017-07-14T18:30"},
     ],
-    ids=["as known", "in other letters", "by code", "without its month"],
+    ids=[
+        *("as known", "in other letters", "by code", "without its month"),
+        *("a month after a gap", "without seconds", "with a T", "both"),
+    ],
 )
 def test_a_valid_flight_is_answered_alike_by_all_ways(changed, client, tmp_path):
     asked = {"flights": [VALID]}
@@ -160,3 +167,15 @@ def test_a_valid_flight_is_answered_alike_by_all_ways(changed, client, tmp_path)
     answer = client.post("/v2/models/delay/infer", json={"inputs": inputs}).json()
     outputs = {output["name"]: output["data"] for output in answer["outputs"]}
     assert outputs["probability"] == [pytest.approx(expected, abs=1e-6)]
+    path = tmp_path / "flights.parquet"
+    duckdb.from_df(pd.DataFrame([flight])).write_parquet(str(path))
+    content, kind = path.read_bytes(), "application/vnd.apache.parquet"
+    headers = {"Content-Type": kind}
+    path.write_bytes(
+        client.post("/predict/file", content=content, headers=headers).content
+    )
+    [(probability,)] = duckdb.sql(f"SELECT probability FROM '{path}'").fetchall()
+    assert probability == pytest.approx(expected, abs=1e-6)
+    forecast = client.app.state.service.watcher.model.forecast
+    for flights in ([flight], pd.DataFrame([flight])):
+        assert forecast(flights)["probability"][0] == pytest.approx(expected, abs=1e-6)

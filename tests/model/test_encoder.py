@@ -73,7 +73,7 @@ def test_what_is_found_is_what_the_rules_say(encoder, data):
 @pytest.mark.parametrize(
     "time",
     [
-        "2017-03-06T08:15:00",
+        "2017-03-06t08:15:00",
         "2017-03-06 8:15:00",
         "2017-03-06 24:00:00",
         "2017-02-30 08:15:00",

@@ -14,6 +14,7 @@ from challenge.cli import main
 from challenge.errors import FlightsFileError, MissingColumnsError
 from challenge.files.answering import count_delays, predict_file
 from challenge.model import DelayModel
+from challenge.training.data.dataset import read_dataset
 from tests.conftest import TEST_MODEL
 
 HEADER = "OPERA,TIPOVUELO,MES,SIGLADES,Fecha-I"
@@ -111,7 +112,7 @@ INVALID = [
     ("Grupo LATAM,N,,Arica,", "MES: is required"),
     ("Grupo LATAM,N,7,Narnia,", "SIGLADES: 'Narnia' is not a destination"),
     ("Grupo LATAM,N,7,Arica,6 July", "Fecha-I: '6 July' is not a local time"),
-    ("Grupo LATAM,N,7,,2017-07-03T08:15:00", "Fecha-I: '2017-07-03T08:15:00' is not"),
+    ("Grupo LATAM,N,7,,2017-07-03T08:15Z", "Fecha-I: '2017-07-03T08:15Z' is not"),
     ("Grupo LATAM,N,7,,2017-02-30 08:15:00", "Fecha-I: '2017-02-30 08:15:00' is not"),
     ("Grupo LATAM,N,7,,2017-08-03 08:15:00", "is not in month 7, which MES says"),
 ]
@@ -213,3 +214,28 @@ def test_the_command_answers_a_file_or_only_counts(sample_csv, tmp_path, capsys)
     assert main(["predict", str(sample_csv), str(output), *options]) == 0
     assert capsys.readouterr().out == counted
     assert output.exists()
+
+
+@pytest.mark.parametrize("month", ["7", "07", "7.0", "07.0"])
+@pytest.mark.parametrize("time", ["2017-07-03 08:15", "2017-07-03T08:15:00"])
+def test_months_and_times_are_taken_as_other_programs_write_them(
+    month, time, model, tmp_path
+):
+    source = tmp_path / "flights.csv"
+    row = "Grupo LATAM,N,{},Arica,{},{}"
+    left = time.replace("08:15", "09:15")
+    source.write_text(
+        "OPERA,TIPOVUELO,MES,SIGLADES,Fecha-I,Fecha-O\n"
+        + row.format(7, "2017-07-03 08:15:00", "2017-07-03 09:15:00")
+        + "\n"
+        + row.format(month, time, left)
+        + "\n"
+    )
+    output = tmp_path / "answers.csv"
+    predict_file(model, source, output)
+    first, second = (line.split(",") for line in output.read_text().splitlines()[1:])
+    assert first[-2:] == second[-2:]
+    dataset = read_dataset(source)
+    assert dataset.counted.counts.flights.tolist() == [2]
+    assert dataset.delayed.tolist() == [1, 1]
+    assert dataset.scheduled[0] == dataset.scheduled[1]

@@ -65,7 +65,7 @@ def test_an_optional_field_may_be_left_empty(field, nothing):
         ("MES", 0, "out_of_range", "0 is not a month; months are 1 to 12"),
         ("MES", 13, "out_of_range", "13 is not a month; months are 1 to 12"),
         ("MES", "3", "int_type", "'3' is not a whole number"),
-        ("MES", 3.0, "int_type", "3.0 is not a whole number"),
+        ("MES", 3.5, "int_type", "3.5 is not a whole number"),
         ("MES", True, "int_type", "True is not a whole number"),
         (
             "SIGLADES",
@@ -82,9 +82,9 @@ def test_an_optional_field_may_be_left_empty(field, nothing):
         ),
         (
             "Fecha-I",
-            "2017-03-06T08:15:00",
+            "2017-03-06t08:15:00",
             "datetime_format",
-            "'2017-03-06T08:15:00' is not a local time like '2017-03-06 08:15:00'",
+            "'2017-03-06t08:15:00' is not a local time like '2017-03-06 08:15:00'",
         ),
         (
             "Fecha-I",

@@ -331,7 +331,7 @@ class FlightsReader:
             self._count(1)
             outcome = self._read_value(item)
             if isinstance(outcome, int):
-                asked = msgspec.convert(item, AskedFlight)
+                asked = msgspec.convert(item, AskedFlight, strict=False)
                 self.cells.append(outcome)
                 self._flight_numbers.append(asked.flight_number)
                 if self._keep:
