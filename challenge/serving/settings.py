@@ -51,8 +51,8 @@ class Settings(BaseSettings):
         max_file_bytes: the size of a file sent to POST /predict/file.
         max_concurrent_requests: the number of requests in progress in a worker that
             have arrived as a whole; 0 for no limit.
-        max_uploads_per_client: the number of requests of one client whose bodies are
-            still arriving, in a worker; 0 for no limit.
+        max_uploads_per_client: the number of requests of one client whose bodies have
+            been arriving for over a second, in a worker; 0 for no limit.
         max_buffered_bytes: the size of all bodies together that a worker holds while
             they arrive.
         max_files_at_once: the number of files that a worker answers at one time; twice

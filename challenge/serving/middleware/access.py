@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import ipaddress
 import time
-from collections import Counter
 from typing import Final
 
 from starlette.types import Scope
@@ -33,15 +32,13 @@ class AccessControl:
         clients: how much of its rate limit each client has used.
 
     Attributes:
-        arriving: how many requests of each client have bodies that are still arriving.
-        total_arriving: how many there are of all clients.
+        arriving: how many requests in progress have bodies that are still arriving.
     """
 
     def __init__(self, settings: Settings, clients: Clients) -> None:
         self.settings = settings
         self.clients = clients
-        self.arriving: Counter[bytes] = Counter()
-        self.total_arriving = 0
+        self.arriving = 0
         self.max_wait = settings.max_wait
         self.max_requests = settings.max_concurrent_requests or float("inf")
         self._keys = [
@@ -75,31 +72,6 @@ class AccessControl:
             return self._reject_client(scope)
         return None
 
-    def begin_arriving(self, scope: Scope) -> tuple[bytes, RejectedRequest | None]:
-        """Count a request whose body is still arriving, unless its client has too many.
-
-        Returns:
-            The client, to be given to `end_arriving`, and why it is rejected.
-        """
-        client = _address(scope)
-        limit = self.settings.max_uploads_per_client
-        if limit and self.arriving[client] >= limit:
-            message = (
-                f"{limit:,} requests of this client are still arriving; "
-                "send the rest of them first"
-            )
-            return client, rejection(429, "uploads", message, retry_after=1)
-        self.arriving[client] += 1
-        self.total_arriving += 1
-        return client, None
-
-    def end_arriving(self, client: bytes) -> None:
-        """The body of a request of a client has arrived, or will not."""
-        self.arriving[client] -= 1
-        self.total_arriving -= 1
-        if not self.arriving[client]:
-            del self.arriving[client]
-
     def _reject_client(self, scope: Scope) -> RejectedRequest | None:
         path = route_path(scope)
         if is_health(path):
@@ -108,7 +80,7 @@ class AccessControl:
         access = self._closed.get(path, needed)
         if access == "off":
             return rejection(404, "not_found", f"{path} is disabled")
-        client = _address(scope)
+        client = client_address(scope)
         if self._keys or access == "key":
             name = self._name_of_key(scope)
             if name is not None:
@@ -153,7 +125,7 @@ def _is_page(path: str) -> bool:
     return path == PAGE or path.startswith(STATIC)
 
 
-def _address(scope: Scope) -> bytes:
+def client_address(scope: Scope) -> bytes:
     """The address of a client; of IPv6 the network, in which anybody has many."""
     host = (scope["client"] or ("",))[0]
     if ":" in host:

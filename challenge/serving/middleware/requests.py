@@ -78,12 +78,12 @@ class RequestMiddleware:
         counters.in_flight += 1
         arrival = None
         try:
-            working = counters.in_flight - access.total_arriving
+            working = counters.in_flight - access.arriving
             rejected = access.reject(scope, now - arrived, working)
             connection = scope.get(CONNECTION)
-            if connection is not None and connection.is_arriving and rejected is None:
-                arrival = _Arrival(access, scope, receive)
-                receive, rejected = arrival.receive, arrival.rejected
+            if connection is not None and connection.is_arriving:
+                arrival = _Arrival(access, receive)
+                receive = arrival.receive
             if rejected is not None:
                 scope[REJECTION] = rejected
                 state.count_rejected(rejected.faults)
@@ -146,11 +146,11 @@ def _request_ids() -> Iterator[bytes]:
 class _Arrival:
     """Counts a request as arriving, until its body is there or will not come."""
 
-    def __init__(self, access: AccessControl, scope: Scope, receive: Receive) -> None:
+    def __init__(self, access: AccessControl, receive: Receive) -> None:
         self._access = access
         self._receive = receive
-        self._client, self.rejected = access.begin_arriving(scope)
-        self._is_counted = self.rejected is None
+        self._is_counted = True
+        access.arriving += 1
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -161,4 +161,4 @@ class _Arrival:
     def end(self) -> None:
         if self._is_counted:
             self._is_counted = False
-            self._access.end_arriving(self._client)
+            self._access.arriving -= 1

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
+from math import inf
+from operator import attrgetter
 from types import FrameType
 from typing import Any, Final
 
@@ -12,6 +15,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from challenge.serving.middleware.access import client_address
 from challenge.serving.middleware.requests import ARRIVED, CONNECTION
 from challenge.serving.observability.log import event
 from challenge.serving.problems import RejectedRequest, rejection
@@ -20,11 +24,13 @@ from challenge.serving.state import ServiceState
 
 TICKS_BETWEEN_SWEEPS: Final = 10
 MAX_HEADER_BYTES: Final = 65_536
+UPLOAD_SECONDS: Final = 1.0
 # A file may take any time to arrive, if its client is not too slow.
 WITHOUT_LIMIT: Final = "/predict/file"
 _REASONS: Final = {
     400: "Bad Request",
     408: "Request Timeout",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
 }
 
@@ -124,6 +130,18 @@ class WatchedProtocol(HttpToolsProtocol):
             return
         self._close(rejection(408, "timeout", "the request took too long to arrive"))
 
+    def is_upload(self, now: float) -> bool:
+        """Whether a body has been arriving for longer than one takes that was sent at
+        once."""
+        cycle = self.cycle
+        is_open = cycle is not None and not cycle.response_complete
+        return is_open and cycle.more_body and now - self.began > UPLOAD_SECONDS
+
+    def reject_upload(self, limit: int) -> None:
+        """Close the connection of a client that sends too many bodies at one time."""
+        message = f"more than {limit:,} requests of this client are still arriving"
+        self._close(rejection(429, "uploads", message, retry_after=1))
+
     def _reject_headers(self) -> None:
         message = f"the headers are over {MAX_HEADER_BYTES:,} bytes"
         self._close(rejection(431, "headers_too_large", message))
@@ -144,9 +162,10 @@ class WatchedProtocol(HttpToolsProtocol):
         head = (
             f"HTTP/1.1 {rejected.status} {_REASONS[rejected.status]}\r\n"
             "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n"
         )
-        self.transport.write(head.encode() + body)
+        head += "".join(f"{k}: {v}\r\n" for k, v in rejected.headers().items())
+        self.transport.write(head.encode() + b"\r\n" + body)
         self.transport.close()
 
     def _ignore_upgrade(self) -> None:
@@ -197,6 +216,19 @@ class WatchedServer(uvicorn.Server):
             self._exit = None
             super().handle_exit(sig, frame)
         if counter % TICKS_BETWEEN_SWEEPS == 0:
-            for connection in list[Any](self.server_state.connections):
-                connection.cut_off_if_overdue(self.state.settings)
+            self._sweep(self.state.settings)
         return await super().on_tick(counter)
+
+    def _sweep(self, settings: Settings) -> None:
+        """Close the connections of clients that are too slow, or have too many."""
+        now, connections = time.perf_counter(), list[Any](self.server_state.connections)
+        for connection in connections:
+            connection.cut_off_if_overdue(settings)
+        limit = settings.max_uploads_per_client or inf
+        uploads: Counter[bytes] = Counter()
+        slow = [one for one in connections if one.is_upload(now)]
+        for connection in sorted(slow, key=attrgetter("began")):
+            client = client_address(connection.cycle.scope)
+            uploads[client] += 1
+            if uploads[client] > limit:
+                connection.reject_upload(settings.max_uploads_per_client)
