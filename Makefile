@@ -122,10 +122,11 @@ monitoring-test: ## Check deploy/monitoring and test its alerts; needs promtool 
 	promtool check config deploy/monitoring/prometheus.yml
 	promtool test rules deploy/monitoring/alerts.test.yml
 
-stress-test: $(VENV)/.test ## Load STRESS_URL with 100 users for 60 s; report in reports/
+STRESS_SECONDS ?= 60
+stress-test: $(VENV)/.test ## Load STRESS_URL with 100 users for STRESS_SECONDS; report in reports/
 	mkdir -p reports
 	$(BIN)/locust --locustfile tests/stress/locustfile.py --headless \
-		--users 100 --spawn-rate 20 --run-time 60s --host "$(STRESS_URL)" \
+		--users 100 --spawn-rate 20 --run-time $(STRESS_SECONDS)s --host "$(STRESS_URL)" \
 		--html reports/stress-test.html --only-summary
 
 benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardsticks, ten minutes; needs wrk, nginx

@@ -87,20 +87,22 @@ def test_files_whose_clients_are_gone_hold_up_nobody(serve, large_csv):
 
 def test_more_files_than_may_wait_are_refused(serve, large_csv):
     server = serve(workers=1, MAX_FILES_AT_ONCE=1)
-    clients = [send_file(server, large_csv) for _ in range(3)]
-    wait_for(lambda: server.metric(IN_FLIGHT) >= 4)
-    answer = httpx.post(
-        f"{server.url}/predict/file", content=b"OPERA\n", headers=CSV, timeout=20
-    )
-    assert answer.status_code == 503
-    assert answer.json()["detail"][0]["type"] == "overloaded"
-    assert int(answer.headers["retry-after"]) >= 1
-    for client in clients:
-        client.close()
-    wait_for(lambda: server.metric(IN_FLIGHT) == 1, seconds=10)
-    rows = b"OPERA,TIPOVUELO,MES\nGrupo LATAM,I,7\n"
-    answer = httpx.post(f"{server.url}/predict/file", content=rows, headers=CSV)
-    assert answer.status_code == 200
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        url = f"{server.url}/predict/file"
+        answers.append(httpx.post(url, content=large_csv, headers=CSV, timeout=60))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} == {200, 503}
+    for answer in answers:
+        if answer.status_code == 503:
+            assert answer.json()["detail"][0]["type"] == "overloaded"
+            assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_clients_that_drip_are_not_counted_as_work_and_are_cut_off(serve):
@@ -182,7 +184,7 @@ def test_a_log_whose_reader_stalls_holds_up_nothing(workers, tmp_path):
         process.communicate()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_sigterm_while_many_workers_start_stops_all_of_them(seed, serve):
     server = serve(workers=24)
     # While some answer already, others are being started.
@@ -192,18 +194,14 @@ def test_sigterm_while_many_workers_start_stops_all_of_them(seed, serve):
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
-@pytest.mark.parametrize("leaves", [True, False], ids=["gone", "waiting"])
-def test_sigterm_while_a_file_is_answered_is_bounded(leaves, serve, large_csv):
-    """By a grace period of half a minute, where a client waits and does not read."""
+def test_sigterm_does_not_wait_for_a_file_that_nobody_waits_for(serve, large_csv):
     server = serve(workers=1)
     client = send_file(server, large_csv)
     wait_for(lambda: server.metric(IN_FLIGHT) >= 2)
-    if leaves:
-        client.close()
+    client.close()
     start = time.monotonic()
     assert server.stop(40) == 0
-    assert time.monotonic() - start < (5 if leaves else 35)
-    client.close()
+    assert time.monotonic() - start < 5
 
 
 def test_what_a_killed_server_left_is_removed_by_the_next(serve, tmp_path):
