@@ -324,7 +324,7 @@ def test_the_model_and_the_drift_are_told(open_page, server):
     expect(card).to_contain_text("68,206")
     auc = described["card"]["metrics"]["forward"]["roc_auc"]["value"]
     expect(card).to_contain_text(f"{auc:.3f}")
-    drift = page.get_by_role("region", name="Questions compared with the past")
+    drift = page.get_by_role("region", name="Requests compared with the training")
     expect(drift.get_by_role("row")).to_have_count(7)
 
 
@@ -415,7 +415,7 @@ def test_the_form_has_the_fields_that_the_model_tells_apart(
     asked = {
         "OPERA": "Grupo LATAM",
         "TIPOVUELO": page.locator("[name=TIPOVUELO]:checked").input_value(),
-        "MES": int(page.get_by_label("Month").input_value()),
+        "MES": int(form(page).get_by_label("Month").input_value()),
         "SIGLAORI": "Concepción",
     }
     answer = httpx.post(f"{several.url}/explain", json={"flights": [asked]})

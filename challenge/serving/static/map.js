@@ -2,7 +2,8 @@
 
 import { ask } from "./api.js";
 import { byId, element } from "./dom.js";
-import { askAbout, chosenFlight } from "./question.js";
+import { chosenFlight } from "./form.js";
+import { askAbout } from "./question.js";
 import { monthName, number, percent, text, weekdayName } from "./texts.js";
 
 const MONTHS = Array.from({ length: 12 }, (_, i) => i + 1);
