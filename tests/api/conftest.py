@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -24,11 +23,6 @@ MEMORY_CAP = 512 * 1024 * 1024
 PROGRAM = "from challenge.cli import main; exit(main())"
 
 
-def cap_memory() -> None:
-    """To be called in a process before it becomes a server."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_CAP, MEMORY_CAP))
-
-
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
     until = time.monotonic() + seconds
     while not condition():
@@ -44,7 +38,7 @@ class Server:
         workers: how many processes serve.
         stderr: where its log goes.
         settings: in the environment.
-        before_start: called in the server's process, before it is one.
+        memory_cap: how many bytes of data the process may have.
     """
 
     def __init__(
@@ -53,7 +47,7 @@ class Server:
         workers: int,
         stderr: Path,
         settings: dict[str, str],
-        before_start: Callable[[], None] | None = None,
+        memory_cap: int | None = None,
     ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -61,12 +55,15 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = stderr
         options = ["--port", str(self.port), "--workers", str(workers)]
+        program = PROGRAM
+        if memory_cap is not None:
+            limit = f"resource.setrlimit(resource.RLIMIT_DATA, ({memory_cap},) * 2)"
+            program = f"import resource; {limit}; {PROGRAM}"
         with stderr.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, "serve", str(model), *options],
+                [sys.executable, "-c", program, "serve", str(model), *options],
                 env=os.environ | settings,
                 stderr=stream,
-                preexec_fn=before_start,
             )
         wait_for(self.answers)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.conftest import FLIGHT, Server, cap_memory
+from tests.api.conftest import FLIGHT, MEMORY_CAP, Server
 from tests.conftest import TEST_MODEL
 
 INFER = "/v2/models/delay/infer"
@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 def server(tmp_path_factory) -> Iterator[Server]:
     """One that fails where it takes much memory."""
     log = tmp_path_factory.mktemp("bounds") / "server.log"
-    server = Server(TEST_MODEL, 1, log, {}, before_start=cap_memory)
+    server = Server(TEST_MODEL, 1, log, {}, memory_cap=MEMORY_CAP)
     yield server
     server.end()
     assert "Traceback" not in server.log

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.conftest import FLIGHT, Server, cap_memory
+from tests.api.conftest import FLIGHT, MEMORY_CAP, Server
 from tests.conftest import TEST_MODEL
 
 MEMORY_MB = 200
@@ -29,7 +29,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("bounds") / "server.log"
-    server = Server(TEST_MODEL, 1, log, {}, before_start=cap_memory)
+    server = Server(TEST_MODEL, 1, log, {}, memory_cap=MEMORY_CAP)
     yield server
     server.end()
     assert "Traceback" not in server.log
