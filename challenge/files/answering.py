@@ -258,23 +258,27 @@ def _predict_parquet(
     scored = PredictionCounts()
     model, answers = flights.model, flights.cursor()
     answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
-    types = {"probability": nanoarrow.float64(), "fault": nanoarrow.string()}
+    double = nanoarrow.float64()
     for cells, faults in judged_cells(flights, scored):
         values = array("d", model.predict_cells(cells))
         for place in faults:
             values[place] = nan
-        told = [faults.get(place) for place in range(len(values))] if keep else []
-        columns = [
-            nanoarrow.c_array_from_buffers(
-                types["probability"], len(values), [None, values]
-            ),
-            nanoarrow.c_array(told or [None] * len(values), types["fault"]),
-        ]
+        columns = {
+            "probability": nanoarrow.c_array_from_buffers(
+                double, len(values), [None, values]
+            )
+        }
+        if keep and faults:
+            told = [faults.get(place) for place in range(len(values))]
+            columns["fault"] = nanoarrow.c_array(told, nanoarrow.string())
         batch = nanoarrow.c_array_from_buffers(
-            nanoarrow.struct(types), len(values), [None], children=columns
+            nanoarrow.struct({name: one.schema for name, one in columns.items()}),
+            len(values),
+            [None],
+            children=list(columns.values()),
         )
         answers.register("batch", nanoarrow.ArrayStream(batch))
-        answers.execute("INSERT INTO answers SELECT * FROM batch")
+        answers.execute("INSERT INTO answers BY NAME SELECT * FROM batch")
         answers.unregister("batch")
         scored.rows += len(values)
         progress(scored.rows)

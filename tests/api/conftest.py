@@ -78,6 +78,12 @@ class Server:
             assert self.process.poll() is None, self.log
             return False
 
+    def connect(self) -> socket.socket:
+        """A connection for requests that no client library sends."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
     def predict(self, *flights: dict[str, object]) -> list[int]:
         asked = {"flights": list(flights) or [FLIGHT]}
         answer = httpx.post(f"{self.url}/predict", json=asked, timeout=20)
@@ -107,6 +113,17 @@ class Server:
     def stop(self, seconds: float = 20) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
+
+
+@contextlib.contextmanager
+def capped_server(log: Path) -> Iterator[Server]:
+    """One that fails where it takes much memory, and must not."""
+    server = Server(TEST_MODEL, 1, log, {}, memory_cap=MEMORY_CAP)
+    try:
+        yield server
+    finally:
+        server.end()
+    assert "Traceback" not in server.log
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 
 import httpx
@@ -11,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.conftest import FLIGHT, MEMORY_CAP, Server
-from tests.conftest import TEST_MODEL
+from tests.api.conftest import FLIGHT, Server, capped_server
 
 INFER = "/v2/models/delay/infer"
 JSON = {"Content-Type": "application/json"}
@@ -20,16 +18,8 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
-    """One that fails where it takes much memory."""
-    log = tmp_path_factory.mktemp("bounds") / "server.log"
-    server = Server(TEST_MODEL, 1, log, {}, memory_cap=MEMORY_CAP)
-    yield server
-    server.end()
-    assert "Traceback" not in server.log
-
-
-def connected(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    with capped_server(tmp_path_factory.mktemp("bounds") / "server.log") as server:
+        yield server
 
 
 def test_a_hundred_faults_are_told_and_how_many_more_there_are(server):
@@ -77,7 +67,7 @@ def test_headers_within_the_limit_are_taken(server):
 
 @pytest.mark.parametrize("line", [b"GET / HTTP/9.9", b"\0\0\0", b"GET  /  HTTP", b"{}"])
 def test_what_is_no_http_is_refused_in_the_form_of_all_errors(line, server):
-    with connected(server) as client:
+    with server.connect() as client:
         client.sendall(line + b"\r\n\r\n")
         answer = client.recv(65_536)
     assert answer.split()[1] == b"400"

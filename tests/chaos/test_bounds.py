@@ -15,8 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.conftest import FLIGHT, MEMORY_CAP, Server
-from tests.conftest import TEST_MODEL
+from tests.api.conftest import FLIGHT, Server, capped_server
 
 MEMORY_MB = 200
 WAIT_SECONDS = 0.5
@@ -28,11 +27,8 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("bounds") / "server.log"
-    server = Server(TEST_MODEL, 1, log, {}, memory_cap=MEMORY_CAP)
-    yield server
-    server.end()
-    assert "Traceback" not in server.log
+    with capped_server(tmp_path_factory.mktemp("bounds") / "server.log") as server:
+        yield server
 
 
 def filled(item: bytes, before: bytes, behind: bytes, size: int = BODY_BYTES) -> bytes:
@@ -213,7 +209,7 @@ def test_bodies_that_are_held_together_are_bounded(server):
     with watched(server), contextlib.ExitStack() as stack:
         clients = []
         for _ in range(24):
-            clients.append(stack.enter_context(connected(server)))
+            clients.append(stack.enter_context(server.connect()))
         threads = [
             threading.Thread(target=send_what_is_taken, args=(one, head + value))
             for one in clients
@@ -227,10 +223,6 @@ def test_bodies_that_are_held_together_are_bounded(server):
         assert {503, None} == set(statuses)
         # Those that are held are few, and go on.
         assert statuses.count(None) <= 2
-
-
-def connected(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
 
 
 def send_what_is_taken(client: socket.socket, data: bytes) -> None:
@@ -262,7 +254,7 @@ def status_of(client: socket.socket) -> int | None:
 )
 def test_headers_are_refused_while_they_arrive(head, server):
     with watched(server):
-        with connected(server) as client:
+        with server.connect() as client:
             send_what_is_taken(client, head)
             with contextlib.suppress(ConnectionResetError):
                 answer = client.recv(65_536)
@@ -276,5 +268,5 @@ def test_trailers_are_bounded_as_well(server):
         b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"
     )
     with watched(server):
-        with connected(server) as client:
+        with server.connect() as client:
             send_what_is_taken(client, head + b"X-A: 0123456789\r\n" * 3_000_000)

@@ -74,12 +74,6 @@ class Load:
             thread.join()
 
 
-def connect(server: Server) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
-
-
 def answer_to(connection: socket.socket) -> bytes:
     """Everything that comes until the server closes."""
     received = b""
@@ -105,7 +99,7 @@ def test_a_killed_worker_costs_its_own_connections_and_no_others(serve):
 def test_sigterm_under_load_answers_what_was_accepted(serve):
     server = serve(workers=2)
     body = json.dumps({"flights": [FLIGHT] * 40_000}).encode()
-    connections = [connect(server) for _ in range(6)]
+    connections = [server.connect() for _ in range(6)]
     for connection in connections:
         connection.sendall(HEAD.format("/predict", len(body)).encode() + body)
     # All were accepted, which a number in flight tells; none needs to be finished.
@@ -122,7 +116,7 @@ def test_sigterm_under_load_answers_what_was_accepted(serve):
 def test_a_truncated_body_costs_nothing(serve):
     server = serve(workers=1)
     for sent in (b"", b'{"flights":[{"OPE', b'{"flights":['):
-        with connect(server) as connection:
+        with server.connect() as connection:
             connection.sendall(HEAD.format("/predict", 1_000).encode() + sent)
     assert server.predict() == [1]
     # The one that asks is in flight itself.
@@ -142,7 +136,7 @@ def test_a_truncated_body_costs_nothing(serve):
 )
 def test_a_client_that_falls_silent_is_cut_off(sent, serve):
     server = serve(workers=1, IDLE_SECONDS="1")
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(sent if isinstance(sent, bytes) else sent.encode())
         start = time.monotonic()
         answer = answer_to(connection)
@@ -154,7 +148,7 @@ def test_a_client_that_falls_silent_is_cut_off(sent, serve):
 
 def test_a_body_that_drips_is_cut_off_after_its_time(serve):
     server = serve(workers=1, IDLE_SECONDS="2", REQUEST_SECONDS="2")
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(HEAD.format("/predict", 1_000).encode())
         start = time.monotonic()
         with pytest.raises(OSError):
@@ -167,7 +161,7 @@ def test_a_body_that_drips_is_cut_off_after_its_time(serve):
 
 def test_an_oversized_body_is_refused_before_it_has_arrived(serve):
     server = serve(workers=1, MAX_BODY_BYTES="100000")
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(HEAD.format("/predict", 10**9).encode() + b" " * 200_000)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
     assert server.predict() == [1]
@@ -182,7 +176,7 @@ def test_ten_thousand_connections_that_are_opened_and_left(serve):
     left: list[socket.socket] = []
     try:
         for _ in range(number):
-            left.append(connect(server))
+            left.append(server.connect())
         for _ in range(20):
             start = time.monotonic()
             assert server.predict() == [1]
@@ -231,6 +225,18 @@ def test_a_full_disk_refuses_files_and_nothing_else(serve, tmp_path):
         assert refused.json()["detail"][0]["type"] == "no_room"
         assert server.predict() == [1]
         # What was written of the file is gone.
+        assert list(full.iterdir()) == []
+
+
+def test_a_disk_with_room_for_a_file_and_not_for_its_answers_is_told_as_full(
+    serve, tmp_path
+):
+    with small_disk(tmp_path / "full", "size=5m") as full:
+        server = serve(workers=1, TMPDIR=full)
+        refused = upload(server)
+        assert refused.status_code == 507
+        assert refused.json()["detail"][0]["type"] == "no_room"
+        assert server.predict() == [1]
         assert list(full.iterdir()) == []
 
 

@@ -24,13 +24,9 @@ IN_FLIGHT = "flight_prophet_http_requests_in_flight"
 CSV = {"Content-Type": "text/csv"}
 
 
-def connect(server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
-
-
 def begin_file(server, size: int = 10**9) -> socket.socket:
     """A client that sends the start of a file."""
-    client = connect(server)
+    client = server.connect()
     head = (
         "POST /predict/file HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
         f"Content-Length: {size}\r\n\r\n"
@@ -51,7 +47,7 @@ def large_csv(tmp_path_factory) -> bytes:
 
 def send_file(server, content: bytes) -> socket.socket:
     """A client that has sent a whole file."""
-    client = connect(server)
+    client = server.connect()
     head = (
         "POST /predict/file HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
@@ -233,7 +229,7 @@ def test_a_client_that_hangs_up_is_no_failure_of_the_server(serve):
         ("/rank", "application/json"),
         ("/explain", "application/json"),
     ):
-        client = connect(server)
+        client = server.connect()
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
         client.sendall(head.encode() + b"Content-Length: 5000\r\n\r\n{")
         time.sleep(0.1)

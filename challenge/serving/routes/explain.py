@@ -14,7 +14,7 @@ from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import BODY
 from challenge.serving.body.reader import FlightsReader
-from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
+from challenge.serving.problems import problem_responses, rejection
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.predictions import FlightNumbers, evidence_of
 
@@ -123,8 +123,7 @@ async def explain(
     cells = await reader.read(request.receive)
     evidence = await evidence_of(model)
     if evidence is None:
-        fault = request_fault([], "unknown_past", str(UnknownPastError()))
-        raise RejectedRequest(501, fault)
+        raise rejection(501, "unknown_past", str(UnknownPastError()))
     explained = []
     for cell in cells:
         (why,) = model.explain([cell])

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from challenge.serving.problems import Faults, RejectedRequest, request_fault
+from challenge.serving.problems import Faults, rejection
 from challenge.serving.routes.dependencies import State
 
 router = APIRouter(tags=["health"])
@@ -40,5 +40,5 @@ async def get_readiness(state: State) -> Health:
     """The process is ready for requests. It starts to listen after its model was
     verified, and is ready until it is asked to stop."""
     if state.draining:
-        raise RejectedRequest(503, request_fault([], "draining", STOPPING))
+        raise rejection(503, "draining", STOPPING)
     return Health()

@@ -27,7 +27,7 @@ from challenge.serving.observability.prediction_log_writer import PredictionLogW
 from challenge.serving.problems import (
     RejectedRequest,
     problem_responses,
-    request_fault,
+    rejection,
     too_large,
 )
 from challenge.serving.routes.dependencies import State
@@ -73,12 +73,12 @@ async def predict_file(
     suffix = FILE_SUFFIXES.get(media_type.lower())
     if suffix is None:
         message = f"the media type {shown(media_type)} is not one of {', '.join(FILE_SUFFIXES)}"
-        raise RejectedRequest(415, request_fault([], "media_type", message))
+        raise rejection(415, "media_type", message)
     state.files.check_room()
     try:
         folder = UploadFolder()
     except OSError as error:
-        raise _no_room(error) from error
+        raise _no_room(error.strerror) from error
     source, output = (folder.path / (name + suffix) for name in ("flights", "answers"))
     try:
         await _receive(request, state, source)
@@ -92,24 +92,25 @@ async def predict_file(
     except BaseException as error:
         folder.remove()
         if isinstance(error, FlightsFileError):
-            message = f"the file {error.problem}"
-            raise RejectedRequest(400, request_fault([], "file", message)) from None
+            if error.path == output:
+                raise _no_room(error.problem) from error
+            raise rejection(400, "file", f"the file {error.problem}") from None
         if isinstance(error, MissingColumnsError):
-            raise RejectedRequest(400, request_fault([], "file", str(error))) from None
+            raise rejection(400, "file", str(error)) from None
         if isinstance(error, OSError):
-            raise _no_room(error) from error
+            raise _no_room(error.strerror) from error
         raise
     answered = scored.rows - scored.invalid
     request.scope[ANSWERED_FLIGHTS] = answered
     state.count_answered(model, (), scored.delayed, answered)
 
-    async def finish() -> None:
+    # In a thread of Starlette's: it may wait for long, and uploads must not.
+    def finish() -> None:
         with folder:
             if state.prediction_log is not None:
                 request_id = request.scope[REQUEST_ID]
-                await state.files.on_disk(
-                    *(log_file, state.prediction_log, request_id),
-                    *(model, output, invalid, answered),
+                log_file(
+                    state.prediction_log, request_id, model, output, invalid, answered
                 )
 
     return FileResponse(
@@ -149,10 +150,9 @@ def log_file(
         prediction_log.lose(left, problem)
 
 
-def _no_room(error: OSError) -> RejectedRequest:
-    event(logging.ERROR, f"a file cannot be kept: {error}")
-    message = f"the server has no room for the file: {error.strerror}"
-    return RejectedRequest(507, request_fault([], "no_room", message))
+def _no_room(reason: str | None) -> RejectedRequest:
+    event(logging.ERROR, f"a file cannot be kept: {reason}")
+    return rejection(507, "no_room", f"the server has no room for the file: {reason}")
 
 
 async def _receive(request: Request, state: ServiceState, path: Path) -> None:
