@@ -160,13 +160,16 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 async def internal_error(request: Request, error: Exception) -> Response:
     """The answer to a request that a route of FastAPI's failed at."""
-    failed = failure()
+    failed = failure(error)
     body = failed.body(request.url.path)
-    return Response(body, failed.status, media_type="application/json")
+    return Response(body, failed.status, failed.headers(), "application/json")
 
 
-def failure() -> RejectedRequest:
+def failure(error: Exception) -> RejectedRequest:
     """What is said of a request that failed; the log has what happened."""
+    if isinstance(error, MemoryError):
+        message = "the server is out of memory; try again later"
+        return rejection(503, "out_of_memory", message, retry_after=1)
     message = "the server failed; its log has the details under the request's id"
     return rejection(500, "internal", message)
 

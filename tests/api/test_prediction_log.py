@@ -245,6 +245,7 @@ def test_a_flight_number_is_a_short_text(number, kind, message, client):
     assert ask(client, "/predict", [PLAIN | {"Vlo-I": "x" * 20}]).status_code == 200
 
 
+@pytest.mark.slow
 def test_workers_write_to_files_of_their_own_and_are_counted_together(serve, tmp_path):
     server = serve(workers=2, PREDICTION_LOG=tmp_path / "log")
     for _ in range(200):

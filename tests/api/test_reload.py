@@ -129,6 +129,7 @@ def test_only_the_pinned_file_is_served(serve, model, never_late):
     assert f"only {pinned} is allowed" in server.log
 
 
+@pytest.mark.slow
 def test_no_request_fails_or_sees_half_a_model_while_models_change(
     serve, model, never_late
 ):

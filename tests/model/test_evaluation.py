@@ -24,6 +24,8 @@ from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import forward_split, random_split
 from challenge.training.evaluate.evaluation import REFERENCE_MODELS, evaluate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sample_dataset(sample_csv):

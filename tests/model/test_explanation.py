@@ -25,6 +25,8 @@ from challenge.training.report import charts as figures
 from challenge.training.train import train
 from tests.conftest import TEST_MODEL, probabilities
 
+pytestmark = pytest.mark.slow
+
 # The codes of a Flight that each of FIELDS is about.
 GROUPS = ((0,), (1,), (2,), (6,), (3,), (4, 5))
 

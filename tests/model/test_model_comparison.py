@@ -13,6 +13,8 @@ from challenge.training.evaluate.evaluation import evaluate_split
 from challenge.training.evaluate.model_comparison import compare
 from challenge.training.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 TOP10 = ["--features", "top10", "--classifier", "logistic-regression"]
 ALL = ["--features", "all", "--classifier", "logistic-regression"]
 

@@ -20,6 +20,8 @@ from challenge.training.evaluate.metrics import Predictions, measure
 from challenge.training.evaluate.monitor import monitor
 from tests.conftest import TEST_MODEL
 
+pytestmark = pytest.mark.slow
+
 KEYS = ["Fecha-I", "OPERA", "TIPOVUELO", "SIGLADES", "Vlo-I"]
 
 

@@ -21,6 +21,8 @@ from challenge.training.recipe import Recipe
 from challenge.training.threshold import Given
 from challenge.training.train import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def candidates(sample_csv, tmp_path_factory):

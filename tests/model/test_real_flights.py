@@ -22,9 +22,12 @@ from challenge.training.train import train
 from tests.conftest import ROOT
 
 REAL_FLIGHTS = ROOT.parent / "shared/data/scl_2017_flights.csv.gz"
-pytestmark = pytest.mark.skipif(
-    not REAL_FLIGHTS.exists(), reason=f"no real flights beside {ROOT}"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not REAL_FLIGHTS.exists(), reason=f"no real flights beside {ROOT}"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

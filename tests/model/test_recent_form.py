@@ -35,6 +35,8 @@ from challenge.training.recipe import Recipe
 from challenge.training.train import train
 from tests.conftest import probabilities
 
+pytestmark = pytest.mark.slow
+
 UNTIL = date(2017, 12, 31)
 TURN = date(2018, 10, 15)
 SKY = {"OPERA": "Sky Airline", "TIPOVUELO": "N", "MES": 1, "SIGLADES": "Calama"}

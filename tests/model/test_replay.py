@@ -20,6 +20,8 @@ from challenge.training.evaluate.replay import replay
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
 
+pytestmark = pytest.mark.slow
+
 FIELDS = ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "Fecha-I"]
 
 

@@ -13,6 +13,8 @@ from challenge.training.data.dataset import read_dataset
 from challenge.training.evaluate.evaluation import evaluate
 from challenge.training.report.report import render, write_report
 
+pytestmark = pytest.mark.slow
+
 HEADINGS = [
     "Key figures",
     "Ranking and calibration",

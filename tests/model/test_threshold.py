@@ -15,6 +15,8 @@ from challenge.training.evaluate.metrics import measure
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Capacity, LeastCost, MinRecall
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Recipe("logistic-regression", "top10")
 OPTIONS = ["--features", "top10", "--classifier", "logistic-regression"]
 

@@ -13,6 +13,8 @@ from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import random_split
 from challenge.training.tuning import FOLDS, SPACE, folds, tune
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dataset(enough_flights, tmp_path):

@@ -88,10 +88,10 @@ class RequestMiddleware:
                 scope[REJECTION] = rejected
                 state.count_rejected(rejected.faults)
             await self.app(scope, receive, send_with_headers)
-        except Exception:
+        except Exception as error:
             log.exception("request %s failed", request_id.decode())
             if not status:
-                await send_rejection(failure(), scope, send_with_headers)
+                await send_rejection(failure(error), scope, send_with_headers)
         finally:
             if arrival is not None:
                 arrival.end()

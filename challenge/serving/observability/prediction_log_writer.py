@@ -41,6 +41,7 @@ ENCODED_AT_ONCE: Final = 500
 TURN_SECONDS: Final = 0.0005
 # How long a file's flights wait for room, and a stopping server for the disk.
 MAX_WAIT_SECONDS: Final = 10
+OUT_OF_MEMORY: Final = "the server is out of memory"
 # The fastest compression.
 LEVEL: Final = 1
 
@@ -175,6 +176,9 @@ class PredictionLogWriter:
         except OSError as error:
             self.lose(flights, error.strerror or str(error))
             return
+        except MemoryError:
+            self.lose(flights, OUT_OF_MEMORY)
+            return
         with self._lock:
             self._logged += flights
             had_problem, self._problem = bool(self._problem), ""
@@ -183,12 +187,15 @@ class PredictionLogWriter:
 
     def _encode(self) -> tuple[bytes, int]:
         """The waiting flights as lines, and their number."""
-        lines, flights = bytearray(), len(self._waiting)
-        for start in range(0, flights, ENCODED_AT_ONCE):
-            some = min(ENCODED_AT_ONCE, flights - start)
-            lines += _encode_lines(
-                [_logged(*self._waiting.popleft()) for _ in range(some)]
-            )
+        lines, flights, waiting = bytearray(), 0, len(self._waiting)
+        for start in range(0, waiting, ENCODED_AT_ONCE):
+            count = min(ENCODED_AT_ONCE, waiting - start)
+            some = [self._waiting.popleft() for _ in range(count)]
+            try:
+                lines += _encode_lines([_logged(*one) for one in some])
+                flights += count
+            except MemoryError:
+                self.lose(count, OUT_OF_MEMORY)
             time.sleep(TURN_SECONDS)
         return bytes(lines), flights
 
