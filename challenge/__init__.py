@@ -1,4 +1,4 @@
-"""flight-prophet: will a flight leaving Santiago de Chile be late?
+"""flight-prophet: will a flight leave late?
 
 `challenge.app`, also called `challenge.application`, is the service with the model that
 MODEL_FILEPATH names, made on first access. The modules `api`, `model` and `classifier`

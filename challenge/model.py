@@ -338,7 +338,12 @@ class DelayModel(Forecaster):
             model.recent = Recent(
                 card.recent_form, card.form_settings, model.vocabulary, model.grid
             )
-            model.encoder = CellEncoder(model.vocabulary, model.grid, model.recent.step)
+        model.encoder = CellEncoder(
+            model.vocabulary,
+            model.grid,
+            None if model.recent is None else model.recent.step,
+            card.time_zones,
+        )
         if stored.counts is not None:
             model._training_flights = TrainingFlights(
                 model.vocabulary, compressed=stored.counts, rows=card.rows

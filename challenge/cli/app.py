@@ -13,8 +13,7 @@ from challenge.errors import FlightProphetError, WorseModelError
 
 app = typer.Typer(
     name="flight-prophet",
-    help="Predict whether a flight leaving Santiago de Chile is delayed by more than "
-    "15 minutes.",
+    help="Predict whether a flight will leave more than 15 minutes late.",
     epilog="Exit codes: 0 success; 1 error, like invalid data or an invalid model file; 2 "
     "wrong usage; 3 a new model is worse than its baseline or changes too many "
     "decisions, live predictions are worse than the model card states, or servers serve "

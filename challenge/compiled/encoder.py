@@ -15,9 +15,17 @@ from typing import Any, Final
 
 from challenge.compiled.grid import Axis, Grid
 from challenge.flights.faults import Fault
-from challenge.flights.fields import FIELDS, HOURS, MONTHS, SCHEDULED, Flight, Kind
-from challenge.flights.rules import FlightRules
-from challenge.flights.times import TIME_PATTERN, read_time
+from challenge.flights.fields import (
+    FIELD_OF,
+    FIELDS,
+    HOURS,
+    MONTHS,
+    SCHEDULED,
+    Flight,
+    Kind,
+)
+from challenge.flights.rules import UNKNOWN, FlightRules, averaged
+from challenge.flights.times import TIME_PATTERN
 from challenge.flights.vocabulary import Vocabulary
 
 _DATE_LENGTH: Final = len("2017-03-06 ")
@@ -34,6 +42,7 @@ class CellEncoder:
         grid: numbers the cells.
         day_step: what the day of a flight adds to the number of its cell; None for
             nothing.
+        time_zones: as `FlightRules` takes them.
 
     Attributes:
         rules: those that decide.
@@ -46,9 +55,10 @@ class CellEncoder:
         vocabulary: Vocabulary,
         grid: Grid,
         day_step: Callable[[date], int] | None = None,
+        time_zones: Mapping[str, str] = {},
     ) -> None:
-        self.rules = FlightRules(vocabulary)
-        self._made_of = (vocabulary, grid, day_step)
+        self.rules = FlightRules(vocabulary, time_zones)
+        self._made_of = (vocabulary, grid, day_step, time_zones)
         self._grid = grid
         self._day_step = day_step
         self._time_axis = grid.axis(SCHEDULED)
@@ -70,10 +80,30 @@ class CellEncoder:
             return outcome
         cell = self._grid.cell(outcome)
         if self._day_step is not None:
-            scheduled = read_time(SCHEDULED, flight.get(SCHEDULED))
+            scheduled = self.rules.local_time(SCHEDULED, flight)
             if isinstance(scheduled, datetime):
                 cell += self._day_step(scheduled.date())
         return cell
+
+    def cell_averaged(
+        self, flight: Mapping[str, object], hints: bool = True
+    ) -> tuple[int | list[Fault], list[Fault]]:
+        """The same, with fields of unknown names taken as not given where they may be
+        left out; and notes that tell them."""
+        outcome = self.cell(flight, hints)
+        if isinstance(outcome, int):
+            return outcome, []
+        unknown = {
+            one.field: one.input
+            for one in outcome
+            if one.type == UNKNOWN and not FIELD_OF[one.field].required
+        }
+        if not unknown:
+            return outcome, []
+        left_out = dict.fromkeys(unknown)
+        return self.cell({**flight, **left_out}, hints), [
+            averaged(name, value) for name, value in unknown.items()
+        ]
 
     def time(self, scheduled: str, month: int) -> int:
         """What a scheduled local time adds, "2017-03-06 08:15:00" in month 3.
@@ -115,6 +145,8 @@ def _steps(axis: Axis, vocabulary: Vocabulary) -> dict[Any, int]:
         # No code beside a name: what is looked up is spelled as logs should have it.
         for code, name in enumerate(vocabulary[field.name]):
             steps[name] = (code + axis.first) * axis.stride
+        if field.choices and len(vocabulary[field.name]) == 1:
+            steps[None] = 0
     return steps
 
 

@@ -68,7 +68,7 @@ class FlightsScan:
         with reading(path):
             self.source = file_source(connection, path)
         self.columns = list(self.source.types)
-        if missing := missing_columns(self.columns):
+        if missing := missing_columns(self.columns, model.vocabulary):
             raise MissingColumnsError(missing, self.columns)
         self._fields = FieldColumns(self.source.types, path.suffix == ".parquet")
         self._names = [name for name in _FIELDS if name in self._fields]

@@ -18,12 +18,26 @@ ORIGIN: Final = "SIGLAORI"
 DESTINATION: Final = "SIGLADES"
 SCHEDULED: Final = "Fecha-I"
 FLIGHT_NUMBER: Final = "Vlo-I"
+AIRCRAFT: Final = "MATRICULA"
 # Of flights that have left.
 DEPARTED: Final = "Fecha-O"
 DELAY: Final = "delay"
 
 DELAY_THRESHOLD_MINUTES: Final = 15
 FLIGHT_TYPES: Final = ("I", "N")
+# What others write for these, folded.
+FLIGHT_TYPE_WORDS: Final = {
+    "internacional": "I",
+    "international": "I",
+    "int": "I",
+    "d": "N",
+    "dom": "N",
+    "domestic": "N",
+    "domestico": "N",
+    "nac": "N",
+    "nacional": "N",
+    "national": "N",
+}
 MONTHS: Final = range(1, 13)
 HOURS: Final = 24
 DAYS_A_WEEK: Final = 7
@@ -74,6 +88,11 @@ class Field:
     code_column: str | None = None
     max_length: int | None = None
 
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether the values of other fields, or of the vocabulary, can stand in for it."""
+        return not self.required or self.kind is Kind.MONTH or bool(self.choices)
+
 
 # In the order of a grid's axes: of past flights like one that is asked about, the first
 # fields are the last to differ.
@@ -93,7 +112,8 @@ FIELDS: Final = (
         Kind.CATEGORY,
         attribute="flight_type",
         noun="a flight type",
-        description="I for an international flight, N for a national one",
+        description="I for an international flight, N for a national one; may be left "
+        "out where the model knows only one of them",
         example="I",
         required=True,
         choices=FLIGHT_TYPES,
@@ -130,7 +150,8 @@ FIELDS: Final = (
         Kind.TIME,
         attribute="scheduled",
         noun="a local time",
-        description="The scheduled local time of departure, in the month that MES says",
+        description="The scheduled local time of departure, in the month that MES says; "
+        "one with an offset, or Z, is turned into the airport's time",
         example="2017-03-06 08:15:00",
     ),
     Field(
@@ -140,6 +161,15 @@ FIELDS: Final = (
         noun="a flight number",
         description="The flight number; returned and logged, not used to predict",
         example="LA530",
+        max_length=20,
+    ),
+    Field(
+        AIRCRAFT,
+        Kind.TEXT,
+        attribute="aircraft",
+        noun="a registration",
+        description="The registration of the aircraft; logged, not used to predict",
+        example="CC-BFO",
         max_length=20,
     ),
 )

@@ -23,6 +23,7 @@ from challenge.flights.fields import (
     FIELDS,
     MONTH,
     NOT_GIVEN,
+    ORIGIN,
     SCHEDULED,
     Flight,
     Kind,
@@ -37,7 +38,6 @@ from challenge.flights.times import (
     TIME_PATTERN,
     month_agrees,
     month_mismatch,
-    read_time,
 )
 
 TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
@@ -80,12 +80,12 @@ def code_flights(
     Raises:
         MissingColumnsError: a column that is needed is not there.
     """
-    if missing := missing_columns(data.columns):
+    if missing := missing_columns(data.columns, rules.vocabulary):
         raise MissingColumnsError(missing, data.columns)
     faults: Faults = []
     of_times: Faults = []
-    scheduled = _read_times(data, SCHEDULED, of_times)
-    departed = _read_times(data, DEPARTED, of_times)
+    scheduled = _read_times(data, SCHEDULED, rules, of_times)
+    departed = _read_times(data, DEPARTED, rules, of_times)
     columns: dict[str, Any] = {}
     for field in FIELDS:
         if field.kind is Kind.CATEGORY:
@@ -213,12 +213,18 @@ def _code(
     return np.array(codes, dtype=np.int64)[positions]
 
 
-def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any]:
+def _read_times(
+    data: pd.DataFrame, field: str, rules: FlightRules, faults: Faults
+) -> pd.Series[Any]:
     if field not in data.columns:
         return pd.Series(pd.NaT, index=range(len(data)), dtype=TIMES)
     column = data[field].reset_index(drop=True)
     if pd.api.types.is_datetime64_dtype(column):
         return column.astype(TIMES)
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        local = _local_times(column, rules)
+        if local is not None:
+            return local.astype(TIMES)
     # Almost all are written as they should be; the rule judges what remains.
     texts = column.astype("str")
     written = texts.str.fullmatch(TIME_PATTERN).astype(bool)
@@ -227,13 +233,29 @@ def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any
     times = pd.to_datetime(texts, errors="coerce", format=TIME_FORMAT)
     times = times.astype(TIMES)
     unread = np.flatnonzero(times.isna() & column.notna())
+    origins: Any = data.get(ORIGIN)
     for row, value in zip(unread.tolist(), column.iloc[unread], strict=True):
-        outcome = read_time(field, value)
+        flight = {
+            field: value,
+            ORIGIN: None if origins is None else origins.iloc[row],
+        }
+        outcome = rules.local_time(field, flight)
         if isinstance(outcome, Fault):
             faults.append((row, outcome))
         elif outcome is not None:
             times.iloc[row] = pd.Timestamp(outcome)
     return times
+
+
+def _local_times(column: pd.Series[Any], rules: FlightRules) -> pd.Series[Any] | None:
+    """Times with a zone as those of the airport, whose zone theirs is where no other is
+    known; None where each flight must tell its own."""
+    given = column.dt.tz
+    airport = rules.time_zone(None)
+    if airport is None and (rules.time_zones or str(given) == "UTC"):
+        return None
+    local: pd.Series[Any] = column.dt.tz_convert(airport or given).dt.tz_localize(None)
+    return local
 
 
 def _month_mismatches(

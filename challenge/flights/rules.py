@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from challenge.flights.faults import INPUT_SHOWN, Fault, shown
 from challenge.flights.fields import (
@@ -17,9 +18,11 @@ from challenge.flights.fields import (
     DEPARTED,
     FIELD_OF,
     FIELDS,
+    FLIGHT_TYPE_WORDS,
     MONTH,
     MONTHS,
     NOT_GIVEN,
+    ORIGIN,
     REQUIRED_FIELDS,
     SCHEDULED,
     Field,
@@ -36,6 +39,8 @@ from challenge.flights.vocabulary import Vocabulary, fold, hint
 
 # No airline or city is called longer; folding a text costs time with its length.
 MAX_NAME_LENGTH: Final = 1_000
+# The type of the fault of a name that a model does not know.
+UNKNOWN: Final = "unknown_value"
 _WHOLE_NUMBER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0{1,18})?")
 
 
@@ -43,10 +48,20 @@ class FlightRules:
     """Turns the values of a flight's fields into codes, or says what is wrong.
 
     `None` and the empty text mean that a field is not given.
+
+    Args:
+        vocabulary: the names that flights may have.
+        time_zones: of each origin, like {"Santiago": "America/Santiago"}, where known.
+
+    Raises:
+        ValueError: a time zone does not exist.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, time_zones: Mapping[str, str] = {}
+    ) -> None:
         self.vocabulary = vocabulary
+        self.time_zones = {origin: _zone(name) for origin, name in time_zones.items()}
         self._codes = {one.name: vocabulary.codes(one.name) for one in CATEGORIES}
         self._folded = {one: vocabulary.folded_codes(one) for one in self._codes}
 
@@ -61,6 +76,8 @@ class FlightRules:
         """
         field = FIELD_OF[name]
         if is_not_given(value):
+            if field.choices and len(self.vocabulary[name]) == 1:
+                return 0
             return _missing(field) if field.required else NOT_GIVEN
         if field.kind is Kind.MONTH:
             return _month(value)
@@ -81,6 +98,24 @@ class FlightRules:
             return value
         return self.vocabulary[name][code]
 
+    def time_zone(self, origin: object) -> ZoneInfo | None:
+        """That of the airport that a flight leaves from; None if it is not known."""
+        zones = self.time_zones
+        if len(set(zones.values())) == 1:
+            return next(iter(zones.values()))
+        return zones.get(self.known_name(ORIGIN, origin))
+
+    def local_time(
+        self, name: str, flight: Mapping[str, object]
+    ) -> datetime | None | Fault:
+        """A field of a flight as the local time of the airport that it leaves from."""
+        value = flight.get(name)
+        time = read_time(name, value)
+        # Looked up only where it matters, which is seldom.
+        if isinstance(time, Fault) and self.time_zones:
+            time = read_time(name, value, self.time_zone(flight.get(ORIGIN)))
+        return time
+
     def read(
         self, flight: Mapping[str, object], hints: bool = True
     ) -> Flight | list[Fault]:
@@ -90,8 +125,8 @@ class FlightRules:
         the flight has left, agree with it as `month_agrees` says. A month that is left
         out is that of the scheduled time.
         """
-        scheduled = read_time(SCHEDULED, flight.get(SCHEDULED))
-        departed = read_time(DEPARTED, flight.get(DEPARTED))
+        scheduled = self.local_time(SCHEDULED, flight)
+        departed = self.local_time(DEPARTED, flight)
         month = flight.get(MONTH)
         if is_not_given(month) and isinstance(scheduled, datetime):
             month = scheduled.month
@@ -119,10 +154,20 @@ class FlightRules:
 
     def _unknown(self, field: Field, value: str, hints: bool) -> Fault:
         message = f"{shown(value)} is not {field.noun} that the model knows"
-        if hints:
-            known = self.vocabulary[field.name]
+        known = self.vocabulary[field.name]
+        meant = FLIGHT_TYPE_WORDS.get(fold(value[:INPUT_SHOWN]))
+        if field.choices and meant in known:
+            message += f"; write {meant!r}"
+        elif hints:
             message += f"; {hint(value[:INPUT_SHOWN], known)}"
-        return Fault((field.name,), "unknown_value", message, value)
+        return Fault((field.name,), UNKNOWN, message, value)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
+        raise ValueError(f"{name!r} is not a time zone") from error
 
 
 def _month(value: object) -> int | Fault:
@@ -158,6 +203,15 @@ def _not_a_text(field: Field, value: object) -> Fault:
     return Fault((field.name,), "string_type", f"{shown(value)} is not a text", value)
 
 
+def averaged(name: str, value: object) -> Fault:
+    """A note that a field of a name that is not known was taken as not given."""
+    message = (
+        f"{shown(value)} is not {FIELD_OF[name].noun} that the model knows; the answer "
+        "is that of a flight without one"
+    )
+    return Fault((name,), "averaged", message, value)
+
+
 def unknown_fields(flight: Mapping[str, object]) -> list[Fault]:
     """Faults of what a flight of a request has beside the fields there are."""
     return [
@@ -167,12 +221,15 @@ def unknown_fields(flight: Mapping[str, object]) -> list[Fault]:
     ]
 
 
-def missing_columns(columns: Iterable[object]) -> list[str]:
+def missing_columns(columns: Iterable[object], vocabulary: Vocabulary) -> list[str]:
     """The fields that a table of flights needs and does not have; the month may be left
-    out where the scheduled time tells it."""
+    out where the scheduled time tells it, the type where there is one."""
     present = set(columns)
     if SCHEDULED in present:
         present.add(MONTH)
+    present |= {
+        one.name for one in CATEGORIES if one.choices and len(vocabulary[one.name]) == 1
+    }
     return [name for name in REQUIRED_FIELDS if name not in present]
 
 

@@ -22,7 +22,6 @@ def _struct_field(field: Field, limited: bool) -> tuple[str, Any, Any]:
     kind: Any = int if field.kind is Kind.MONTH else str
     if field.max_length is not None and limited:
         kind = Annotated[str, msgspec.Meta(max_length=field.max_length)]
-    # The month may be left out where the scheduled time tells it.
-    if field.required and field.kind is not Kind.MONTH:
+    if not field.may_be_left_out:
         return field.attribute, kind, msgspec.field(name=field.name)
     return field.attribute, kind | None, msgspec.field(name=field.name, default=None)

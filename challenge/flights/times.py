@@ -5,34 +5,64 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from challenge.flights.faults import Fault, shown
 from challenge.flights.fields import MONTH, SCHEDULED
 
 # How a time is written. Calendars and databases take more (one digit, 24:00).
 TIME_PATTERN: Final = r"\d{4}-\d{2}-\d{2}[ T](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
-_TIME: Final = re.compile(TIME_PATTERN, re.ASCII)
+# An offset from UTC may stand behind it.
+OFFSET_PATTERN: Final = r"(?:Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
+_TIME: Final = re.compile(f"{TIME_PATTERN}{OFFSET_PATTERN}?", re.ASCII)
 
 
-def read_time(field: str, value: object) -> datetime | None | Fault:
-    """Read a local time, "2017-03-06 08:15", with a T, with seconds, or a datetime
-    without a zone."""
+def read_time(
+    field: str, value: object, time_zone: ZoneInfo | None = None
+) -> datetime | None | Fault:
+    """Read a time, "2017-03-06 08:15", with a T, with seconds, or a datetime.
+
+    Args:
+        field: that of the value.
+        value: one with an offset or a zone is turned into local time.
+        time_zone: that of the airport; None if it is not known.
+    """
     if is_not_given(value):
         return None
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value
+    if isinstance(value, datetime):
+        return _local(field, value, value, time_zone)
     if isinstance(value, str) and _TIME.fullmatch(value):
         try:
-            return datetime.fromisoformat(value)
+            time = datetime.fromisoformat(value)
         except ValueError:
             pass  # the right form, but no such day
-    kind = "datetime_format" if isinstance(value, str | datetime) else "string_type"
+        else:
+            return _local(field, value, time, time_zone)
+    kind = "datetime_format" if isinstance(value, str) else "string_type"
     return Fault(
         (field,),
         kind,
         f"{shown(value)} is not a local time like '2017-03-06 08:15:00'",
         value,
     )
+
+
+def _local(
+    field: str, value: object, time: datetime, time_zone: ZoneInfo | None
+) -> datetime | Fault:
+    if time.tzinfo is None:
+        return time
+    message = (
+        "has an offset from UTC, and the model does not know the time zone of the "
+        "airport; give the local time, without an offset"
+    )
+    if time_zone is not None:
+        try:
+            return time.astimezone(time_zone).replace(tzinfo=None)
+        except OverflowError:
+            message = "is not a time of this calendar"
+    kind = "datetime_format"
+    return Fault((field,), kind, f"{shown(str(value))} {message}", str(value))
 
 
 def month_agrees(

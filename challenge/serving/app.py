@@ -75,9 +75,9 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
     state = ServiceState(Path(model_filepath or settings.model_filepath), settings)
     endpoint = predict.PredictEndpoint(state)
     app = FastAPIWithDirectRoutes(
+        lambda: state.watcher.model,
         title="flight-prophet",
         openapi_tags=_TAGS,
-        summary="Will a flight leaving Santiago de Chile (SCL) be late?",
         version=version("flight-prophet"),
         docs_url=None,
         redoc_url=None,

@@ -184,10 +184,34 @@ def too_large(name: str, limit: int) -> RejectedRequest:
     return rejection(413, "too_large", f"the {name} is over {limit:,} bytes")
 
 
-def more_faults(count: int) -> Fault:
-    """What stands behind the faults that are told: how many more there are."""
-    noun = "fault" if count == 1 else "faults"
-    return Fault((), "more_faults", f"and {count:,} more {noun}")
+class FaultList:
+    """The first hundred faults, and the number of the others."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._others = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._faults)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next fault is one of the others."""
+        return len(self._faults) == MAX_FAULTS
+
+    def add(self, fault: Fault) -> None:
+        if self.is_full:
+            self._others += 1
+        else:
+            self._faults.append(fault)
+
+    def told(self) -> list[Fault]:
+        """The faults, and after a hundred how many more there are."""
+        if not self._others:
+            return self._faults
+        noun = "fault" if self._others == 1 else "faults"
+        more = Fault((), "more_faults", f"and {self._others:,} more {noun}")
+        return [*self._faults, more]
 
 
 def request_fault(

@@ -9,6 +9,7 @@ from typing import Final
 
 from challenge.errors import SettingsError
 from challenge.flights.faults import Fault
+from challenge.flights.rules import UNKNOWN
 from challenge.model import DelayModel
 from challenge.serving.body.budget import BodyBudget
 from challenge.serving.file_work import FileWork
@@ -21,7 +22,6 @@ from challenge.serving.server.shared_memory import SharedMemory
 from challenge.serving.settings import Settings
 
 TICK_SECONDS: Final = 0.1
-UNKNOWN: Final = "unknown_value"
 
 
 class ServiceState:

@@ -117,6 +117,22 @@ def test_a_time_with_a_zone_is_refused():
     assert fault.type == "datetime_format"
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("Internacional", "I"), ("D", "N"), ("doméstico", "N"), ("NACIONAL", "N")],
+)
+def test_a_word_for_a_type_is_refused_with_what_to_write(written, meant):
+    [fault] = RULES.read(LATAM | {"TIPOVUELO": written})
+    assert fault.msg.endswith(f"; write {meant!r}")
+
+
+@pytest.mark.parametrize("written", ["i", " I ", "I"])
+def test_a_type_is_recognized_as_names_are(written):
+    assert RULES.read(LATAM | {"TIPOVUELO": written}) == RULES.read(
+        LATAM | {"TIPOVUELO": "I"}
+    )
+
+
 def test_every_fault_of_a_flight_is_listed():
     faults = RULES.read({"OPERA": "Argentinas", "TIPOVUELO": "O", "MES": 13})
     assert [fault.field for fault in faults] == ["OPERA", "TIPOVUELO", "MES"]

@@ -23,6 +23,10 @@ from challenge.errors import (
 )
 from challenge.flights.faults import Fault
 from challenge.flights.fields import ORIGIN
+from challenge.flights.frames import code_flights
+from challenge.flights.rules import FlightRules
+from challenge.flights.scl_2017 import SCL_2017
+from challenge.flights.vocabulary import Vocabulary
 from challenge.model import DelayModel
 from tests.conftest import TEST_MODEL
 
@@ -206,3 +210,58 @@ def test_where_flights_leave_from_is_learned_if_there_are_several(
         place = maps[0]["OPERA"].index(flight["OPERA"]), flight["MES"] - 1
         drawn = [one["probability"][place[0]][place[1]] for one in maps]
         np.testing.assert_allclose(drawn, found[:2], atol=1e-6)
+
+
+ZONED = pd.to_datetime(["2017-03-06 08:15", "2017-08-14 23:30"])
+
+
+@pytest.mark.parametrize(
+    ("zone", "known"),
+    [
+        ("America/Santiago", {}),
+        ("America/Santiago", {"Santiago": "America/Santiago"}),
+        ("UTC", {"Santiago": "America/Santiago"}),
+        ("Europe/Madrid", {"Santiago": "America/Santiago"}),
+    ],
+)
+def test_times_of_a_frame_may_have_a_zone(zone, known):
+    rules = FlightRules(SCL_2017, known)
+    plain = pd.DataFrame(
+        {"OPERA": "Sky Airline", "TIPOVUELO": "N", "MES": [3, 8], "Fecha-I": ZONED}
+    )
+    zoned = plain.assign(
+        **{"Fecha-I": ZONED.tz_localize("America/Santiago").tz_convert(zone)}
+    )
+    expected, found = code_flights(plain, rules), code_flights(zoned, rules)
+    assert not found.faults
+    assert (found.codes == expected.codes).all()
+    assert (found.scheduled == expected.scheduled).all()
+
+
+def test_utc_is_no_local_time_where_the_zone_of_the_airport_is_not_known():
+    flights = pd.DataFrame(
+        {"OPERA": "Sky Airline", "TIPOVUELO": "N", "Fecha-I": ZONED.tz_localize("UTC")}
+    )
+    faults = code_flights(flights, FlightRules(SCL_2017)).faults
+    told = [(row, fault) for row, fault in faults if fault.field == "Fecha-I"]
+    assert [row for row, _ in told] == [0, 1]
+    assert "does not know the time zone" in str(told[0][1])
+
+
+def test_each_flight_of_several_airports_has_its_own_zone():
+    rules = FlightRules(
+        Vocabulary(SCL_2017.names | {"SIGLAORI": ("EWR", "ORD")}),
+        {"EWR": "America/New_York", "ORD": "America/Chicago"},
+    )
+    flights = pd.DataFrame(
+        {
+            "OPERA": "Sky Airline",
+            "TIPOVUELO": "N",
+            "SIGLAORI": ["EWR", "ORD"],
+            "Fecha-I": pd.to_datetime(["2013-07-05 12:00", "2013-07-05 13:00"]),
+        }
+    )
+    flights["Fecha-I"] = flights["Fecha-I"].dt.tz_localize("UTC")
+    coded = code_flights(flights, rules)
+    assert not coded.faults
+    assert [str(time)[11:16] for time in coded.scheduled] == ["08:00", "08:00"]

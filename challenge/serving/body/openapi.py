@@ -1,48 +1,93 @@
-"""The OpenAPI descriptions of a flight, and of the bodies with flights."""
+"""The OpenAPI descriptions of a flight, and of the bodies with flights.
+
+What depends on the model, as examples of flights that it knows, is added once there is one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from challenge.flights.fields import (
-    AIRLINE,
+    CATEGORIES,
     FIELDS,
     FLIGHT_TYPE,
     MONTH,
+    ORIGIN,
     SCHEDULED,
     Field,
     Kind,
 )
-from challenge.flights.times import TIME_PATTERN
+from challenge.flights.times import OFFSET_PATTERN, TIME_PATTERN
+from challenge.model import DelayModel
 from challenge.serving.body.structs import DEFAULT_TOP, FLIGHTS_KEY, TOP_KEY
 
 FLIGHT_COMPONENT: Final = "Flight"
-_GIVEN_TIME: Final = {"type": "string", "pattern": f"^{TIME_PATTERN}$"}
+INFER: Final = "/v2/models/delay/infer"
+_ORIGINS_NAMED: Final = 3
 
 
-def flight_schema() -> dict[str, Any]:
+def describe_model(schema: dict[str, Any], model: DelayModel) -> None:
+    """Add what depends on a model to the OpenAPI description of the service."""
+    schema["info"]["summary"] = _summary(model.vocabulary[ORIGIN])
+    schema["components"]["schemas"][FLIGHT_COMPONENT] = flight_schema(model)
+    flight = example_flight(model)
+    needed = {name: flight[name] for name in (*_needed(model), MONTH)}
+    for path in ("/predict", "/explain", "/rank"):
+        _json_body(schema, path)["examples"] = {
+            "required fields": {"value": {FLIGHTS_KEY: [needed]}},
+            "all fields": {"value": {FLIGHTS_KEY: [flight]}},
+        }
+    for tensor in _json_body(schema, INFER)["example"]["inputs"]:
+        tensor["data"] = [flight[tensor["name"]]]
+    for parameter in _parameters(schema):
+        if parameter["name"] == FLIGHT_TYPE:
+            parameter["required"] = FLIGHT_TYPE in _needed(model)
+
+
+def example_flight(model: DelayModel) -> dict[str, Any]:
+    """A flight without a time that the model knows."""
+    flight: dict[str, Any] = {
+        field.name: model.vocabulary[field.name][0]
+        for field in CATEGORIES
+        if model.vocabulary[field.name]
+    }
+    flight[MONTH] = 3
+    if model.card.known:
+        # One that was flown, rather than a combination of names.
+        flight |= model.card.known[0].flight
+        flight.pop(SCHEDULED, None)
+    return flight
+
+
+def flight_schema(model: DelayModel) -> dict[str, Any]:
     """The shared component that describes a flight."""
+    time = TIME_PATTERN
+    if model.encoder.rules.time_zones:
+        time += f"{OFFSET_PATTERN}?"
+    given_time = {"type": "string", "pattern": f"^{time}$"}
+    needed = _needed(model)
+    properties = {field.name: field_schema(field) for field in FIELDS}
+    properties[SCHEDULED]["pattern"] = f"^({time}|\\s*)$"
+    for name in needed:
+        properties[name]["type"] = "string"
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": _needed(),
+        "required": needed,
         "anyOf": [
             {"required": [MONTH], "properties": {MONTH: {"type": "integer"}}},
-            {"required": [SCHEDULED], "properties": {SCHEDULED: _GIVEN_TIME}},
+            {"required": [SCHEDULED], "properties": {SCHEDULED: given_time}},
         ],
-        "properties": {field.name: field_schema(field) for field in FIELDS},
+        "properties": properties,
     }
 
 
-def _needed() -> list[str]:
-    """The fields that no other one can stand in for."""
-    return [one.name for one in FIELDS if one.required and one.name != MONTH]
-
-
 def field_schema(field: Field) -> dict[str, Any]:
+    """A field of a flight, whatever the model."""
     kind = "integer" if field.kind is Kind.MONTH else "string"
     schema: dict[str, Any] = {
-        "type": kind if field.name in _needed() else [kind, "null"],
+        "type": [kind, "null"] if field.may_be_left_out else kind,
         "description": field.description,
     }
     if field.kind is Kind.MONTH:
@@ -58,7 +103,37 @@ def field_schema(field: Field) -> dict[str, Any]:
     return schema
 
 
-def _described(properties: dict[str, Any], **examples: Any) -> dict[str, Any]:
+def _json_body(schema: dict[str, Any], path: str) -> dict[str, Any]:
+    body: dict[str, Any] = schema["paths"][path]["post"]["requestBody"]
+    described: dict[str, Any] = body["content"]["application/json"]
+    return described
+
+
+def _needed(model: DelayModel) -> list[str]:
+    """The fields that nothing can stand in for."""
+    needed = [field for field in FIELDS if field.required and field.name != MONTH]
+    return [
+        field.name
+        for field in needed
+        if not (field.choices and len(model.vocabulary[field.name]) == 1)
+    ]
+
+
+def _summary(origins: tuple[str, ...]) -> str:
+    if not origins:
+        return "Will a flight be late?"
+    if len(origins) > _ORIGINS_NAMED:
+        return f"Will a flight leaving one of {len(origins)} airports be late?"
+    return f"Will a flight leaving {' or '.join(origins)} be late?"
+
+
+def _parameters(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            yield from operation.get("parameters", ())
+
+
+def _described(properties: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI description of a body of flights with further properties."""
     flight = {"$ref": f"#/components/schemas/{FLIGHT_COMPONENT}"}
     listed = {"type": "array", "minItems": 1, "items": flight}
@@ -68,19 +143,10 @@ def _described(properties: dict[str, Any], **examples: Any) -> dict[str, Any]:
         "required": [FLIGHTS_KEY],
         "properties": {FLIGHTS_KEY: listed, **properties},
     }
-    content = {"application/json": {"schema": schema, **examples}}
-    return {"required": True, "content": content}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-_LATAM: Final = {AIRLINE: "Grupo LATAM", FLIGHT_TYPE: "N", MONTH: 3}
-_ALL_FIELDS: Final = {field.name: field.example for field in FIELDS}
-BODY: Final = _described(
-    {},
-    examples={
-        "three fields": {"value": {FLIGHTS_KEY: [_LATAM]}},
-        "all fields": {"value": {FLIGHTS_KEY: [_ALL_FIELDS]}},
-    },
-)
+BODY: Final = _described({})
 RANKED_BODY: Final = _described(
     {
         TOP_KEY: {
@@ -89,9 +155,5 @@ RANKED_BODY: Final = _described(
             "default": DEFAULT_TOP,
             "description": "How many flights to return",
         }
-    },
-    example={
-        FLIGHTS_KEY: [_LATAM, _LATAM | {AIRLINE: "Sky Airline", MONTH: 12}],
-        TOP_KEY: 1,
-    },
+    }
 )

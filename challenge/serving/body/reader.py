@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -42,9 +42,8 @@ from challenge.serving.body.structs import (
     spell_as_known,
 )
 from challenge.serving.problems import (
-    MAX_FAULTS,
+    FaultList,
     RejectedRequest,
-    more_faults,
     rejection,
     request_fault,
     too_large,
@@ -68,6 +67,7 @@ class FlightsReader:
         begin: called before anything is read; an error it raises ends the reading.
         has_top: whether the body may have `top`, the number of flights to return.
         keep: whether to keep the flights as requested.
+        average: whether a name that is not known is taken as not given, where it may be.
 
     Attributes:
         cells: the flights as numbers of cells of the model's grid.
@@ -75,6 +75,7 @@ class FlightsReader:
         flight_numbers: the number of each flight, None for those without; empty if no
             flight has one.
         top: the number of flights to return.
+        notes: the names that were taken as not given.
     """
 
     def __init__(
@@ -86,11 +87,14 @@ class FlightsReader:
         begin: Callable[[], None] = lambda: None,
         has_top: bool = False,
         keep: bool = False,
+        average: bool = False,
     ) -> None:
         self.cells: list[int] = []
         self.asked: list[Any] = []
         self._flight_numbers: list[str | None] = []
+        self.notes = FaultList()
         self._keep = keep
+        self._average = average
         self.top = DEFAULT_TOP
         self._has_top = has_top
         self._model = model
@@ -98,8 +102,7 @@ class FlightsReader:
         self._max_bytes = max_bytes
         self._budget = budget
         self._begin = begin
-        self._faults: list[Fault] = []
-        self._untold_faults = 0
+        self._faults = FaultList()
         self._flights = 0
         self._consumed = 0
         self._buffer = bytearray()
@@ -153,10 +156,8 @@ class FlightsReader:
         return self._checked()
 
     def _checked(self) -> list[int]:
-        if self._untold_faults:
-            self._faults.append(more_faults(self._untold_faults))
         if self._faults:
-            raise RejectedRequest(400, *self._faults)
+            raise RejectedRequest(400, *self._faults.told())
         return self.cells
 
     async def _read_slice(self) -> bool:
@@ -312,45 +313,45 @@ class FlightsReader:
     def _add_fault(
         self, name: str, kind: str, message: str, given: object = None
     ) -> None:
-        self._keep_faults([request_fault([name], kind, message, given)])
+        self._faults.add(request_fault([name], kind, message, given))
 
     def _add_fault_of_item(self, kind: str, message: str) -> None:
         """Add what is wrong with the next flight, after which none can be read."""
         loc = [FLIGHTS_KEY, self._flights]
-        self._keep_faults([request_fault(loc, kind, message)])
-
-    def _keep_faults(self, faults: Sequence[Fault]) -> None:
-        """Keep as many faults as are told, and count the others."""
-        room = MAX_FAULTS - len(self._faults)
-        self._faults += faults[:room]
-        self._untold_faults += max(len(faults) - room, 0)
+        self._faults.add(request_fault(loc, kind, message))
 
     async def _read_values(self, items: Iterable[object]) -> None:
         turn_ends = time.perf_counter() + TURN_SECONDS
         for position, item in enumerate(items, start=self._flights):
             self._count(1)
-            outcome = self._read_value(item)
+            outcome = self._read_value(position, item)
             if isinstance(outcome, int):
                 asked = msgspec.convert(item, AskedFlight, strict=False)
                 self.cells.append(outcome)
                 self._flight_numbers.append(asked.flight_number)
                 if self._keep:
-                    spell_as_known(asked, self._model.encoder.rules.known_name)
+                    spell_as_known(asked, self._model.encoder.rules)
                     self.asked.append(asked)
             else:
-                self._keep_faults([_flight_fault(position, one) for one in outcome])
+                for one in outcome:
+                    self._faults.add(_flight_fault(position, one))
             if time.perf_counter() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = time.perf_counter() + TURN_SECONDS
 
-    def _read_value(self, item: object) -> int | list[Fault]:
+    def _read_value(self, position: int, item: object) -> int | list[Fault]:
         if not isinstance(item, dict):
             return [Fault((), "object_type", f"{shown(item)} is not a flight", item)]
         extra = unknown_fields(item)
         known = {name: value for name, value in item.items() if name in FIELD_OF}
         # Looking for the nearest name takes long, and of more faults it is not told.
-        hints = len(self._faults) < MAX_FAULTS
-        outcome = self._model.encoder.cell(known, hints)
+        hints = not self._faults.is_full
+        if self._average:
+            outcome, notes = self._model.encoder.cell_averaged(known, hints)
+            for note in notes:
+                self.notes.add(_flight_fault(position, note))
+        else:
+            outcome = self._model.encoder.cell(known, hints)
         if not extra:
             return outcome
         return extra if isinstance(outcome, int) else outcome + extra

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from challenge.flights.fields import CATEGORIES
+from challenge.flights.fields import CATEGORIES, ORIGIN, SCHEDULED
+from challenge.flights.rules import FlightRules
 from challenge.flights.structs import flight_fields
 
 FLIGHTS_KEY: Final = "flights"
@@ -41,14 +42,13 @@ decode_ranked_body: Final = msgspec.json.Decoder[Any](_RankedBody).decode
 decode_flights: Final = msgspec.json.Decoder[list[Any]](list[AskedFlight]).decode
 
 
-def spell_as_known(asked: Any, known_name: Callable[[str, Any], Any]) -> None:
-    """Give a flight the vocabulary's own names: by these a log is joined with what
-    happened.
-
-    Args:
-        asked: the flight.
-        known_name: as `FlightRules.known_name`.
-    """
+def spell_as_known(asked: Any, rules: FlightRules) -> None:
+    """Give a flight the vocabulary's own names and its local time: by these a log is
+    joined with what happened."""
     for field in CATEGORIES:
         value = getattr(asked, field.attribute)
-        setattr(asked, field.attribute, known_name(field.name, value))
+        setattr(asked, field.attribute, rules.known_name(field.name, value))
+    given = {SCHEDULED: asked.scheduled, ORIGIN: asked.origin}
+    scheduled = rules.local_time(SCHEDULED, given)
+    if isinstance(scheduled, datetime):
+        asked.scheduled = str(scheduled)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from challenge.serving.body.openapi import FLIGHT_COMPONENT, flight_schema
+from challenge.model import DelayModel
+from challenge.serving.body.openapi import describe_model
 from challenge.serving.middleware.requests import REJECTION
 from challenge.serving.problems import send_rejection
 
@@ -18,26 +20,35 @@ class FastAPIWithDirectRoutes(FastAPI):
     Such a route is also one of FastAPI's, with documentation and the same answers. All
     added middleware applies to it.
 
+    Args:
+        model: gives the model that is served, which the description speaks of.
+        settings: those of FastAPI.
+
     Attributes:
         direct: the application that answers each (method, path).
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, model: Callable[[], DelayModel], **settings: Any) -> None:
         super().__init__(**settings)
+        self._model = model
+        self._described = ""
         self.direct: dict[tuple[str, str], ASGIApp] = {}
         self._stack: ASGIApp | None = None
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI description, with the component that bodies share, and without the
+        """The OpenAPI description, with what depends on the model, and without the
         status 422 that FastAPI adds to each route with parameters: here it is 400."""
-        if self.openapi_schema is None:
+        model = self._model()
+        if self.openapi_schema is None or model.fingerprint != self._described:
+            self.openapi_schema = None
             schema = super().openapi()
             for operations in schema["paths"].values():
                 for operation in operations.values():
                     operation["responses"].pop("422", None)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schema["components"]["schemas"].pop(unused, None)
-            schema["components"]["schemas"][FLIGHT_COMPONENT] = flight_schema()
+            describe_model(schema, model)
+            self._described = model.fingerprint
         return super().openapi()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

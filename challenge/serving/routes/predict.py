@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from challenge.explain.evidence import Evidence
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
-from challenge.flights.faults import shown
+from challenge.flights.faults import Fault, shown
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.model import DelayModel
 from challenge.serving.body.headers import check_headers
@@ -57,12 +57,14 @@ class PredictedFlights(BaseModel):
     """1 for a flight that is predicted to be late, else 0, in the order of the flights.
 
     With `details=true`, `probability` is that of a delay, 0 to 1, and `flights` is the
-    number of past flights with the same values, if the model's file counts them.
+    number of past flights with the same values, if the model's file counts them. With
+    `unknown=average`, `notes` tells the names that were taken as not given, if any.
     """
 
     predict: list[int]
     probability: list[float] | None = None
     flights: list[int] | None = None
+    notes: list[Fault] | None = None
     flight_numbers: FlightNumbers = None
 
     model_config = {"json_schema_extra": {"examples": [{"predict": [0]}]}}
@@ -103,12 +105,15 @@ class PredictEndpoint:
         state = self.state
         model = state.watcher.model
         check_headers(scope, state.settings.max_body_bytes)
-        details = scope["query_string"] and _details(scope["query_string"])
+        details, average = False, False
+        if scope["query_string"]:
+            details, average = _options(scope["query_string"])
         begin = functools.partial(self._begin, scope.get(CONNECTION))
-        reader = reader_of(state, model, begin)
+        reader = reader_of(state, model, begin, average=average)
         cells = await reader.read(receive)
         numbers = reader.flight_numbers
-        if len(cells) == 1 and not (details or numbers) and model.table is not None:
+        is_plain = not (details or numbers or reader.notes)
+        if len(cells) == 1 and is_plain and model.table is not None:
             probability = model.predict_cells(cells)[0]
             late = int(probability > model.threshold)
             scope[ANSWERED_FLIGHTS] = 1
@@ -127,6 +132,8 @@ class PredictEndpoint:
             if evidence is not None:
                 support = functools.partial(_support, model, evidence)
                 answer += b',"flights":%b' % await _encode(cells, support, SLOW_AT_ONCE)
+        if reader.notes:
+            answer += b',"notes":%b' % msgspec.json.encode(reader.notes.told())
         if numbers:
             answer += b',"%b":%b' % (FLIGHT_NUMBER.encode(), await _encode(numbers))
         return answer + b"}"
@@ -165,19 +172,27 @@ def _support(
     return [found[cell] for cell in dayless]
 
 
-def _details(query: bytes) -> bool:
-    """Whether the query has `details=true`.
+def _options(query: bytes) -> tuple[bool, bool]:
+    """Whether the query has `details=true`, and `unknown=average`.
 
     Raises:
-        RejectedRequest: the value is neither true nor false.
+        RejectedRequest: a value is another than the two that there are.
     """
     given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    asked = given.get("details", ["false"])[-1]
-    if asked not in ("true", "false"):
-        message = f"{shown(asked)} is neither 'true' nor 'false'"
-        fault = request_fault(["details"], "bool_type", message, asked)
-        raise RejectedRequest(400, fault)
-    return asked == "true"
+    faults, chosen = [], []
+    for name, kind, usual, other in (
+        ("details", "bool_type", "false", "true"),
+        ("unknown", "literal_error", "reject", "average"),
+    ):
+        asked = given.get(name, [usual])[-1]
+        if asked not in (usual, other):
+            message = f"{shown(asked)} is neither {other!r} nor {usual!r}"
+            faults.append(request_fault([name], kind, message, asked))
+        chosen.append(asked == other)
+    if faults:
+        raise RejectedRequest(400, *faults)
+    details, average = chosen
+    return details, average
 
 
 @router.post(
@@ -191,7 +206,19 @@ def _details(query: bytes) -> bool:
                 "description": "Also return the probabilities, and the number of past "
                 "flights like each",
                 "schema": {"type": "boolean", "default": False},
-            }
+            },
+            {
+                "name": "unknown",
+                "in": "query",
+                "description": "What to do with a destination or an origin that the "
+                "model does not know: reject the request, or answer as for a flight "
+                "without one and say so in `notes`",
+                "schema": {
+                    "type": "string",
+                    "enum": ["reject", "average"],
+                    "default": "reject",
+                },
+            },
         ],
     },
     response_model=PredictedFlights,

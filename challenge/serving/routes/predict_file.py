@@ -5,7 +5,6 @@ The file and its answer are kept on disk, not in memory.
 
 from __future__ import annotations
 
-import functools
 import logging
 from pathlib import Path
 from typing import Final, Literal
@@ -131,7 +130,7 @@ def log_file(
     left = flights
     problem = "the disk is too slow"
     # The names of a file are few.
-    known_name = functools.cache(model.encoder.rules.known_name)
+    rules = model.encoder.rules
     try:
         with engine(model, answers) as connection:
             for rows in answered_rows(connection, answers, invalid):
@@ -139,7 +138,7 @@ def log_file(
                     break
                 for *asked, probability, decision in rows:
                     flight = AskedFlight(*asked)
-                    spell_as_known(flight, known_name)
+                    spell_as_known(flight, rules)
                     prediction_log.add(
                         request_id, model.name, flight, probability, decision
                     )

@@ -35,6 +35,7 @@ def reader_of(
     model: DelayModel,
     begin: Callable[[], None] = lambda: None,
     has_top: bool = False,
+    average: bool = False,
 ) -> FlightsReader:
     """A reader with the service's limits; it keeps flights for the prediction log."""
     settings = state.settings
@@ -46,6 +47,7 @@ def reader_of(
         begin,
         has_top,
         keep=state.prediction_log is not None,
+        average=average,
     )
 
 

@@ -1,7 +1,16 @@
 // The model that is served, and how far the questions are from what it learned from.
 
 import { byId, element, table } from "./dom.js";
-import { number, percent, text } from "./texts.js";
+import { currentLanguage, number, percent, text } from "./texts.js";
+
+// So many airports are named in the title.
+const NAMED = 3;
+
+export function showTitle(model) {
+  const airports = model ? Object.keys(model.values.SIGLAORI) : [];
+  const named = new Intl.ListFormat(currentLanguage(), { type: "disjunction" }).format(airports);
+  byId("subtitle").textContent = text("subtitle", airports.length > NAMED ? text("airports", airports.length) : named);
+}
 
 export function showCard({ fingerprint, card }) {
   const day = (time) => time.slice(0, 10);

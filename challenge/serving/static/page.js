@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import * as file from "./file.js";
 import { makeForm } from "./form.js";
 import * as map from "./map.js";
-import { showCard, showDrift } from "./model.js";
+import { showCard, showDrift, showTitle } from "./model.js";
 import * as question from "./question.js";
 import { currentLanguage, setLanguage } from "./texts.js";
 
@@ -16,6 +16,7 @@ async function start() {
   try {
     model = await ask("model");
     byId("key-form").hidden = true;
+    showTitle(model);
     showCard(model);
     question.setUp(model, () => map.draw(model));
     map.draw(model);
@@ -34,6 +35,7 @@ async function changeLanguage(language) {
   const link = new URL(location.href);
   link.searchParams.set("language", language);
   history.replaceState(null, "", link);
+  showTitle(model);
   if (!model) return;
   makeForm(model);
   question.showAgain();
@@ -43,6 +45,7 @@ async function changeLanguage(language) {
 }
 
 setLanguage(currentLanguage());
+showTitle(model);
 for (const button of document.querySelectorAll("[data-language]"))
   button.addEventListener("click", () => changeLanguage(button.dataset.language));
 byId("key-form").addEventListener("submit", (event) => {

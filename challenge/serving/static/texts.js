@@ -3,7 +3,8 @@
 const TEXTS = {
   en: {
     skip: "Skip to the form",
-    subtitle: "Will a flight leaving Santiago de Chile (SCL) be more than 15 minutes late?",
+    subtitle: (from) => `Will a flight${from && ` leaving ${from}`} be more than 15 minutes late?`,
+    airports: (count) => `one of ${count} airports`,
     language: "Language",
     key: "This server requires an API key",
     useKey: "Use key",
@@ -87,7 +88,8 @@ const TEXTS = {
   },
   es: {
     skip: "Ir al formulario",
-    subtitle: "¿Saldrá un vuelo desde Santiago de Chile (SCL) con más de 15 minutos de atraso?",
+    subtitle: (from) => `¿Saldrá un vuelo${from && ` desde ${from}`} con más de 15 minutos de atraso?`,
+    airports: (count) => `uno de ${count} aeropuertos`,
     language: "Idioma",
     key: "Este servidor requiere una clave de API",
     useKey: "Usar la clave",

@@ -128,7 +128,7 @@ async def infer(request: Request, state: State) -> Response:
         text, tensors = await _body(request, settings.max_body_bytes, held)
         asked = _parse(text)
         outputs = _requested_outputs(asked)
-        columns = columns_of(asked, tensors, settings.max_flights)
+        columns = columns_of(asked, tensors, settings.max_flights, model.vocabulary)
         reader = reader_of(state, model)
         await reader.read_values(
             dict(zip(columns, values, strict=True))

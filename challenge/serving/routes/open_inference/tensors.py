@@ -14,6 +14,7 @@ import msgspec
 
 from challenge.flights.faults import shown
 from challenge.flights.rules import missing_columns
+from challenge.flights.vocabulary import Vocabulary
 from challenge.serving.body.items import ItemTooLongError, list_items, values_at_most
 from challenge.serving.problems import RejectedRequest, rejection, request_fault
 from challenge.serving.routes.open_inference.schema import (
@@ -54,7 +55,10 @@ def decode_small(text: msgspec.Raw, kind: type[T], loc: list[Any]) -> T:
 
 
 def columns_of(
-    request: InferenceRequest, binary: bytes, max_flights: int
+    request: InferenceRequest,
+    binary: bytes,
+    max_flights: int,
+    vocabulary: Vocabulary,
 ) -> dict[str, list[Any]]:
     """The values of each field, as many for each.
 
@@ -62,6 +66,7 @@ def columns_of(
         request: its tensors may have their data in JSON.
         binary: the data of the others, in their order.
         max_flights: the limit on the number of flights.
+        vocabulary: the names that the model knows.
 
     Raises:
         RejectedRequest: a tensor is unknown, missing, damaged or of a different length.
@@ -77,7 +82,7 @@ def columns_of(
         if tensor.name in columns:
             raise invalid_inference([tensor.name], "is given twice")
         columns[tensor.name], begin = _values(tensor, binary, begin, max_flights)
-    if missing := missing_columns(columns):
+    if missing := missing_columns(columns, vocabulary):
         raise RejectedRequest(
             400, *(request_fault([name], "missing", "is required") for name in missing)
         )
