@@ -136,6 +136,22 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert 88 <= covered <= 100
 
 
+def test_intervals_over_days_are_wider_where_flights_of_a_day_are_late_together():
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.datetime64("2017-01-01") + np.arange(50), 40)
+    rate = np.repeat(rng.choice([0.05, 0.5], 50), 40)
+    late = (rng.random(2_000) < rate).astype(np.int8)
+    probability = rng.random(2_000)
+
+    def width(days):
+        loss = measure(Predictions(probability, late, days), 0.5).log_loss
+        return loss.high - loss.low
+
+    assert width(days) > 1.2 * width(None)
+    # Where a day is one flight, days are flights.
+    assert width(np.arange(2_000)) == pytest.approx(width(None), rel=0.15)
+
+
 def test_intervals_are_the_same_each_time():
     sample = answers([0.1, 0.2, 0.6, 0.7, 0.9], [0, 1, 0, 1, 1])
     assert measure(sample, THRESHOLD) == measure(sample, THRESHOLD)

@@ -7,15 +7,16 @@ for all bootstrap replicates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from challenge.training.evaluate.bootstrap import CountsByProbability
+
 REPLICATES: Final = 500
-BOOTSTRAP_SEED: Final = 0
 INTERVAL: Final = (0.025, 0.975)
 CALIBRATION_BINS: Final = 10
 TOP_SHARE: Final = 0.1
@@ -23,7 +24,6 @@ TOP_SHARE: Final = 0.1
 CURVE_REPLICATES: Final = 200
 # Keeps the log loss finite where a model is certain and wrong.
 SMALLEST_PROBABILITY: Final = 1e-7
-_ENTRIES_AT_ONCE: Final = 2_000_000
 NO_THRESHOLD: Final = 0.5
 # As reports name the estimates in `Quality`.
 MEASURES: Final = {
@@ -50,16 +50,19 @@ class Predictions:
     Attributes:
         probability: of a delay, shape (flights,), 0 to 1.
         delayed: 1 for a delayed flight, else 0, shape (flights,).
+        days: the day of each flight, shape (flights,); None where it does not matter.
     """
 
     probability: NDArray[np.floating]
     delayed: NDArray[np.int8]
+    days: NDArray[np.datetime64] | None = None
 
     def __len__(self) -> int:
         return len(self.delayed)
 
     def __getitem__(self, flights: NDArray[Any]) -> Predictions:
-        return Predictions(self.probability[flights], self.delayed[flights])
+        days = None if self.days is None else self.days[flights]
+        return Predictions(self.probability[flights], self.delayed[flights], days)
 
     @property
     def has_both_classes(self) -> bool:
@@ -136,8 +139,9 @@ def measure(
     The intervals are percentiles of the measures over bootstrap replicates: as many
     flights, drawn with replacement (Efron, 1979), always with the same seed. They
     take flights for independent; those of a day are not, so read them as lower bounds.
+    Of predictions that tell the days, whole days are drawn instead.
     """
-    counted = _CountsByProbability.of(predictions)
+    counted = _counted(predictions)
     values = _measures(counted.probability, counted.whole(), threshold)
     replicated = [
         _measures(counted.probability, sample, threshold)
@@ -179,7 +183,7 @@ def compare_predictions(
         predictions, others: of the two, for the same flights in the same order.
         measures: names of estimates in `Quality` that need no threshold.
     """
-    one, other = _CountsByProbability.of(predictions), _CountsByProbability.of(others)
+    one, other = _counted(predictions), _counted(others)
     pairs = zip(one.replicates(REPLICATES), other.replicates(REPLICATES), strict=True)
     replicates = [
         (
@@ -207,7 +211,7 @@ def compare_predictions(
 
 def average_precision_of(predictions: Predictions) -> float:
     """The average precision of predictions for flights of both classes."""
-    return float(average_precision(_CountsByProbability.of(predictions).whole()))
+    return float(average_precision(_counted(predictions).whole()))
 
 
 def roc_auc(counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -263,7 +267,7 @@ def cumulative_gains_curve(
     Returns:
         value, low and high, each of shape (shares,); intervals as of `measure`.
     """
-    counted = _CountsByProbability.of(predictions)
+    counted = _counted(predictions)
     whole, replicates = counted.whole(), list(counted.replicates(CURVE_REPLICATES))
     estimates = [
         _estimate(
@@ -279,38 +283,10 @@ def cumulative_gains_curve(
     return value, low, high
 
 
-@dataclass(frozen=True)
-class _CountsByProbability:
-    """Flights counted by distinct probability, the highest first, and class."""
-
-    probability: NDArray[np.float64]
-    cells: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, predictions: Predictions) -> _CountsByProbability:
-        lowest_first, place = np.unique(predictions.probability, return_inverse=True)
-        place = len(lowest_first) - 1 - place
-        cells = 2 * place + predictions.delayed
-        return cls(lowest_first[::-1].astype(np.float64), cells)
-
-    def whole(self) -> NDArray[np.int64]:
-        counts = np.bincount(self.cells, minlength=2 * len(self.probability))
-        return counts.reshape(-1, 2)
-
-    def replicates(self, replicates: int) -> Iterator[NDArray[np.int64]]:
-        """Counts of as many flights, drawn with replacement, in batches of replicates.
-
-        Which flights are drawn depends on their number alone.
-        """
-        rng = np.random.default_rng(BOOTSTRAP_SEED)
-        flights, cells = len(self.cells), 2 * len(self.probability)
-        at_once = max(1, _ENTRIES_AT_ONCE // flights)
-        for start in range(0, replicates, at_once):
-            size = min(at_once, replicates - start)
-            drawn = self.cells[rng.integers(flights, size=(size, flights))]
-            drawn += cells * np.arange(size)[:, np.newaxis]
-            counts = np.bincount(drawn.reshape(-1), minlength=size * cells)
-            yield counts.reshape(size, -1, 2)
+def _counted(predictions: Predictions) -> CountsByProbability:
+    return CountsByProbability.of(
+        predictions.probability, predictions.delayed, predictions.days
+    )
 
 
 def _measures(
