@@ -22,6 +22,9 @@ AIRCRAFT: Final = "MATRICULA"
 # Of flights that have left.
 DEPARTED: Final = "Fecha-O"
 DELAY: Final = "delay"
+# When its aircraft should come in for a flight, and when it came.
+DUE: Final = "Llegada-I"
+ARRIVED: Final = "Llegada-O"
 
 DELAY_THRESHOLD_MINUTES: Final = 15
 FLIGHT_TYPES: Final = ("I", "N")

@@ -84,8 +84,8 @@ def code_flights(
         raise MissingColumnsError(missing, data.columns)
     faults: Faults = []
     of_times: Faults = []
-    scheduled = _read_times(data, SCHEDULED, rules, of_times)
-    departed = _read_times(data, DEPARTED, rules, of_times)
+    scheduled = read_times(data, SCHEDULED, rules, of_times)
+    departed = read_times(data, DEPARTED, rules, of_times)
     columns: dict[str, Any] = {}
     for field in FIELDS:
         if field.kind is Kind.CATEGORY:
@@ -213,9 +213,11 @@ def _code(
     return np.array(codes, dtype=np.int64)[positions]
 
 
-def _read_times(
+def read_times(
     data: pd.DataFrame, field: str, rules: FlightRules, faults: Faults
 ) -> pd.Series[Any]:
+    """The local times in a column, NaT where none is given; what is wrong is added to the
+    faults."""
     if field not in data.columns:
         return pd.Series(pd.NaT, index=range(len(data)), dtype=TIMES)
     column = data[field].reset_index(drop=True)

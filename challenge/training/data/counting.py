@@ -7,7 +7,7 @@ DuckDB counts the rows that are certainly valid, in SQL; all others go through
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -173,11 +173,14 @@ def count_file(part: str) -> FileCount:
     )
 
 
-def read_rows(path: Path, every: int, offset: int) -> pd.DataFrame:
-    """Each n-th row of a file: those whose number plus an offset is a multiple."""
+def read_rows(
+    path: Path, every: int, offset: int, wanted: Sequence[str] = COLUMNS
+) -> pd.DataFrame:
+    """Each n-th row of a file: those whose number plus an offset is a multiple; of the
+    columns that are wanted those that it has."""
     with reading(path), connected() as connection:
         source = file_source(connection, path)
-        chosen = _named(_columns(source, path))
+        chosen = _named(_columns(source, path), wanted)
         rows, where = source.sql, ""
         if every > 1:
             rows, where = source.numbered_sql, f"WHERE (row_ + {offset}) % {every} = 0"
@@ -227,9 +230,9 @@ def _columns(source: Source, path: Path) -> FieldColumns:
     return FieldColumns(source.types, path.suffix == ".parquet")
 
 
-def _named(columns: FieldColumns) -> str:
+def _named(columns: FieldColumns, wanted: Sequence[str] = COLUMNS) -> str:
     """SQL for the columns that matter, by their names."""
-    names = [name for name in COLUMNS if name in columns]
+    names = [name for name in wanted if name in columns]
     return ", ".join(f'{columns.value(name)} AS "{name}"' for name in names)
 
 

@@ -1,0 +1,256 @@
+"""Past flights in the order of UTC, with their departures, aircraft and arrivals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from challenge.errors import TrainingDataError
+from challenge.files.rejected_rows import RejectedRows
+from challenge.files.sources import fetched, file_name, find_files
+from challenge.files.sql import first_row
+from challenge.flights.fields import (
+    AIRCRAFT,
+    ARRIVED,
+    DEPARTED,
+    DESTINATION,
+    DESTINATION_CODE,
+    DUE,
+    NOT_GIVEN,
+    ORIGIN,
+    ORIGIN_CODE,
+)
+from challenge.flights.frames import Faults, read_times
+from challenge.flights.rules import FlightRules
+from challenge.flights.vocabulary import Vocabulary, fold
+from challenge.live.known import Flights, is_late
+from challenge.training.data.counting import COLUMNS, code_past, read_rows
+from challenge.training.data.dataset import MAX_ROWS_KEPT, Dataset
+
+# An aircraft that came in earlier than so long ago stood here overnight or longer.
+MAX_HOURS_BETWEEN_LEGS: Final = 48
+NOT_KNOWN: Final = -1
+# Of a flight whose origin is not told, as in a model's card.
+ANY_ORIGIN: Final = ""
+
+
+@dataclass(frozen=True)
+class Past:
+    """Flights that have left, in the order of their scheduled times in UTC.
+
+    Attributes:
+        flights: their times and aircraft.
+        codes: int16 of shape (flights, CODES), columns as in
+            `challenge.flights.fields.Flight`, by the vocabulary.
+        local: the scheduled local time, datetime64[s] of shape (flights,).
+        vocabulary: the values that the flights have.
+    """
+
+    flights: Flights
+    codes: NDArray[np.int16]
+    local: NDArray[np.datetime64]
+    vocabulary: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def late(self) -> NDArray[np.int8]:
+        """1 for a flight that left more than 15 real minutes late, shape (flights,)."""
+        return is_late(self.flights.scheduled, self.flights.departed).astype(np.int8)
+
+    @property
+    def has_aircraft(self) -> bool:
+        """Whether the aircraft of a flight is known, of any."""
+        return bool((self.flights.aircraft != NOT_KNOWN).any())
+
+
+class _Columns(NamedTuple):
+    """Flights in the order of a file, times datetime64[s] and local."""
+
+    codes: NDArray[np.int16]
+    scheduled: NDArray[np.datetime64]
+    departed: NDArray[np.datetime64]
+    due: NDArray[np.datetime64]
+    arrived: NDArray[np.datetime64]
+    aircraft: NDArray[np.object_]
+
+
+def read_past(
+    source: str | Path,
+    dataset: Dataset,
+    time_zones: Mapping[str, str] = {},
+    skip_invalid: bool = False,
+) -> Past:
+    """Read the flights of a dataset again, with all that tells how the day went.
+
+    Beside the columns of `read_dataset`, MATRICULA names the aircraft; Llegada-I and
+    Llegada-O are when it should come in for the flight, and when it came, both by the
+    clock of the flight's origin. Flights without a scheduled time or a departure are
+    left out.
+
+    Args:
+        source: the files that the dataset was read from.
+        dataset: what was read; rows with a fault are left out as they were there.
+        time_zones: of the origins by their names, and by an empty text of flights
+            whose origin is not told, or one of all; local times without one are taken
+            for UTC.
+        skip_invalid: leave out flights with a wrong arrival instead of stopping.
+
+    Raises:
+        TrainingDataError: there are more flights than can be held, or an arrival is not
+            a time.
+    """
+    if dataset.every > 1:
+        raise TrainingDataError(
+            f"{str(source)!r} has {dataset.rows:,} flights; at most {MAX_ROWS_KEPT:,} "
+            "can be replayed as they became known: give those of fewer months"
+        )
+    rejected = RejectedRows()
+    parts = [_read(part, dataset.vocabulary, rejected) for part in find_files(source)]
+    if rejected.rows and not skip_invalid:
+        raise TrainingDataError(f"{str(source)!r}: {rejected}")
+    columns = _Columns(*map(np.concatenate, zip(*parts, strict=True)))
+    return _past(columns, dataset.vocabulary, time_zones)
+
+
+def _read(part: str, vocabulary: Vocabulary, rejected: RejectedRows) -> _Columns:
+    with fetched(part) as path:
+        data = read_rows(path, 1, 0, (*COLUMNS, AIRCRAFT, DUE, ARRIVED))
+        first = first_row(path)
+    coded = code_past(data, vocabulary)
+    rules = FlightRules(vocabulary)
+    faults: Faults = []
+    departed, due, arrived = (
+        read_times(data, name, rules, faults) for name in (DEPARTED, DUE, ARRIVED)
+    )
+    invalid = {row for row, _ in coded.faults}
+    faults = sorted((one for one in faults if one[0] not in invalid), key=_row)
+    for row, of_row in groupby(faults, key=_row):
+        invalid.add(row)
+        rejected.add_row(row + first, file_name(part), (fault for _, fault in of_row))
+    left = ~(np.isnat(coded.scheduled) | departed.isna().to_numpy())
+    left[list(invalid)] = False
+    aircraft = data[AIRCRAFT] if AIRCRAFT in data else pd.Series("", data.index)
+    names = aircraft.fillna("").astype(str).str.strip().str.upper()
+
+    def chosen(times: Any) -> NDArray[np.datetime64]:
+        return np.asarray(times)[left].astype("datetime64[s]")
+
+    return _Columns(
+        codes=coded.codes[left],
+        scheduled=chosen(coded.scheduled),
+        departed=chosen(departed),
+        due=chosen(due),
+        arrived=chosen(arrived),
+        aircraft=names.to_numpy(object)[left],
+    )
+
+
+def _row(fault: tuple[int, object]) -> int:
+    return fault[0]
+
+
+def _past(
+    columns: _Columns, vocabulary: Vocabulary, time_zones: Mapping[str, str]
+) -> Past:
+    scheduled = np.empty_like(columns.scheduled)
+    departed, due, arrived = (np.empty_like(scheduled) for _ in range(3))
+    origins = columns.codes[:, ORIGIN_CODE]
+    for code in np.unique(origins).tolist():
+        of_origin = origins == code
+        zone = _zone(code, vocabulary, time_zones)
+        scheduled[of_origin] = _utc(columns.scheduled[of_origin], zone)
+        due[of_origin] = _utc(columns.due[of_origin], zone)
+        departed[of_origin] = _utc(
+            columns.departed[of_origin], zone, scheduled[of_origin]
+        )
+        arrived[of_origin] = _utc(columns.arrived[of_origin], zone, due[of_origin])
+    numbers, names = pd.factorize(columns.aircraft)
+    aircraft = np.where(columns.aircraft == "", NOT_KNOWN, numbers).astype(np.int64)
+    order = np.argsort(scheduled, kind="stable")
+    codes = columns.codes[order]
+    flights = Flights(
+        scheduled=scheduled[order],
+        departed=departed[order],
+        aircraft=aircraft[order],
+        due=due[order],
+        arrived=arrived[order],
+        leg=np.full(len(order), NOT_KNOWN),
+    )
+    return Past(
+        flights._replace(leg=_legs(flights, codes, vocabulary)),
+        codes,
+        columns.scheduled[order],
+        vocabulary,
+    )
+
+
+def _zone(
+    origin: int, vocabulary: Vocabulary, time_zones: Mapping[str, str]
+) -> str | None:
+    """The time zone of an origin by its code; the only one is that of all."""
+    if len(set(time_zones.values())) == 1:
+        return next(iter(time_zones.values()))
+    return time_zones.get(
+        ANY_ORIGIN if origin == NOT_GIVEN else vocabulary[ORIGIN][origin]
+    )
+
+
+def _utc(
+    local: NDArray[np.datetime64],
+    zone: str | None,
+    near: NDArray[np.datetime64] | None = None,
+) -> NDArray[np.datetime64]:
+    """Local times as UTC. Of the two that a repeated time can be it is the first, or the
+    one that is nearer to another time; one that was skipped is the moment of the change.
+    """
+    if zone is None:
+        return local
+    first, second = (_localized(local, zone, first) for first in (True, False))
+    if near is None:
+        return first
+    return np.where(np.abs(second - near) < np.abs(first - near), second, first)
+
+
+def _localized(
+    local: NDArray[np.datetime64], zone: str, first: bool
+) -> NDArray[np.datetime64]:
+    times = pd.DatetimeIndex(local).tz_localize(
+        zone, ambiguous=np.full(len(local), first), nonexistent="shift_forward"
+    )
+    utc: NDArray[Any] = times.tz_convert("UTC").tz_localize(None).to_numpy()
+    return utc.astype("datetime64[s]")
+
+
+def _legs(
+    flights: Flights, codes: NDArray[np.int16], vocabulary: Vocabulary
+) -> NDArray[np.intp]:
+    """The flight before of the same aircraft, where it came here with it."""
+    legs = np.full(len(codes), NOT_KNOWN)
+    # Stable: the flights of an aircraft stay in the order of time.
+    order = np.argsort(flights.aircraft, kind="stable")
+    before, after = order[:-1], order[1:]
+    folded = [fold(name) for name in vocabulary[ORIGIN]]
+    at = {name: code for code, name in enumerate(folded)}
+    # The last entry is where NOT_GIVEN, -1, points; -2 is no origin.
+    comes_to = np.array([at.get(fold(n), -2) for n in vocabulary[DESTINATION]] + [-2])
+    is_leg = (
+        (flights.aircraft[before] == flights.aircraft[after])
+        & (flights.aircraft[after] != NOT_KNOWN)
+        & (comes_to[codes[before, DESTINATION_CODE]] == codes[after, ORIGIN_CODE])
+        & (flights.scheduled[before] < flights.due[after])
+        & (
+            flights.due[after] - flights.scheduled[before]
+            < np.timedelta64(MAX_HOURS_BETWEEN_LEGS, "h")
+        )
+    )
+    legs[after[is_leg]] = before[is_leg]
+    return legs
