@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid
+from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid, TimeZone
 from challenge.cli.output import print_json, spinner
 
 
@@ -27,6 +27,16 @@ def evaluate(
             "after those the model was trained on, or else the last third by date.",
         ),
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Also ask about the last third by date from 14 days to 15 minutes before "
+            "each flight, with what was known by then of the flights before and of the "
+            "aircraft.",
+        ),
+    ] = False,
+    timezone: TimeZone = None,
 ) -> None:
     """Evaluate a model on flights that it was not trained on.
 
@@ -40,12 +50,17 @@ def evaluate(
 
         flight-prophet evaluate model.pkl flights.csv --rolling
 
+        flight-prophet evaluate model.pkl flights.csv --live --timezone America/Santiago
+
         flight-prophet evaluate model.pkl flights.csv --json
     """
     from challenge.cli.summaries.evaluation import print_evaluation, print_rolling
+    from challenge.cli.summaries.live import print_live
     from challenge.model import DelayModel
     from challenge.training.data.dataset import read_dataset
+    from challenge.training.data.past import ANY_ORIGIN, read_past
     from challenge.training.evaluate.evaluation import evaluate as run
+    from challenge.training.evaluate.live import evaluate_live
     from challenge.training.form import play, play_as_it_is
 
     with spinner("Evaluating"):
@@ -56,14 +71,30 @@ def evaluate(
         if rolling:
             played = play_as_it_is(loaded, dataset)
             played = played or play(evaluation.recipe, dataset, evaluation.rule)
+        replayed = None
+        if live:
+            zones = loaded.card.time_zones
+            if timezone is not None:
+                zones = {ANY_ORIGIN: timezone}
+            past = read_past(source, dataset, zones, skip_invalid)
+            replayed = evaluate_live(evaluation.recipe, past)
     if report is not None:
         from challenge.training.report.report import write_report
 
         write_report(evaluation, report)
     if as_json:
-        print_json(evaluation.to_dict() | {"rolling": played and played.to_dict()})
+        print_json(
+            evaluation.to_dict()
+            | {
+                "rolling": played and played.to_dict(),
+                "live": replayed and replayed.to_dict(),
+            }
+        )
         return
     print_evaluation(evaluation)
     if rolling:
         print()
         print_rolling(played)
+    if live:
+        print()
+        print_live(replayed)

@@ -39,3 +39,21 @@ Scheduler = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _checked_zone(name: str | None) -> str | None:
+    from zoneinfo import available_timezones
+
+    if name is not None and name not in available_timezones():
+        raise typer.BadParameter(f"{name!r} is not a time zone like 'America/Santiago'")
+    return name
+
+
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        callback=_checked_zone,
+        help="The time zone of the airport, like America/Santiago; by default those in "
+        "the model's card.",
+    ),
+]

@@ -1,0 +1,1 @@
+"""The live adjustment, learned from the past replayed as it became known."""
