@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LATE_FROM_MINUTES: Final = DELAY_THRESHOLD_MINUTES + 1
-# Seconds since 1970 need fewer bits: above them a number has room for a key.
-_KEY: Final = 1 << 36
+# Seconds since 1970 need fewer bits, until the year 9999: above them a number has room
+# for a key.
+_KEY: Final = 1 << 40
 
 
 class Flights(NamedTuple):

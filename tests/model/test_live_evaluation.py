@@ -213,6 +213,9 @@ def test_the_command_prints_and_writes_what_each_distance_is_worth(
     assert main(["evaluate", str(model), str(bad_hours), "--live", "--json"]) == 0
     live = json.loads(capsys.readouterr().out)["live"]
     hour = live["distances"]["1 h"]
+    learned = live["adjustment"]["coefficients"]
+    assert learned["60"]["all flights, last 3 h"] > 0
+    assert learned[str(7 * 24 * 60)] == {}
     assert list(live["distances"])[:2] == ["15 min", "30 min"]
     assert hour["told"] == 1
     assert hour["with_state"]["roc_auc"]["value"] > hour["without"]["roc_auc"]["value"]

@@ -27,8 +27,9 @@ from challenge.training.recipe import Recipe
 
 # Each interval is one of three models at one of nine distances.
 LIVE_REPLICATES: Final = 200
-# As many as anybody reads: what the intervals cost grows with the distinct values.
-DECIMALS: Final = 4
+# Of log-odds, finer than anybody reads: what the intervals cost grows with the distinct
+# values.
+DECIMALS: Final = 3
 MIDNIGHT: Final = "the midnight before"
 
 
@@ -74,22 +75,20 @@ class LiveEvaluation:
     Attributes:
         training: how many flights were learned from, the first by time.
         held_out: how many came after.
-        prior, penalty: of the adjustment, chosen in the training part.
+        adjustment: as it was learned from the training part.
         distances: the quality at each distance, the nearest first.
     """
 
     training: int
     held_out: int
-    prior: float
-    penalty: float
+    adjustment: Adjustment
     distances: tuple[LiveQuality, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "training": self.training,
             "held_out": self.held_out,
-            "prior": self.prior,
-            "penalty": self.penalty,
+            "adjustment": self.adjustment.to_dict(),
             "distances": {one.ahead: one.to_dict() for one in self.distances},
         }
 
@@ -119,7 +118,7 @@ def evaluate_live(
     replay = Replay(past, walk_forward(recipe, past, training, model))
     adjustment = fit_adjustment(replay, training)
     without_aircraft = None
-    if past.has_aircraft:
+    if any(term.group is Group.AIRCRAFT for term in replay.terms):
         groups = (Group.SHORT, Group.LONG)
         without_aircraft = fit_adjustment(replay, training, groups)
     asked = np.arange(training, len(past))
@@ -127,9 +126,7 @@ def evaluate_live(
     distances = tuple(
         judged.quality(moment, asked) for moment in _moments(past, asked, adjustment)
     )
-    return LiveEvaluation(
-        training, len(asked), adjustment.prior, adjustment.penalty, distances
-    )
+    return LiveEvaluation(training, len(asked), adjustment, distances)
 
 
 class _Moment(NamedTuple):
@@ -195,9 +192,11 @@ class _Judged(NamedTuple):
 
     def _measure(self, state: State, added: NDArray[np.float64]) -> Quality:
         past, asked = self.replay.past, state.asked
-        probability = sigmoid(self.replay.expected[asked] + added.sum(axis=1))
+        log_odds = self.replay.expected[asked] + added.sum(axis=1)
         days = past.local[asked].astype("datetime64[D]")
-        predictions = Predictions(probability.round(DECIMALS), past.late[asked], days)
+        predictions = Predictions(
+            sigmoid(log_odds.round(DECIMALS)), past.late[asked], days
+        )
         return measure(predictions, self.threshold, LIVE_REPLICATES)
 
 

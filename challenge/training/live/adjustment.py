@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise, product
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,10 +80,25 @@ class Adjustment:
         last = DISTANCES_MINUTES[-1]
         fading = np.clip((REACH_MINUTES - ahead) / (REACH_MINUTES - last), 0, 1)
         columns = [np.interp(logarithm, known, one) for one in self.coefficients.T]
-        interpolated = (
-            np.stack(columns, axis=1) if columns else np.zeros((len(ahead), 0))
-        )
-        return interpolated * fading[:, np.newaxis]
+        return np.stack(columns, axis=1) * fading[:, np.newaxis]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Prior, penalty, and by minutes ahead the coefficients that are not 0."""
+        coefficients = {
+            str(distance): {
+                term.name: value
+                for term, value in zip(self.terms, values, strict=True)
+                if value
+            }
+            for distance, values in zip(
+                DISTANCES_MINUTES, self.coefficients.tolist(), strict=True
+            )
+        }
+        return {
+            "prior": self.prior,
+            "penalty": self.penalty,
+            "coefficients": coefficients,
+        }
 
     def groups(self, distance: int) -> list[Group]:
         """Those that help at one of DISTANCES_MINUTES."""
