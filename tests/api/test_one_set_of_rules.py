@@ -40,6 +40,7 @@ WRONG = {
     "no such hour": {"Fecha-I": "2017-07-14 24:00:00"},
     "a zone": {"Fecha-I": "2017-07-14T18:30:00Z"},
     "another month": {"Fecha-I": "2017-08-14 18:30:00"},
+    "a wrong time and no month": {"MES": None, "Fecha-I": "yesterday"},
     "several faults": {"OPERA": "Nope", "TIPOVUELO": "?", "MES": 99, "SIGLADES": "No"},
 }
 
