@@ -332,7 +332,7 @@ class XGBoostClassifier(Classifier):
 
     def _outer_log_odds(self, left: Codes, right: Codes) -> Floats:
         sizes = tuple(max(codes) + 1 for codes in self.categories_)
-        model = bytes(self.booster_.save_raw("json"))
+        model = bytes(self.booster_.save_raw("ubj"))
         return LeafBoxes.of_model(model, sizes).outer_log_odds(left, right)
 
     def _matrix(self, features: Codes, **columns: Any) -> xgboost.DMatrix:
