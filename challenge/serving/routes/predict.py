@@ -108,7 +108,7 @@ class PredictEndpoint:
         reader = reader_of(state, model, begin)
         cells = await reader.read(receive)
         numbers = reader.flight_numbers
-        if len(cells) == 1 and not (details or numbers) and model.table is not None:
+        if len(cells) == 1 and not (details or numbers):
             probability = model.predict_cells(cells)[0]
             late = int(probability > model.threshold)
             scope[ANSWERED_FLIGHTS] = 1
