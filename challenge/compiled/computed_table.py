@@ -17,7 +17,7 @@ from challenge.compiled.scorers import Scorer
 from challenge.features.feature_sets import FeatureSet
 from challenge.flights.fields import HOUR_CODE, MONTH, WEEKDAY_CODE, Kind
 
-# Files and explanations ask about the same cells over and over; 16 MB.
+# Files ask about the same cells over and over; 8 MB.
 _ANSWERS_KEPT: Final = 65_536
 
 
