@@ -344,6 +344,8 @@ class DelayModel(Forecaster):
             vocabulary=stored.vocabulary,
             threshold=None if card.threshold_rule == "balanced" else card.threshold,
         )
+        if not model.grid.cells:
+            raise ValueError("its vocabulary has no airlines, or no flight types")
         if stored.table is not None:
             model.table = ProbabilityTable(model.grid, stored.table)
         else:

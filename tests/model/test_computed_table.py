@@ -195,6 +195,15 @@ def test_a_damaged_classifier_is_refused(state, problem, large_grid_model, tmp_p
         DelayModel.load(path)
 
 
+def test_a_model_that_knows_no_flight_is_refused(large_grid_model, tmp_path):
+    stored, _ = model_file.read(large_grid_model)
+    stored.vocabulary.names["OPERA"] = ()
+    path = tmp_path / "empty.pkl"
+    model_file.write(path, stored)
+    with pytest.raises(ModelFileError, match="its vocabulary has no airlines, or no"):
+        DelayModel.load(path)
+
+
 def test_large_effects_are_certainties_and_no_overflow(large_grid_model, tmp_path):
     stored, _ = model_file.read(large_grid_model)
     card = msgspec.structs.replace(stored.card, classifier="logistic-regression")
