@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import struct
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Final
@@ -43,7 +44,6 @@ class LeafMasks:
     """
 
     combine = staticmethod(operator.and_)
-    nothing_said: int
 
     def __init__(
         self, model: bytes, categories: Sequence[Sequence[int]], sizes: Sequence[int]
@@ -70,9 +70,14 @@ class LeafMasks:
         self._format = f"<{len(self._slots)}Q"
         self._bytes = len(self._slots) * _SLOT_BYTES
         self.nothing_said = (1 << self._bytes * 8) - 1
-        self._values = [
-            slot.get(1 << bit, 0.0) for slot in self._slots for bit in range(_SLOT_BITS)
-        ]
+        self._values = array(
+            "d",
+            (
+                slot.get(1 << bit, 0.0)
+                for slot in self._slots
+                for bit in range(_SLOT_BITS)
+            ),
+        )
         self.said = [
             [int.from_bytes(mask, "little") for mask in of_column]
             for of_column in masks
@@ -104,10 +109,8 @@ class LeafMasks:
                 count + (bit << place)
                 for count, bit in zip(counts, self._bits(digit), strict=True)
             ]
-        adds = [
-            value * count / total
-            for value, count in zip(self._values, counts, strict=True)
-        ]
+        shares = (count / total for count in counts)
+        adds = array("d", map(operator.mul, self._values, shares))
         return lambda reached: self._base + sum(compress(adds, self._bits(reached)))
 
     def _bits(self, leaves: int) -> bytes:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from challenge.compiled.grid import Grid
 from challenge.compiled.log_odds import log_odds
@@ -69,6 +70,7 @@ class Explainer:
         past: Sequence[Flight],
         mean_over: MeanOver | None = None,
     ) -> None:
+        self._made_of = (grid, predict_cells, past, mean_over)
         self._grid = grid
         self._predict_cells = predict_cells
         self._past = [grid.steps(flight) for flight in past]
@@ -140,6 +142,10 @@ class Explainer:
             return math.fsum(map(operator.mul, shares, map(log_odds, found)))
 
         return mean
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The means are functions.
+        return type(self), self._made_of
 
 
 def _subsets(fields: Sequence[int]) -> Iterable[tuple[int, ...]]:
