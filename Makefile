@@ -134,6 +134,7 @@ benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardstick
 	$(BIN)/python benchmarks/serving.py "$(MODEL_OUTPUT)" data/data.csv
 	$(BIN)/python benchmarks/deciding.py "$(MODEL_OUTPUT)" data/data.csv
 	$(BIN)/python benchmarks/files.py "$(MODEL_OUTPUT)" data/data.csv
+	$(BIN)/python benchmarks/lookup.py "$(MODEL_OUTPUT)"
 	MAX_WAIT_MS=5 $(BIN)/python benchmarks/overload.py "$(MODEL_OUTPUT)"
 	$(BIN)/python benchmarks/replicas.py "$(MODEL_OUTPUT)"
 

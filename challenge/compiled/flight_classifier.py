@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from challenge.compiled.computed_table import ComputedTable
 from challenge.compiled.grid import MAX_CELLS, Grid
+from challenge.compiled.scorers import scorer_of
 from challenge.compiled.table import ProbabilityTable
 from challenge.features.feature_sets import FeatureSet
 from challenge.flights.fields import MONTH_CODE, MONTHS
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 class CategoryClassifier(Protocol):
     """What `challenge.classifier.Classifier` offers to be asked through."""
+
+    @property
+    def name(self) -> str: ...
+
+    def state(self) -> dict[str, Any]:
+        """What it has learned."""
 
     def fit(self, features: Any, target: Any, sample_weight: Any, ordered: Any) -> Any:
         """Learn from weighted rows."""
@@ -96,10 +104,18 @@ class FlightClassifier:
                 answers[unseen] += share * self._ask(moved)
         return answers
 
-    def compile(self, grid: Grid) -> ProbabilityTable | None:
-        """The answers to every cell of a grid; None if it has more than MAX_CELLS."""
+    def compile(self, grid: Grid) -> ProbabilityTable | ComputedTable:
+        """The answers to every cell of a grid; computed when they are asked for if it
+        has more than MAX_CELLS.
+
+        Raises:
+            ValueError: they cannot be computed (see `scorer_of`).
+        """
         if grid.cells > MAX_CELLS:
-            return None
+            scorer = scorer_of(
+                self.classifier.name, self.classifier.state(), self.features.sizes
+            )
+            return ComputedTable(grid, self.features, scorer, self.month_shares)
         required, optional = grid.factors()
         columns = self.features.base_columns
         answers = self.classifier.predict_proba_outer(

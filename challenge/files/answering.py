@@ -219,6 +219,7 @@ def _predict_csv(
             if keep or not scored.invalid:
                 target.writelines(map(bytes.__add__, batch, texts))
             scored.delayed += answers.delayed(cells)
+            answers.limit()
             scored.rows += len(cells)
             progress(scored.rows)
         if next(records, None) is not None:
@@ -229,8 +230,12 @@ def _predict_csv(
 class _AnswerTexts(dict[int, bytes]):
     """What is written behind a row, by its cell.
 
-    A file has few kinds of flights, so most of its rows find theirs here.
+    A file has few kinds of flights, so most of its rows find theirs here. Where it has
+    many, all are forgotten between batches.
     """
+
+    # 30 MB.
+    KEPT: Final = 100_000
 
     def __init__(self, model: DelayModel, rest: bytes) -> None:
         super().__init__({UNCERTAIN: b""})
@@ -248,6 +253,13 @@ class _AnswerTexts(dict[int, bytes]):
     def delayed(self, cells: list[int]) -> int:
         """How many of the cells, whose texts were asked for, are predicted late."""
         return sum(map(self._delayed.__getitem__, cells))
+
+    def limit(self) -> None:
+        """Forget all texts if there are more than KEPT."""
+        if len(self) > self.KEPT:
+            self.clear()
+            self[UNCERTAIN] = b""
+            self._delayed = {UNCERTAIN: 0}
 
 
 def _predict_parquet(

@@ -98,7 +98,7 @@ class FieldColumns:
         and `time_` where it is one of these; NULL where it is not certainly valid."""
         field = axis.field
         if field.kind is Kind.MONTH:
-            return f"(month_ - 1) * {axis.stride}"
+            return f"(month_ - 1)::BIGINT * {axis.stride}"
         if field.kind is Kind.TIME:
             entry = f"(isodow(time_) - 1) * 24 + hour(time_) + {axis.first}"
             given = f"WHEN month(time_) = month_ THEN {axis.stride} * ({entry})"

@@ -4,8 +4,8 @@
 
 Starts from small valid inputs of its own, which it puts into CORPUS.
 
-artifact: a model's file is read, or refused with ModelFileError, whatever its bytes;
-nothing in it is run. Half of the inputs get a valid checksum.
+artifact: a model's file is read and answers, or is refused with ModelFileError, whatever
+its bytes; nothing in it is run. Half of the inputs get a valid checksum.
 
 body: a body of POST /predict is read, or refused with RejectedRequest; and reading it
 in pieces of any size comes to the same.
@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 import atheris
+from msgspec import structs
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 with atheris.instrument_imports(include=["challenge", "pickle"]):
     from challenge.artifact import model_file
     from challenge.artifact.card import SCHEMA_VERSION
+    from challenge.classifier import CLASSIFIERS, XGBoostClassifier
     from challenge.errors import ModelFileError
     from challenge.model import DelayModel
     from challenge.serving.body import reader as body_module
@@ -38,17 +40,24 @@ TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
 MAX_FLIGHTS, MAX_BYTES = 50, 4_000
 
 
-def small_model(folder: str) -> bytes:
+def small_model(folder: str, classifier: str) -> bytes:
     """A model's file, without the table and counts that would hide its structure."""
     stored, _ = model_file.read(TEST_MODEL)
+    state = stored.classifier
+    if classifier == XGBoostClassifier.name:
+        columns = range(len(state["categories"]))
+        rows = [[number >> column & 1 for column in columns] for number in range(64)]
+        late = [row[0] ^ row[3] for row in rows]
+        trees = XGBoostClassifier(rounds=2, min_child_weight=1)
+        state = trees.fit(rows, late).state()
     path = Path(folder, "small.pkl")
     model_file.write(
         path,
         model_file.Artifact(
-            card=stored.card,
+            card=structs.replace(stored.card, classifier=classifier),
             vocabulary=stored.vocabulary,
             month_shares={7: 1.0},
-            classifier={},
+            classifier=state,
             counts=None,
             table=None,
         ),
@@ -76,9 +85,11 @@ class ArtifactTarget:
         self.path = Path(self.folder.name, "model.pkl")
 
     def seeds(self) -> list[bytes]:
-        file = small_model(self.folder.name)
-        called = pickle.dumps(os.getcwd, protocol=model_file.PICKLE_PROTOCOL)
-        return [b"\0" + file, b"\1" + pickle.loads(file)["contents"], b"\1" + called]
+        seeds = [pickle.dumps(os.getcwd, protocol=model_file.PICKLE_PROTOCOL)]
+        for classifier in CLASSIFIERS:
+            file = small_model(self.folder.name, classifier)
+            seeds += [file, pickle.loads(file)["contents"]]
+        return [bytes([place % 2 == 0]) + seed for place, seed in enumerate(seeds)]
 
     def __call__(self, data: bytes) -> None:
         checked = data[:1] == b"\1"
@@ -89,6 +100,7 @@ class ArtifactTarget:
             return
         if model.card is None or model.fingerprint is None:
             raise AssertionError("a model without a card was loaded")
+        model.predict_cells([0, model.grid.cells - 1])
 
 
 class BodyTarget:
