@@ -13,9 +13,10 @@ import random
 import statistics
 import time
 
+from msgspec import structs
+
 from challenge.artifact import model_file
-from challenge.compiled.computed_table import ComputedTable
-from challenge.compiled.scorers import scorer_of
+from challenge.artifact.stored_table import stored_table
 from challenge.model import DelayModel
 
 EXPLAINED = 20
@@ -24,9 +25,8 @@ EXPLAINED = 20
 def without_table(path: str) -> DelayModel:
     model = DelayModel.load(path)
     stored, _ = model_file.read(path)
-    sizes = model.features.sizes
-    scorer = scorer_of(stored.card.classifier, stored.classifier, sizes)
-    model.table = ComputedTable(model.grid, model.features, scorer, stored.month_shares)
+    stored = structs.replace(stored, table=None)
+    model.table = stored_table(stored, model.grid, model.features)
     return model
 
 

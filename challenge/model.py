@@ -16,18 +16,11 @@ from msgspec.structs import replace
 
 from challenge.artifact import known_flights, model_file
 from challenge.artifact.card import KnownFlight, ModelCard, RecentForm, new_card
-from challenge.compiled.computed_table import ComputedTable
+from challenge.artifact.stored_table import stored_table
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.flight_classifier import FlightClassifier, month_shares
 from challenge.compiled.grid import Grid
-from challenge.compiled.scorers import scorer_of
-from challenge.compiled.table import ProbabilityTable
-from challenge.errors import (
-    InvalidFlightsError,
-    ModelFileError,
-    NotFittedError,
-    TrainingDataError,
-)
+from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
 from challenge.explain.training_flights import TrainingFlights
 from challenge.features.feature_sets import feature_set
 from challenge.flights.scl_2017 import SCL_2017
@@ -240,20 +233,14 @@ class DelayModel(Forecaster):
         )
 
     def compile(self) -> Self:
-        """Ask the classifier about every flight there can be and keep the answers, or,
-        where they are too many, what computes them without its library.
+        """Keep the answers to all flights, or what computes them, if they are too many.
 
         Raises:
             NotFittedError: the model is not fitted.
             TrainingDataError: the classifier is too large for that.
         """
         self._check_fitted()
-        try:
-            self.table = self._flight_classifier.compile(self.grid)
-        except ValueError as error:
-            raise TrainingDataError(
-                f"a model of {self.grid.cells} different flights: {error}"
-            ) from error
+        self.table = self._flight_classifier.compile(self.grid)
         return self
 
     def save(self, path: str | Path, **about: Any) -> str:
@@ -344,16 +331,7 @@ class DelayModel(Forecaster):
             vocabulary=stored.vocabulary,
             threshold=None if card.threshold_rule == "balanced" else card.threshold,
         )
-        if not model.grid.cells:
-            raise ValueError("its vocabulary has no airlines, or no flight types")
-        if stored.table is not None:
-            model.table = ProbabilityTable(model.grid, stored.table)
-        else:
-            sizes = model.features.sizes
-            scorer = scorer_of(card.classifier, stored.classifier, sizes)
-            model.table = ComputedTable(
-                model.grid, model.features, scorer, stored.month_shares
-            )
+        model.table = stored_table(stored, model.grid, model.features)
         if card.recent_form is not None:
             if card.form_settings is None:
                 raise ValueError("its card has a recent form without settings")

@@ -9,6 +9,7 @@ from challenge.compiled.computed_table import ComputedTable
 from challenge.compiled.grid import MAX_CELLS, Grid
 from challenge.compiled.scorers import scorer_of
 from challenge.compiled.table import ProbabilityTable
+from challenge.errors import TrainingDataError
 from challenge.features.feature_sets import FeatureSet
 from challenge.flights.fields import MONTH_CODE, MONTHS
 
@@ -109,12 +110,16 @@ class FlightClassifier:
         has more than MAX_CELLS.
 
         Raises:
-            ValueError: they cannot be computed (see `scorer_of`).
+            TrainingDataError: the classifier is too large for that.
         """
         if grid.cells > MAX_CELLS:
-            scorer = scorer_of(
-                self.classifier.name, self.classifier.state(), self.features.sizes
-            )
+            name, state = self.classifier.name, self.classifier.state()
+            try:
+                scorer = scorer_of(name, state, self.features.sizes)
+            except ValueError as error:
+                raise TrainingDataError(
+                    f"a model of {grid.cells} different flights: {error}"
+                ) from error
             return ComputedTable(grid, self.features, scorer, self.month_shares)
         required, optional = grid.factors()
         columns = self.features.base_columns

@@ -103,15 +103,20 @@ class LeafMasks:
                     digit = digits[place]
                     digits[place], carried = digit ^ carried, digit & carried
                     place += 1
-        counts = [0] * len(self._values)
-        for place, digit in enumerate(digits):
-            counts = [
-                count + (bit << place)
-                for count, bit in zip(counts, self._bits(digit), strict=True)
-            ]
-        shares = (count / total for count in counts)
+        eights = [
+            self._stacked(digits[start : start + 8])
+            for start in range(0, len(digits), 8)
+        ]
+        shares = (int.from_bytes(count, "little") / total for count in zip(*eights))
         adds = array("d", map(operator.mul, self._values, shares))
         return lambda reached: self._base + sum(compress(adds, self._bits(reached)))
+
+    def _stacked(self, digits: Sequence[int]) -> bytes:
+        """For each leaf a byte of what it has in up to eight digits."""
+        stacked = 0
+        for place, digit in enumerate(digits):
+            stacked |= int.from_bytes(self._bits(digit), "little") << place
+        return stacked.to_bytes(len(self._values), "little")
 
     def _bits(self, leaves: int) -> bytes:
         """0 or 1 for each leaf."""
