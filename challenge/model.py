@@ -331,19 +331,15 @@ class DelayModel(Forecaster):
             vocabulary=stored.vocabulary,
             threshold=None if card.threshold_rule == "balanced" else card.threshold,
         )
-        model.table = stored_table(stored, model.grid, model.features)
-        if card.recent_form is not None:
+        vocabulary, grid = model.vocabulary, model.grid
+        model.table = stored_table(stored, grid, model.features)
+        day_step = None
+        if (form := card.recent_form) is not None:
             if card.form_settings is None:
                 raise ValueError("its card has a recent form without settings")
-            model.recent = Recent(
-                card.recent_form, card.form_settings, model.vocabulary, model.grid
-            )
-        model.encoder = CellEncoder(
-            model.vocabulary,
-            model.grid,
-            None if model.recent is None else model.recent.step,
-            card.time_zones,
-        )
+            model.recent = Recent(form, card.form_settings, vocabulary, grid)
+            day_step = model.recent.step
+        model.encoder = CellEncoder(vocabulary, grid, day_step, card.time_zones)
         if stored.counts is not None:
             model._training_flights = TrainingFlights(
                 model.vocabulary, compressed=stored.counts, rows=card.rows
