@@ -12,6 +12,7 @@ import pytest
 from challenge.errors import FlightsFileError
 from challenge.files.answering import answered_rows, count_delays, predict_file
 from challenge.files.many_files import predict_files
+from challenge.files.plain_file import plain_file
 from challenge.files.ranking import rank_file
 from challenge.files.sql import engine
 from challenge.model import DelayModel
@@ -74,8 +75,8 @@ def test_columns_of_any_names_change_no_answer(make, value, model, expected, tmp
     for invalid in ("stop", "keep"):
         output = tmp_path / f"answers{source.suffix}"
         assert predict_file(model, source, output, invalid).rows == 1
-        with engine(model, output) as connection:
-            ((answered,),) = answered_rows(connection, output, invalid)
+        with plain_file(output) as file, engine(model, file) as connection:
+            ((answered,),) = answered_rows(connection, file, invalid)
         assert answered[-2] == pytest.approx(expected, abs=1e-6)
         added = ["probability", "delay", "fault"][: 2 if invalid == "stop" else 3]
         if source.suffix == ".parquet":
@@ -166,7 +167,7 @@ def test_the_engine_reads_no_other_file_and_loads_nothing(model, tmp_path):
     source = csv_file(tmp_path, "x")
     other = tmp_path / "other.csv"
     other.write_text("a\n1\n")
-    with engine(model, source) as connection:
+    with plain_file(source) as file, engine(model, file) as connection:
         for query in (
             f"SELECT * FROM '{other}'",
             f"COPY (SELECT 1) TO '{tmp_path / 'new.csv'}'",
