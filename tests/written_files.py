@@ -36,14 +36,15 @@ class Text:
     unpack: Callable[[bytes], bytes] = bytes
 
     def write(self, path: Path, rows: Rows) -> None:
-        text = io.StringIO()
-        text.writelines(line + self.end for line in self.above)
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator=self.end)
-        writer.writerow(map(self.names, rows[0]))
+        lines = [*self.above, self.line(list(map(self.names, rows[0])))]
         for row in rows[1:]:
             month = row[2] if self.point == "." else f"{row[2]}{self.point}0"
-            writer.writerow([*row[:2], month, *row[3:]])
-        path.write_bytes(self.pack(text.getvalue().encode(self.encoding)))
+            lines.append(self.line([*row[:2], month, *row[3:]]))
+        text = "".join(line + self.end for line in lines)
+        path.write_bytes(self.pack(text.encode(self.encoding)))
+
+    def line(self, values: Sequence[str]) -> str:
+        return csv_line(values, self.delimiter)
 
     def text(self, path: Path) -> str:
         return self.unpack(path.read_bytes()).decode(self.encoding)
@@ -109,6 +110,13 @@ class Parquet:
         return [found.columns, *rows]
 
 
+def csv_line(values: Sequence[str], delimiter: str, quoting: Any = 0) -> str:
+    """A record without its end; a value with either kind of line break is quoted."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, quoting=quoting).writerow(values)
+    return text.getvalue().removesuffix("\r\n")
+
+
 def zipped(content: bytes) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -119,9 +127,7 @@ def zipped(content: bytes) -> bytes:
 
 def unzipped(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        [name] = archive.namelist()
-        assert name == "vuelos.csv"
-        return archive.read(name)
+        return archive.read("vuelos.csv")
 
 
 SEMICOLONS = "separated by ';'"
@@ -160,7 +166,7 @@ WAYS: dict[str, Text | Excel | Parquet] = {
     "bars": Text("separated by '|'", delimiter="|", suffix=".txt"),
     "BOM": Text(encoding="utf-8-sig", end="\r\n"),
     "UTF-16 of big ends": Text(
-        "UTF-16", encoding="utf-16", pack=lambda data: swapped(data)
+        "UTF-16BE", encoding="utf-16", pack=lambda data: swapped(data)
     ),
     "Windows-1252": Text("Windows-1252", encoding="cp1252"),
     "old Mac": Text(end="\r"),

@@ -34,7 +34,7 @@ _MARKS: Final = {
 _ENCODING_NAMES: Final = {
     "utf-8": "UTF-8",
     "utf-16-le": "UTF-16",
-    "utf-16-be": "UTF-16",
+    "utf-16-be": "UTF-16BE",
     WINDOWS: "Windows-1252",
 }
 _SAMPLE_BYTES: Final = 1 << 20

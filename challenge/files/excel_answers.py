@@ -30,7 +30,7 @@ def write_csv_of_excel(
     arguments as of `write_csv`."""
     scored = PredictionCounts()
     with output.open("w", encoding="utf-8", newline="") as target:
-        writer = csv.writer(target, lineterminator="\n")
+        writer = csv.writer(target)
         for number, values in _answered(flights, scored, keep, progress):
             if number >= flights.file.dialect.header_row:
                 writer.writerow(map(value_text, values))

@@ -21,6 +21,8 @@ NAMES_OF_SUFFIXES: Final = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 _EXCEL_PART: Final = "xl/workbook.xml"
 # Old Excel files, and new ones with a password.
 _COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0"
+# With files, and without.
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 # What macOS puts beside the files of an archive.
 _NO_FILES: Final = ("__MACOSX/", ".DS_Store")
 _BUFFER: Final = 1 << 18
@@ -82,7 +84,7 @@ def kind_of(path: Path) -> FileKind:
             "is an Excel file of the old kind or with a password; save it as .xlsx"
         )
         raise FlightsFileError(path, problem)
-    if start == b"PK\x03\x04":
+    if start in _ZIP:
         with zipfile.ZipFile(path) as archive:
             is_excel = _EXCEL_PART in archive.namelist()
         return FileKind.EXCEL if is_excel else FileKind.ZIP
@@ -134,7 +136,7 @@ def _open_zipped(path: Path) -> IO[bytes]:
     except (RuntimeError, NotImplementedError) as error:
         raise FlightsFileError(path, f"cannot be read: {error}") from error
     start = stream.read(4)
-    if start in (b"PAR1", b"PK\x03\x04") or start[:2] == b"\x1f\x8b":
+    if start in (b"PAR1", *_ZIP) or start[:2] == b"\x1f\x8b":
         problem = f"holds {name!r}, which is no text; take it out of the .zip file"
         raise FlightsFileError(path, problem)
     stream.seek(0)

@@ -271,7 +271,8 @@ def _rewritten(
     rows = _excel_rows(plain) if dialect.kind is FileKind.EXCEL else _text_rows(plain)
     has_decimal_commas = False
     with _written(plain.path) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+        # Either character of this end is then quoted in a value.
+        writer = csv.writer(stream, lineterminator="\r\n")
         columns = 0
         for number, (values, problem) in enumerate(rows):
             if not number:
@@ -318,7 +319,7 @@ def _text_rows(plain: PlainFile) -> Iterator[tuple[list[str], str]]:
     header = next(table, None)
     if header is None:
         return
-    yield header.fields, ""
+    yield list(map(_legible, header.fields)), ""
     position = 0
     for record in table:
         if not record.fields:
@@ -340,9 +341,14 @@ def _problem(record: Record, columns: int, dialect: Dialect) -> str:
             record.text.encode()
         except UnicodeEncodeError as error:
             begin = max(error.start - 10, 0)
-            near = record.text[begin : error.end + 10].encode(errors="replace").decode()
+            near = _legible(record.text[begin : error.end + 10])
             return f"undecodable_row has what is no text in {dialect.encoding_name}: {shown(near)}"
     return ""
+
+
+def _legible(text: str) -> str:
+    """A text without what its encoding does not know."""
+    return text.encode(errors="replace").decode()
 
 
 def _excel_rows(plain: PlainFile) -> Iterator[tuple[list[str], str]]:
