@@ -64,8 +64,8 @@ OWN_FILES: Final = Bounds()
 # Flights compress to a tenth or a twentieth.
 UPLOADS: Final = Bounds(
     engine_memory="128MB",
-    unpacked_bytes=64 * 1024 * 1024,
-    unpacked_times=100,
+    unpacked_bytes=16 * 1024 * 1024,
+    unpacked_times=50,
     values=1_000_000,
     values_a_byte=1,
     text_bytes=32 * 1024 * 1024,

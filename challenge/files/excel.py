@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import Final, TypeAlias
 from xml.parsers import expat  # nosec B406, B407: entities are refused
 
 from challenge.errors import FileTooLargeError, FlightsFileError
@@ -36,6 +36,7 @@ _LAST_DAY: Final = 2_958_465
 _COLUMN: Final = re.compile("[A-Z]{1,3}")
 # Larger pieces of it than expat should hold at one time.
 _MARKUP_BYTES: Final = 1 << 22
+_MAX_ROWS: Final = 1_048_576
 _MAX_DEPTH: Final = 1_000
 # Excel's own is 32,767.
 _MAX_TEXT: Final = 1_000_000
@@ -58,8 +59,10 @@ class Workbook:
     def __init__(self, path: Path, bounds: Bounds) -> None:
         self._path = path
         self._bounds = bounds
-        self._size = 0
         self._archive = zipfile.ZipFile(path)
+        # No more than that is read of each part.
+        sizes = (part.file_size for part in self._archive.infolist())
+        bounds.check_unpacked(path, sum(sizes))
         self._parts = {name.lower(): name for name in self._archive.namelist()}
         self._epoch = _EPOCH
         self._targets: dict[str, str] = {}
@@ -171,7 +174,7 @@ class Workbook:
         try:
             with self._archive.open(name) as stream:
                 parsed = 0
-                while chunk := self._read(stream):
+                while chunk := stream.read(_CHUNK_BYTES):
                     parser.Parse(chunk)
                     parsed += len(chunk)
                     if parsed - parser.CurrentByteIndex > _MARKUP_BYTES:
@@ -187,12 +190,6 @@ class Workbook:
             # Of a file that another program would not read either.
             problem = f"cannot be read: {part!r} is not as Excel writes it: {error}"
             raise FlightsFileError(self._path, problem) from error
-
-    def _read(self, stream: IO[bytes]) -> bytes:
-        chunk = stream.read(_CHUNK_BYTES)
-        self._size += len(chunk)
-        self._bounds.check_unpacked(self._path, self._size)
-        return chunk
 
     def _refuse_entities(self, *declaration: object) -> None:
         raise ValueError("it declares a document type")
@@ -301,6 +298,8 @@ class _Rows(_Elements):
             self._style = attributes.get("s", "")
         elif tag == "row":
             self._number = int(attributes.get("r", self._number + 1))
+            if self._number > _MAX_ROWS:
+                raise ValueError(f"it has a row {self._number}")
             self._column = 0
             self._cells = []
         self._is_value = tag in ("v", "t")

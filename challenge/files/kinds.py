@@ -124,14 +124,17 @@ def open_text(path: Path, kind: FileKind, bounds: Bounds) -> IO[bytes]:
     if kind is FileKind.GZIP:
         stream = cast(IO[bytes], gzip.open(path, "rb"))
     else:
-        stream = _open_zipped(path)
+        stream = _open_zipped(path, bounds)
     return io.BufferedReader(_Bounded(stream, path, bounds), _BUFFER)
 
 
-def _open_zipped(path: Path) -> IO[bytes]:
+def _open_zipped(path: Path, bounds: Bounds) -> IO[bytes]:
     name = zipped_name(path)
+    archive = zipfile.ZipFile(path)
+    # No more than that is read of it.
+    bounds.check_unpacked(path, archive.getinfo(name).file_size)
     try:
-        stream = zipfile.ZipFile(path).open(name)
+        stream = archive.open(name)
     # With a password, or compressed in a way that is not known here.
     except (RuntimeError, NotImplementedError) as error:
         raise FlightsFileError(path, f"cannot be read: {error}") from error

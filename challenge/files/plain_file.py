@@ -49,6 +49,7 @@ _DECIMAL_COMMA: Final = re.compile(r"-?[0-9]+,[0-9]+")
 _ROWS_LOOKED_AT: Final = 50
 # Between two looks at whether the work was stopped.
 _ROWS_AT_ONCE: Final = 1_000
+_CHUNK_BYTES: Final = 1 << 20
 _MAX_BLANK_PLACES: Final = 1_000_000
 
 
@@ -154,6 +155,8 @@ def plain_file(
     with tempfile.TemporaryDirectory(dir=beside) as folder:
         with reading(path):
             kind = kind_of(path)
+            if kind is FileKind.GZIP and bounds.unpacked_bytes is not None:
+                _unpack(path, bounds, cancellation)
             dialect = _recognize(path, kind, bounds)
             if dialect.is_plain and not (rewrite and dialect.is_text):
                 plain = _as_it_is(path, dialect, Path(folder), bounds)
@@ -199,6 +202,15 @@ def _is_of_rows(error: FlightsFileError) -> bool:
 
     of_rows = (duckdb.InvalidInputException, csv.Error, UnicodeDecodeError)
     return isinstance(error.__cause__, of_rows)
+
+
+def _unpack(path: Path, bounds: Bounds, cancellation: Cancellation | None) -> None:
+    """Unpack a gzip file once, so that one that is too large is refused before its first
+    rows were worked on."""
+    with open_text(path, FileKind.GZIP, bounds) as stream:
+        while stream.read(_CHUNK_BYTES):
+            if cancellation is not None:
+                cancellation.check()
 
 
 def _recognize(path: Path, kind: FileKind, bounds: Bounds) -> Dialect:
