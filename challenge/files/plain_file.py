@@ -296,7 +296,7 @@ def _rewritten(
                 cancellation.check()
             if problem:
                 values = [""] * columns
-            elif dialect.delimiter != "," and any("," in one for one in values):
+            elif dialect.delimiter != "," and "," in "".join(values):
                 values = list(map(_with_point, given := values))
                 has_decimal_commas = has_decimal_commas or values != given
             writer.writerow([*values, problem])
