@@ -8,6 +8,7 @@ from pathlib import Path
 
 from challenge.files.answers import PredictionCounts, Progress, judged_cells
 from challenge.files.field_sql import sql_text
+from challenge.files.kinds import reading
 from challenge.files.scanning import FlightsScan
 
 
@@ -15,6 +16,7 @@ def write_parquet(
     flights: FlightsScan, output: Path, keep: bool, progress: Progress
 ) -> PredictionCounts:
     """Answer the rows of a Parquet file in another; arguments as of `write_csv`."""
+    import duckdb
     import nanoarrow
 
     scored = PredictionCounts()
@@ -59,12 +61,19 @@ def write_parquet(
         f"c{place} AS {_name_sql(name)}"
         for place, name in enumerate(flights.source.names)
     )
-    # By position, which keeps the order of the rows; a join by number does not.
-    answers.execute(
-        f"COPY (SELECT {given}, {chosen} "
-        f"FROM {flights.source.sql} POSITIONAL JOIN answers) "
-        f"TO {sql_text(str(output))} (FORMAT parquet)"
-    )
+    try:
+        # By position, which keeps the order of the rows; a join by number does not.
+        answers.execute(
+            f"COPY (SELECT {given}, {chosen} "
+            f"FROM {flights.source.sql} POSITIONAL JOIN answers) "
+            f"TO {sql_text(str(output))} (FORMAT parquet)"
+        )
+    except duckdb.IOException as error:
+        raise OSError(str(error).splitlines()[0]) from error
+    except duckdb.Error as error:
+        # Columns that no rule looked at are read here for the first time.
+        with reading(flights.file.source):
+            raise error
     delayed = answers.execute(
         f"SELECT coalesce(sum({late}), 0) FROM answers WHERE NOT isnan(probability)"
     ).fetchone()

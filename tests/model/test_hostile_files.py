@@ -282,3 +282,13 @@ def test_very_long_texts_are_faults_of_their_rows(model, tmp_path):
     duckdb.sql(f"COPY (SELECT {long} FROM range(400)) TO '{source}' (FORMAT parquet)")
     scored = predict_file(model, source, output, "keep")
     assert (scored.rows, scored.invalid) == (400, 400)
+
+
+def test_a_column_that_no_rule_looks_at_may_be_damaged(model, tmp_path):
+    source = parquet_file(tmp_path, "x", value="123456789")
+    content = source.read_bytes()
+    place = content.index((123456789).to_bytes(8, "little"))
+    # Of a page that is as long as it says, but is not what it says.
+    source.write_bytes(content[: place - 2] + b"\xff\xff" + content[place:])
+    with pytest.raises(FlightsFileError, match="cannot be read"):
+        predict_file(model, source, tmp_path / "answers.parquet")
