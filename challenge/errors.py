@@ -158,3 +158,7 @@ class FlightsFileError(FlightProphetError):
         self.path = path
         self.problem = problem
         super().__init__(f"{str(path)!r} {problem}")
+
+
+class FileTooLargeError(FlightsFileError):
+    """A file of flights that is over a limit, or unpacks to what is."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid
-from challenge.cli.output import print_json, spinner
+from challenge.cli.output import print_dialects, print_json, spinner
 
 
 def evaluate(
@@ -56,6 +56,7 @@ def evaluate(
         if rolling:
             played = play_as_it_is(loaded, dataset)
             played = played or play(evaluation.recipe, dataset, evaluation.rule)
+    print_dialects(dataset.counted.read_as)
     if report is not None:
         from challenge.training.report.report import write_report
 

@@ -9,8 +9,9 @@ import typer
 
 DEFAULT_MODEL: Final = Path("tmp/delay_model.pkl")
 
+FILE: Final = "a .csv, .txt, .tsv, .gz, .zip, .xlsx or .parquet file"
 _FILES: Final = (
-    "a .csv, .csv.gz or .parquet file, a folder or a glob pattern of such files, or an "
+    f"{FILE}, a folder or a glob pattern of such files, or an "
     "address like s3://bucket/flights/*.parquet."
 )
 

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from challenge.cli.options import DEFAULT_MODEL, Flights, Json, ModelOption, Scheduler
-from challenge.cli.output import print_json, spinner
+from challenge.cli.options import (
+    DEFAULT_MODEL,
+    FILE,
+    Flights,
+    Json,
+    ModelOption,
+    Scheduler,
+)
+from challenge.cli.output import print_dialects, print_json, spinner
 
 if TYPE_CHECKING:
+    from challenge.files.dialects import Dialect
     from challenge.files.ranking import RankedFlight
 
 
@@ -53,6 +61,7 @@ def predict(
 
     with spinner("Predicting") as progress:
         counts = predict_files(model, source, output, invalid, scheduler, progress)
+    print_dialects(counts.read_as)
     if as_json:
         names = ("rows", "delayed", "invalid")
         print(json.dumps({name: getattr(counts, name) for name in names}))
@@ -65,9 +74,7 @@ def predict(
 
 
 def rank(
-    schedule: Annotated[
-        Path, typer.Argument(help="Flights: a .csv, .csv.gz or .parquet file.")
-    ],
+    schedule: Annotated[Path, typer.Argument(help=f"Flights: {FILE}.")],
     top: Annotated[int, typer.Option(min=1, help="Number of flights.")] = 20,
     model: ModelOption = DEFAULT_MODEL,
     as_json: Json = False,
@@ -85,8 +92,10 @@ def rank(
     from challenge.files.ranking import expected_late, rank_file
     from challenge.model import DelayModel
 
+    read_as: dict[str, Dialect] = {}
     with spinner("Ranking"):
-        ranked, rows = rank_file(DelayModel.load(model), schedule, top)
+        ranked, rows = rank_file(DelayModel.load(model), schedule, top, read_as)
+    print_dialects(read_as)
     late = expected_late([one.probability for one in ranked])
     if as_json:
         flights = [

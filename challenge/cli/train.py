@@ -15,7 +15,7 @@ from challenge.cli.options import (
     Scheduler,
     SkipInvalid,
 )
-from challenge.cli.output import print_model_json, spinner
+from challenge.cli.output import print_dialects, print_model_json, spinner
 
 if TYPE_CHECKING:
     from challenge.training.threshold import ThresholdRule
@@ -107,6 +107,7 @@ def train(
             scheduler,
             lambda done, of: progress(f"{done:,} of {of:,} files"),
         )
+    print_dialects(training.dataset.counted.read_as)
     if as_json:
         print_model_json(output)
     else:
@@ -140,6 +141,7 @@ def update(
 
     with spinner("Updating"):
         updated = run(model, flights, output, skip_invalid)
+    print_dialects(updated.read_as)
     if as_json:
         print_model_json(output)
     else:
@@ -165,7 +167,9 @@ def tune(
     from challenge.training.tuning import tuning_table
 
     with spinner("Tuning"):
-        tuned = run(classifier, read_dataset(source, skip_invalid))
+        dataset = read_dataset(source, skip_invalid)
+        tuned = run(classifier, dataset)
+    print_dialects(dataset.counted.read_as)
     print(tuning_table(tuned))
 
 

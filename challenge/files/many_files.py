@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 
 from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError, MissingColumnsError
-from challenge.files.answering import PredictionCounts, count_delays, predict_file
+from challenge.files.answering import count_delays, predict_file
+from challenge.files.answers import PredictionCounts
 from challenge.files.dask_cluster import parallel_map
 from challenge.files.sources import fetched, file_name, find_files
 from challenge.model import DelayModel

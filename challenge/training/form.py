@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from challenge.artifact.card import FormSettings, RecentForm
 from challenge.errors import TrainingDataError
 from challenge.features.counts import translate
+from challenge.files.dialects import Dialect
 from challenge.flights.fields import AIRLINE, DESTINATION
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
@@ -56,6 +57,8 @@ class Update:
         flights: how many flights the file has.
         unknown: how many of those in the window the model does not know.
         fingerprint: of the file that was written.
+        read_as: by the names of the files of flights, the dialects of those that are
+            not plain.
     """
 
     form: RecentForm
@@ -63,6 +66,7 @@ class Update:
     flights: int
     unknown: int
     fingerprint: str
+    read_as: Mapping[str, Dialect]
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,8 @@ def update(
             f"until {form.until} that the model knows"
         )
     fingerprint = loaded.save_with_form(form, output)
-    return Update(form, settings, len(dataset.codes), unknown, fingerprint)
+    flights, read_as = len(dataset.codes), dataset.counted.read_as
+    return Update(form, settings, flights, unknown, fingerprint, read_as)
 
 
 def choose_settings(result: EvaluationResult, dataset: Dataset) -> FormSettings | None:

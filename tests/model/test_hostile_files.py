@@ -12,6 +12,7 @@ import pytest
 from challenge.errors import FlightsFileError
 from challenge.files.answering import answered_rows, count_delays, predict_file
 from challenge.files.many_files import predict_files
+from challenge.files.plain_file import plain_file
 from challenge.files.ranking import rank_file
 from challenge.files.sql import engine
 from challenge.model import DelayModel
@@ -74,8 +75,8 @@ def test_columns_of_any_names_change_no_answer(make, value, model, expected, tmp
     for invalid in ("stop", "keep"):
         output = tmp_path / f"answers{source.suffix}"
         assert predict_file(model, source, output, invalid).rows == 1
-        with engine(model, output) as connection:
-            ((answered,),) = answered_rows(connection, output, invalid)
+        with plain_file(output) as file, engine(model, file) as connection:
+            ((answered,),) = answered_rows(connection, file, invalid)
         assert answered[-2] == pytest.approx(expected, abs=1e-6)
         added = ["probability", "delay", "fault"][: 2 if invalid == "stop" else 3]
         if source.suffix == ".parquet":
@@ -166,7 +167,7 @@ def test_the_engine_reads_no_other_file_and_loads_nothing(model, tmp_path):
     source = csv_file(tmp_path, "x")
     other = tmp_path / "other.csv"
     other.write_text("a\n1\n")
-    with engine(model, source) as connection:
+    with plain_file(source) as file, engine(model, file) as connection:
         for query in (
             f"SELECT * FROM '{other}'",
             f"COPY (SELECT 1) TO '{tmp_path / 'new.csv'}'",
@@ -191,12 +192,12 @@ def test_a_time_with_a_zone_is_told_as_a_fault(model, tmp_path):
     source = tmp_path / "flights.parquet"
     time = "TIMESTAMPTZ '2017-03-06 08:15:00+00' AS \"Fecha-I\""
     duckdb.sql(f"COPY ({SQL}, {time}) TO '{source}' (FORMAT parquet)")
-    with pytest.raises(FlightsFileError, match="is not a local time like"):
+    with pytest.raises(FlightsFileError, match="has an offset from UTC"):
         predict_file(model, source, tmp_path / "answers.parquet")
     dataset = "SELECT *, 1 AS delay FROM"
     labelled = tmp_path / "labelled.parquet"
     duckdb.sql(f"COPY ({dataset} '{source}') TO '{labelled}' (FORMAT parquet)")
-    with pytest.raises(Exception, match="is not a local time like"):
+    with pytest.raises(Exception, match="has an offset from UTC"):
         read_dataset(labelled)
 
 
@@ -281,3 +282,13 @@ def test_very_long_texts_are_faults_of_their_rows(model, tmp_path):
     duckdb.sql(f"COPY (SELECT {long} FROM range(400)) TO '{source}' (FORMAT parquet)")
     scored = predict_file(model, source, output, "keep")
     assert (scored.rows, scored.invalid) == (400, 400)
+
+
+def test_a_column_that_no_rule_looks_at_may_be_damaged(model, tmp_path):
+    source = parquet_file(tmp_path, "x", value="123456789")
+    content = source.read_bytes()
+    place = content.index((123456789).to_bytes(8, "little"))
+    # Of a page that is as long as it says, but is not what it says.
+    source.write_bytes(content[: place - 2] + b"\xff\xff" + content[place:])
+    with pytest.raises(FlightsFileError, match="cannot be read"):
+        predict_file(model, source, tmp_path / "answers.parquet")

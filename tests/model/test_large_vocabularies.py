@@ -14,7 +14,7 @@ from challenge.artifact.card import FormSettings, RecentForm
 from challenge.compiled.encoder import CellEncoder
 from challenge.errors import ModelFileError, TrainingDataError
 from challenge.features.counts import unique_rows
-from challenge.files import answering
+from challenge.files import csv_answers
 from challenge.files.answering import predict_file
 from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
@@ -110,6 +110,6 @@ def test_a_file_of_many_kinds_of_flights_is_answered_in_bounded_memory(
     model = DelayModel.load(schedule_model)
     expected, found = tmp_path / "expected.csv", tmp_path / "found.csv"
     counted = predict_file(model, sample_csv, expected)
-    monkeypatch.setattr(answering._AnswerTexts, "KEPT", 10)
+    monkeypatch.setattr(csv_answers._AnswerTexts, "KEPT", 10)
     assert predict_file(model, sample_csv, found) == counted
     assert found.read_bytes() == expected.read_bytes()

@@ -6,6 +6,7 @@ DuckDB counts the rows that are certainly valid, in SQL; all others go through
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from itertools import groupby
@@ -20,16 +21,13 @@ from numpy.typing import NDArray
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
 from challenge.features.counts import Counts
 from challenge.files.dask_cluster import MapFunction
+from challenge.files.dialects import Dialect
 from challenge.files.field_sql import FieldColumns
+from challenge.files.kinds import reading
+from challenge.files.plain_file import PlainFile, read_plain, row_fault
 from challenge.files.rejected_rows import RejectedRows
-from challenge.files.scanning import reading
 from challenge.files.sources import fetched, file_name
-from challenge.files.sql import (
-    Source,
-    engine_settings,
-    file_source,
-    first_row,
-)
+from challenge.files.sql import Source, engine_settings, file_source
 from challenge.flights.fields import (
     CATEGORIES,
     DELAY,
@@ -73,6 +71,7 @@ class FileCount(NamedTuple):
         rejected: the other rows.
         period: the first and the last scheduled time; None if no flight has one.
         sha256: of the file's bytes.
+        read_as: the file's dialect; None if it is plain.
     """
 
     name: str
@@ -82,6 +81,7 @@ class FileCount(NamedTuple):
     rejected: RejectedRows
     period: tuple[pd.Timestamp, pd.Timestamp] | None
     sha256: str
+    read_as: Dialect | None
 
 
 class Counted(NamedTuple):
@@ -90,6 +90,7 @@ class Counted(NamedTuple):
     Attributes:
         rows: of each file.
         sha256: of the file's bytes; of several files, that of their own, in order.
+        read_as: by the names of files, the dialects of those that are not plain.
     """
 
     rows: list[int]
@@ -98,6 +99,7 @@ class Counted(NamedTuple):
     rejected: RejectedRows
     period: tuple[str, str] | None
     sha256: str
+    read_as: dict[str, Dialect]
 
 
 def count_files(files: list[str], each: MapFunction) -> Counted:
@@ -115,12 +117,15 @@ def count_files(files: list[str], each: MapFunction) -> Counted:
     rejected = RejectedRows()
     periods: list[pd.Timestamp] = []
     digests: list[str] = []
+    read_as: dict[str, Dialect] = {}
     waiting: list[tuple[Vocabulary, Counts]] = []
     for part in each(_count_named, len(files), files):
         rows.append(part.rows)
         rejected.add(part.rejected)
         periods += part.period or ()
         digests.append(part.sha256)
+        if part.read_as is not None:
+            read_as[part.name] = part.read_as
         waiting.append((part.vocabulary, part.counts))
         if sum(len(counts.codes) for _, counts in waiting) > UNIQUE_AT_ONCE:
             waiting = [merged(waiting)]
@@ -134,7 +139,8 @@ def count_files(files: list[str], each: MapFunction) -> Counted:
     sha256 = digests[0]
     if len(digests) > 1:
         sha256 = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Counted(rows, unambiguous(vocabulary), counts, rejected, period, sha256)
+    vocabulary = unambiguous(vocabulary)
+    return Counted(rows, vocabulary, counts, rejected, period, sha256, read_as)
 
 
 def count_file(part: str) -> FileCount:
@@ -143,47 +149,60 @@ def count_file(part: str) -> FileCount:
     Raises:
         MissingColumnsError, FlightsFileError: it lacks columns, or cannot be read.
     """
-    with fetched(part) as path, reading(path), connected() as connection:
-        source = file_source(connection, path)
-        columns = _columns(source, path)
+    with fetched(part) as path:
+        return read_plain(path, functools.partial(_count, file_name(part)))
+
+
+def _count(name: str, file: PlainFile) -> FileCount:
+    with reading(file.source), connected() as connection:
+        source = file_source(connection, file)
+        columns = _columns(source, file)
         groups, uncertain = _groups(connection, source, columns)
         rejected = RejectedRows()
         counted = [_certain(groups)]
         rows = int(groups["flights"].sum()) + uncertain
         if uncertain:
-            name = file_name(part)
             for frame in _uncertain_frames(connection, source, columns):
-                frame = as_read(frame, path)
-                counted.append(_checked(frame, first_row(path), name, rejected))
+                frame = as_read(frame, file)
+                counted.append(_checked(frame, file, name, rejected))
         vocabulary, counts = merged([(v, c) for v, c, _ in counted])
         times = [time for _, _, period in counted for time in period]
         digest = hashlib.sha256()
-        with path.open("rb") as stream:
+        with file.source.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     period = (min(times), max(times)) if times else None
     return FileCount(
-        file_name(part),
+        name,
         rows,
         vocabulary,
         counts,
         rejected,
         period,
         digest.hexdigest(),
+        file.dialect if file.is_rewritten else None,
     )
 
 
 def read_rows(path: Path, every: int, offset: int) -> pd.DataFrame:
     """Each n-th row of a file: those whose number plus an offset is a multiple."""
-    with reading(path), connected() as connection:
-        source = file_source(connection, path)
-        chosen = _named(_columns(source, path))
-        rows, where = source.sql, ""
-        if every > 1:
-            rows, where = source.numbered_sql, f"WHERE (row_ + {offset}) % {every} = 0"
-        return as_read(
-            connection.sql(f"SELECT {chosen} FROM {rows} {where}").df(), path
-        )
+
+    def read(file: PlainFile) -> pd.DataFrame:
+        with reading(path), connected() as connection:
+            source = file_source(connection, file)
+            chosen = _named(_columns(source, file))
+            rows, where = source.sql, ["true"]
+            if source.fault is not None:
+                where.append(f"{source.fault} IS NULL")
+            if every > 1:
+                rows = source.numbered_sql
+                where.append(f"(row_ + {offset}) % {every} = 0")
+            found = connection.sql(
+                f"SELECT {chosen} FROM {rows} WHERE {' AND '.join(where)}"
+            )
+            return as_read(found.df(), file)
+
+    return read_plain(path, read)
 
 
 def code_past(data: pd.DataFrame, vocabulary: Vocabulary | None) -> CodedFlights:
@@ -192,9 +211,9 @@ def code_past(data: pd.DataFrame, vocabulary: Vocabulary | None) -> CodedFlights
     return code_flights(data, FlightRules(known), DELAY)
 
 
-def as_read(data: pd.DataFrame, path: Path) -> pd.DataFrame:
+def as_read(data: pd.DataFrame, file: PlainFile) -> pd.DataFrame:
     """A frame with whole numbers where a CSV has their texts."""
-    if path.suffix != ".parquet":
+    if not file.is_parquet:
         for name in (MONTH, DELAY):
             if name in data.columns:
                 data[name] = data[name].map(whole_number)
@@ -216,7 +235,7 @@ def _count_named(parts: int, part: str) -> FileCount:
         raise TrainingDataError(f"{part!r}: {error}") from error
 
 
-def _columns(source: Source, path: Path) -> FieldColumns:
+def _columns(source: Source, file: PlainFile) -> FieldColumns:
     """The columns of a file.
 
     Raises:
@@ -224,7 +243,7 @@ def _columns(source: Source, path: Path) -> FieldColumns:
     """
     # The rules tell what is missing, of a frame with these columns and no rows.
     code_past(pd.DataFrame(columns=list(source.types)), None)
-    return FieldColumns(source.types, path.suffix == ".parquet")
+    return FieldColumns(source.types, file.is_parquet)
 
 
 def _named(columns: FieldColumns) -> str:
@@ -233,16 +252,17 @@ def _named(columns: FieldColumns) -> str:
     return ", ".join(f'{columns.value(name)} AS "{name}"' for name in names)
 
 
-def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
+def _rows_sql(source: Source, columns: FieldColumns, *others: str) -> str:
     """SQL for the rows of a source: `certain` where all of one is certainly valid, its
-    fields by their attributes, `late`, and other columns of the source."""
+    fields by their attributes, `late`, `fault` of the row, and other columns of its
+    numbered rows."""
 
     def text(name: str) -> str:
         return columns.column(name) if columns.is_text(name) else "NULL"
 
     month, scheduled = columns.month(), columns.time(SCHEDULED)
     on_time = f"month({scheduled}) = {month}"
-    certain = [f"{month} IS NOT NULL"]
+    certain = [f"{month} IS NOT NULL", "fault IS NULL"]
     for field in CATEGORIES:
         if field.choices:
             certain.append(f"{text(field.name)} IN {field.choices}")
@@ -263,6 +283,8 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
         certain.append(f"{label} IN ('0', '1')")
         if SCHEDULED in columns:
             certain.append(f"({columns.is_not_given(SCHEDULED)} OR {on_time})")
+    rows = source.numbered_sql if others else source.sql
+    fault = f"{source.fault or 'NULL::VARCHAR'} AS fault"
     names = [f"nullif({text(one.name)}, '') AS {one.attribute}" for one in CATEGORIES]
     used = [name for name in COLUMNS if name in columns]
     codes = [
@@ -273,7 +295,7 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
     return (
         f"SELECT *, coalesce({' AND '.join(certain)}, false) AS certain, "
         f"{', '.join(names + codes)}, {month} AS month, {scheduled} AS scheduled, "
-        f"{late} AS late FROM ({columns.select(used, source, *others)})"
+        f"{late} AS late FROM ({columns.select(used, rows, fault, *others)})"
     )
 
 
@@ -298,7 +320,7 @@ def _groups(
         "CASE WHEN certain THEN isodow(scheduled) - 1 END AS weekday, "
         "count(*) AS flights, count(*) FILTER (late) AS delayed, "
         f"min(scheduled) AS first, max(scheduled) AS last, {codes} "
-        f"FROM ({_rows_sql(source.sql, columns)}) GROUP BY ALL"
+        f"FROM ({_rows_sql(source, columns)}) GROUP BY ALL"
     ).df()
     uncertain = ~groups["certain"]
     return groups[~uncertain], int(groups.loc[uncertain, "flights"].sum())
@@ -329,9 +351,9 @@ def _certain(
 def _uncertain_frames(
     connection: duckdb.DuckDBPyConnection, source: Source, columns: FieldColumns
 ) -> Iterator[pd.DataFrame]:
-    rows_sql = _rows_sql(source.numbered_sql, columns, "row_")
+    rows_sql = _rows_sql(source, columns, "row_")
     rows = connection.execute(
-        f"SELECT {_named(columns)}, row_ FROM ({rows_sql}) "
+        f"SELECT {_named(columns)}, row_, fault FROM ({rows_sql}) "
         "WHERE NOT certain ORDER BY row_"
     )
     vectors = ROWS_AT_ONCE // 2048
@@ -340,17 +362,21 @@ def _uncertain_frames(
 
 
 def _checked(
-    frame: pd.DataFrame, first: int, name: str, rejected: RejectedRows
+    frame: pd.DataFrame, file: PlainFile, name: str, rejected: RejectedRows
 ) -> tuple[Vocabulary, Counts, list[pd.Timestamp]]:
     """The flights of a frame, but those that are rejected."""
-    row_numbers = frame.pop("row_").to_numpy()
+    positions = frame.pop("row_").to_numpy()
+    of_rows = frame.pop("fault")
+    ragged = np.flatnonzero(of_rows.notna()).tolist()
+    told = {row: [row_fault(of_rows[row])] for row in ragged}
     coded = code_past(frame, None)
-    wrong = []
     # They are in the order of their rows.
     for row, faults in groupby(coded.faults, key=lambda fault: fault[0]):
-        number = int(row_numbers[row]) + first
-        rejected.add_row(number, name, (fault for _, fault in faults))
-        wrong.append(row)
+        told.setdefault(row, [fault for _, fault in faults])
+    wrong = sorted(told)
+    for row in wrong:
+        number = file.row_numbers[int(positions[row])]
+        rejected.add_row(number, name, told[row])
     if wrong:
         frame = frame.drop(index=frame.index[wrong]).reset_index(drop=True)
         coded = code_past(frame, None)

@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
+from challenge.files.kinds import reading
+from challenge.files.plain_file import PlainFile, read_plain
 from challenge.files.prediction_log import LoggedFlight, read_prediction_log
-from challenge.files.scanning import reading
 from challenge.files.sql import Source, file_source, frame_source, text_sql
 from challenge.flights.fields import (
     AIRLINE,
@@ -117,9 +118,11 @@ def _file(
     source: str | Path,
     needed: Sequence[str],
 ) -> list[str]:
-    path = Path(source)
-    with reading(path):
-        return _table(connection, table, file_source(connection, path), needed)
+    def read(file: PlainFile) -> list[str]:
+        with reading(file.source):
+            return _table(connection, table, file_source(connection, file), needed)
+
+    return read_plain(Path(source), read)
 
 
 def _table(
@@ -137,10 +140,11 @@ def _table(
     typed = [
         _typed(name, f"c{columns.index(name)}", source.types[name]) for name in selected
     ]
+    sound = "true" if source.fault is None else f"{source.fault} IS NULL"
     # Keeps the order of the rows, by which the last prediction is found.
     connection.execute(
         f"CREATE TABLE {table} AS SELECT {', '.join(typed)}, "
-        f"row_number() OVER () - 1 AS row FROM {source.sql}"
+        f"row_number() OVER () - 1 AS row FROM {source.sql} WHERE {sound}"
     )
     return selected
 
