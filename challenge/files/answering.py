@@ -25,8 +25,9 @@ from challenge.files.cancellation import Cancellation
 from challenge.files.csv_answers import write_csv
 from challenge.files.excel_answers import write_csv_of_excel, write_excel
 from challenge.files.kinds import FileKind, reading
+from challenge.files.opening import read_plain
 from challenge.files.parquet_answers import write_parquet
-from challenge.files.plain_file import PlainFile, read_plain
+from challenge.files.plain_file import PlainFile
 from challenge.files.scanning import UNCERTAIN, FlightsScan
 from challenge.files.sql import engine, file_source, text_sql
 from challenge.flights.fields import FIELDS, Kind

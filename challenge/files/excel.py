@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
-from xml.parsers import expat  # nosec B406, B407: entities are refused
+
+# Entities are refused.
+from xml.parsers import expat  # nosec B407
 
 from challenge.errors import FileTooLargeError, FlightsFileError
 from challenge.files.bounds import MAX_COLUMNS, Bounds

@@ -11,7 +11,8 @@ from pathlib import Path
 from challenge.errors import FlightsFileError
 from challenge.files.answers import PredictionCounts, judged_cells
 from challenge.files.dialects import Dialect
-from challenge.files.plain_file import PlainFile, read_plain
+from challenge.files.opening import read_plain
+from challenge.files.plain_file import PlainFile
 from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
 from challenge.model import DelayModel

@@ -29,7 +29,7 @@ class RejectedRows:
         """Count a row.
 
         Args:
-            row: its number, as `PlainFile.row_number` has it.
+            row: its number, as `RowNumbers` has it.
             name: of the file.
             faults: of the row.
         """

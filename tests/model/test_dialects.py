@@ -14,7 +14,7 @@ from challenge.cli import main
 from challenge.errors import FlightsFileError
 from challenge.files.answering import predict_file
 from challenge.files.dialects import Dialect, as_known
-from challenge.files.plain_file import plain_file
+from challenge.files.opening import plain_file
 from challenge.files.ranking import rank_file
 from challenge.model import DelayModel
 from challenge.training.data.counting import count_file, read_rows

@@ -12,7 +12,7 @@ import pytest
 from challenge.errors import FlightsFileError
 from challenge.files.answering import answered_rows, count_delays, predict_file
 from challenge.files.many_files import predict_files
-from challenge.files.plain_file import plain_file
+from challenge.files.opening import plain_file
 from challenge.files.ranking import rank_file
 from challenge.files.sql import engine
 from challenge.model import DelayModel

@@ -25,7 +25,7 @@ from challenge.files.bounds import UPLOADS, Bounds
 from challenge.files.cancellation import Cancellation
 from challenge.files.dialects import Dialect
 from challenge.files.kinds import FileKind
-from challenge.files.plain_file import plain_file
+from challenge.files.opening import plain_file
 from challenge.files.sql import engine
 from challenge.model import DelayModel
 from challenge.serving.body.structs import AskedFlight, spell_as_known

@@ -24,7 +24,8 @@ from challenge.files.dask_cluster import MapFunction
 from challenge.files.dialects import Dialect
 from challenge.files.field_sql import FieldColumns
 from challenge.files.kinds import reading
-from challenge.files.plain_file import PlainFile, read_plain, row_fault
+from challenge.files.opening import read_plain
+from challenge.files.plain_file import PlainFile, row_fault
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.sources import fetched, file_name
 from challenge.files.sql import Source, engine_settings, file_source

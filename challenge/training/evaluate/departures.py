@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
 from challenge.files.kinds import reading
-from challenge.files.plain_file import PlainFile, read_plain
+from challenge.files.opening import read_plain
+from challenge.files.plain_file import PlainFile
 from challenge.files.prediction_log import LoggedFlight, read_prediction_log
 from challenge.files.sql import Source, file_source, frame_source, text_sql
 from challenge.flights.fields import (
