@@ -66,7 +66,8 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     the last scheduled time of the training flights, as they write it; `known` are some
     flights with the probabilities that the model must answer with; `form_settings` are
     None if too few flights had a time to choose them by, `recent_form` is None before
-    the first update.
+    the first update. `time_zones` are those of the origins, by their names, as far as they
+    are known; of a model whose flights tell no origin, by the empty text.
     """
 
     created: str
@@ -81,6 +82,7 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     data: str = ""
     data_sha256: str = ""
     period: tuple[str, str] | None = None
+    time_zones: dict[str, str] = {}
     metrics: dict[str, Any] = {}
     library_versions: dict[str, str] = {}
     known: list[KnownFlight] = []

@@ -13,11 +13,14 @@ import typer
 
 from challenge.cli.options import DEFAULT_MODEL, Flights, Json, ModelOption, Scheduler
 from challenge.cli.output import print_json, spinner
+from challenge.cli.reading import reads_flights
+from challenge.files.formats import ReadOptions
 
 if TYPE_CHECKING:
     from challenge.files.ranking import RankedFlight
 
 
+@reads_flights(past=False)
 def predict(
     source: Flights,
     output: Annotated[
@@ -38,6 +41,8 @@ def predict(
     ] = "stop",
     scheduler: Scheduler = None,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Predict the delays of flights in files of any size.
 
@@ -52,7 +57,9 @@ def predict(
     from challenge.files.many_files import predict_files
 
     with spinner("Predicting") as progress:
-        counts = predict_files(model, source, output, invalid, scheduler, progress)
+        counts = predict_files(
+            model, source, output, invalid, reading, scheduler, progress
+        )
     if as_json:
         names = ("rows", "delayed", "invalid")
         print(json.dumps({name: getattr(counts, name) for name in names}))
@@ -64,6 +71,7 @@ def predict(
     show(columns([("rows", rows), ("invalid", rejected)]))
 
 
+@reads_flights(past=False)
 def rank(
     schedule: Annotated[
         Path, typer.Argument(help="Flights: a .csv, .csv.gz or .parquet file.")
@@ -71,6 +79,8 @@ def rank(
     top: Annotated[int, typer.Option(min=1, help="Number of flights.")] = 20,
     model: ModelOption = DEFAULT_MODEL,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """List the flights most likely to be delayed.
 
@@ -86,7 +96,7 @@ def rank(
     from challenge.model import DelayModel
 
     with spinner("Ranking"):
-        ranked, rows = rank_file(DelayModel.load(model), schedule, top)
+        ranked, rows = rank_file(DelayModel.load(model), schedule, top, reading)
     late = expected_late([one.probability for one in ranked])
     if as_json:
         flights = [

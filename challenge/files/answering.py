@@ -20,7 +20,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError
 from challenge.files.cancellation import Cancellation
-from challenge.files.field_sql import sql_text
+from challenge.files.field_sql import name_sql, sql_text
+from challenge.files.formats import ReadOptions
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import SUFFIXES, UNCERTAIN, FlightsScan, reading
 from challenge.files.sql import engine, file_source, text_sql
@@ -73,6 +74,7 @@ def predict_file(
     invalid: Literal["stop", "keep"] = "stop",
     progress: Progress = lambda rows: None,
     cancellation: Cancellation | None = None,
+    options: ReadOptions | None = None,
 ) -> PredictionCounts:
     """Write a file again with `probability` and `delay` behind its columns.
 
@@ -85,6 +87,8 @@ def predict_file(
             what is wrong in a column `fault`, which every row then has.
         progress: called with the number of rows done so far.
         cancellation: stops it.
+        options: how the file is to be read; None for a file of a caller who cannot say
+            it.
 
     Raises:
         WorkStopped: it was stopped.
@@ -100,7 +104,7 @@ def predict_file(
     with replacing(output) as temporary:
         try:
             with engine(model, path, temporary, cancellation) as connection:
-                scan = FlightsScan(connection, model, path, cancellation)
+                scan = FlightsScan(connection, model, path, cancellation, options)
                 for name in scan.columns:
                     # In Parquet, to most programs, names differ in more than capitals.
                     added = name.lower() if kind == ".parquet" else name
@@ -155,12 +159,14 @@ def answered_rows(
             yield some
 
 
-def count_delays(model: DelayModel, source: str | Path) -> PredictionCounts:
+def count_delays(
+    model: DelayModel, source: str | Path, options: ReadOptions | None = None
+) -> PredictionCounts:
     """Answer all rows of a file without writing anything; rules as in `predict_file`."""
     scored = PredictionCounts()
     path = Path(source)
     with engine(model, path) as connection:
-        flights = FlightsScan(connection, model, path)
+        flights = FlightsScan(connection, model, path, options=options)
         times = flights.count_cells()
         if UNCERTAIN in times:
             times = Counter()
@@ -294,7 +300,7 @@ def _predict_parquet(
     if keep:
         chosen += ", answers.fault AS fault"
     given = ", ".join(
-        f"c{place} AS {_name_sql(name)}" for place, name in enumerate(flights.columns)
+        f"c{place} AS {name_sql(name)}" for place, name in enumerate(flights.columns)
     )
     # By position, which keeps the order of the rows; a join by number does not.
     answers.execute(
@@ -346,10 +352,6 @@ def _whole_record(line: bytes, lines: Iterator[bytes]) -> bytes:
 
     next(csv.reader(texts(), skipinitialspace=True))
     return b"".join(read)
-
-
-def _name_sql(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _quoted(text: str) -> bytes:

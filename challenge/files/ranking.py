@@ -10,6 +10,7 @@ from pathlib import Path
 
 from challenge.errors import FlightsFileError
 from challenge.files.answering import PredictionCounts, judged_cells
+from challenge.files.formats import ReadOptions
 from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
 from challenge.model import DelayModel
@@ -46,7 +47,10 @@ def highest(
 
 
 def rank_file(
-    model: DelayModel, source: str | Path, top: int
+    model: DelayModel,
+    source: str | Path,
+    top: int,
+    options: ReadOptions | None = None,
 ) -> tuple[list[RankedFlight], int]:
     """The flights of a file to look at first, and how many it has.
 
@@ -54,6 +58,7 @@ def rank_file(
         model: what answers.
         source: a .csv, .csv.gz or .parquet file, as `predict_file` takes it.
         top: how many are wanted at most.
+        options: as `predict_file` takes them.
 
     Raises:
         MissingColumnsError, FlightsFileError: as `predict_file` at invalid rows.
@@ -61,7 +66,7 @@ def rank_file(
     path = Path(source)
     best: list[tuple[float, int]] = []
     with engine(model, path) as connection:
-        flights = FlightsScan(connection, model, path)
+        flights = FlightsScan(connection, model, path, options=options)
         scored = PredictionCounts()
         for cells, faults in judged_cells(flights, scored):
             if not faults:

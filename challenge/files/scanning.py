@@ -12,18 +12,21 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from challenge.errors import FlightsFileError, MissingColumnsError
+from challenge.errors import FlightsFileError
 from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import FieldColumns, day_step
+from challenge.files.formats import ReadOptions, needed_to_predict
+from challenge.files.mapping import Zones, read_flights
 from challenge.files.sql import file_source, first_row
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     DEPARTED,
     FLIGHT_FIELDS,
     MONTH,
+    ORIGIN,
     SCHEDULED,
 )
-from challenge.flights.rules import missing_columns, whole_number
+from challenge.flights.rules import whole_number
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -42,15 +45,16 @@ class FlightsScan:
         model: whose grid numbers the flights.
         path: the file.
         cancellation: stops its queries.
+        options: how it is to be read; None for a file of a caller who cannot say it.
 
     Attributes:
-        source: the file for DuckDB.
+        source: the file for DuckDB, as it is.
         columns: the names of the file's columns.
         first_row: what people call its first row: 2 in a CSV, under the header.
 
     Raises:
         MissingColumnsError: a column that is needed is not there.
-        FlightsFileError: the file cannot be read.
+        FlightsFileError: the file cannot be read, or its times may mean several things.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class FlightsScan:
         model: DelayModel,
         path: Path,
         cancellation: Cancellation | None = None,
+        options: ReadOptions | None = None,
     ) -> None:
         self._connection = connection
         self._cancellation = cancellation
@@ -67,10 +72,17 @@ class FlightsScan:
         self.first_row = first_row(path)
         with reading(path):
             self.source = file_source(connection, path)
+            read = read_flights(
+                connection,
+                path,
+                self.source,
+                options,
+                needed_to_predict,
+                _FIELDS,
+                zones_of_model(model),
+            )
         self.columns = list(self.source.types)
-        if missing := missing_columns(self.columns):
-            raise MissingColumnsError(missing, self.columns)
-        self._fields = FieldColumns(self.source.types, path.suffix == ".parquet")
+        self._rows, self._fields = read.rows, read.columns
         self._names = [name for name in _FIELDS if name in self._fields]
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -115,7 +127,8 @@ class FlightsScan:
         if not positions:
             return {}
         wanted = ", ".join(map(str, positions))
-        values = ", ".join(map(self._fields.value, self.columns))
+        of_file = FieldColumns(self.source.types, self.path.suffix == ".parquet")
+        values = ", ".join(map(of_file.value, self.columns))
         with reading(self.path):
             rows = self.cursor().execute(
                 f"SELECT row_, {values} FROM {self.source.numbered_sql} "
@@ -144,8 +157,17 @@ class FlightsScan:
             f"SELECT {chosen} FROM (SELECT *, ({' + '.join([*steps, on_day])})::BIGINT "
             f"AS cell_ FROM (SELECT *, {fields.month()} AS month_, "
             f"{fields.time(SCHEDULED)} AS time_ "
-            f"FROM ({fields.select(self._names, self.source.sql)}))) {where}"
+            f"FROM ({fields.select(self._names, self._rows.sql)}))) {where}"
         )
+
+
+def zones_of_model(model: DelayModel) -> Zones:
+    """The time zones of a model's origins, by their names and codes."""
+    known = model.card.time_zones
+    codes = model.vocabulary.aliases.get(ORIGIN, {})
+    names = {name: name for name in known} | dict(codes)
+    zones = {spelling.upper(): known.get(name) for spelling, name in names.items()}
+    return Zones(lambda airports: zones)
 
 
 @contextlib.contextmanager
