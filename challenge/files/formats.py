@@ -16,15 +16,20 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from challenge.errors import FlightsFileError, MissingColumnsError, TimeZoneError
 from challenge.flights.fields import (
+    AIRLINE,
     CATEGORIES,
     DELAY,
     DEPARTED,
+    DESTINATION,
+    FIELD_OF,
     FIELDS,
+    ORIGIN,
     SCHEDULED,
 )
 from challenge.flights.rules import missing_columns
 from challenge.flights.vocabulary import fold, hint
 
+ORIGIN_CODE: Final = str(FIELD_OF[ORIGIN].code_column)
 AIRCRAFT: Final = "MATRICULA"
 ARRIVAL_SCHEDULED: Final = "Llegada-I"
 ARRIVED: Final = "Llegada-O"
@@ -43,6 +48,7 @@ OWN_ARRIVAL_SCHEDULED: Final = "scheduled_arrival"
 OWN_ARRIVAL: Final = "actual_arrival"
 MINUTES_SCHEDULED: Final = "minutes_scheduled"
 ARRIVAL_MINUTES_LATE: Final = "arrival_minutes_late"
+_TELLING: Final = (AIRLINE, SCHEDULED, DEPARTED, MINUTES_LATE, ORIGIN, DESTINATION)
 HELPERS: Final = (
     MINUTES_LATE,
     OWN_ARRIVAL_SCHEDULED,
@@ -53,7 +59,7 @@ HELPERS: Final = (
 # Flights that no model learns from, because they did not leave as scheduled.
 CONDITIONS: Final = ("cancelled", "diverted", "unscheduled")
 
-# Below this share of a format's columns a file is not near it.
+# Below this share of the columns that tell flights a file is not near a format.
 _NEAR: Final = 0.5
 
 # What of the columns of ours that there are is missing.
@@ -94,6 +100,15 @@ class Format:
     def spellings(self, name: str) -> tuple[str, ...]:
         """What a name in an expression may be called in a file."""
         return self.names.get(name, (name,))
+
+    @property
+    def file_columns(self) -> list[str]:
+        """The columns of a file in this format, by their first spellings."""
+        columns = [spellings[0] for spellings in self.names.values()]
+        for expression in self.expressions.values():
+            if expression not in self.names:
+                columns += _LONE_NAME.findall(expression)
+        return list(dict.fromkeys(columns))
 
 
 @dataclass(frozen=True)
@@ -257,8 +272,12 @@ class FoundColumns:
 
     @property
     def share(self) -> float:
-        """Which part of the format's columns the file has."""
-        return len(self.places) / (len(self.places) + len(set(self.lacking)))
+        """Which part of the columns that tell flights of the format the file has."""
+        expressions = self.format.expressions
+        told = [expressions[key] for key in _TELLING if key in expressions]
+        columns = {name for one in told for name in self._columns(one)}
+        present = [name for name in columns if self._place(name) is not None]
+        return len(present) / len(columns) if columns else 0.0
 
     def lacking_for(self, key: str) -> list[str]:
         """The columns that would be needed for one of ours."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from challenge.errors import FlightsFileError
 from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import FieldColumns, day_step
+from challenge.files.flight_times import Zones
 from challenge.files.formats import ReadOptions, needed_to_predict
-from challenge.files.mapping import Zones, read_flights
+from challenge.files.mapping import read_flights
 from challenge.files.sql import file_source, first_row
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
@@ -163,11 +164,14 @@ class FlightsScan:
 
 def zones_of_model(model: DelayModel) -> Zones:
     """The time zones of a model's origins, by their names and codes."""
-    known = model.card.time_zones
-    codes = model.vocabulary.aliases.get(ORIGIN, {})
-    names = {name: name for name in known} | dict(codes)
-    zones = {spelling.upper(): known.get(name) for spelling, name in names.items()}
-    return Zones(lambda airports: zones)
+
+    def of(airports: Collection[str]) -> dict[str, str | None]:
+        known = model.card.time_zones
+        codes = model.vocabulary.aliases.get(ORIGIN, {})
+        names = {name: name for name in known} | dict(codes)
+        return {spelling.upper(): known.get(name) for spelling, name in names.items()}
+
+    return Zones(of)
 
 
 @contextlib.contextmanager

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
 from challenge.features.counts import Counts
 from challenge.files.dask_cluster import MapFunction
+from challenge.files.flight_times import Zones
 from challenge.files.formats import ReadOptions
-from challenge.files.mapping import Zones
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import reading
 from challenge.files.sources import fetched, file_name

@@ -13,8 +13,9 @@ import pandas as pd
 
 from challenge.errors import FlightsFileError
 from challenge.files.field_sql import FieldColumns, sql_text
-from challenge.files.formats import ReadOptions, needed_to_learn
-from challenge.files.mapping import LEFT_OUT, ORIGIN_CODE, Reading, Zones, read_flights
+from challenge.files.flight_times import Zones
+from challenge.files.formats import ORIGIN_CODE, ReadOptions, needed_to_learn
+from challenge.files.mapping import LEFT_OUT, Reading, read_flights
 from challenge.files.sql import engine_settings, file_source, lock
 from challenge.files.time_sql import ZoneSql
 from challenge.flights.fields import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Mapping
 
-from challenge.files.mapping import Zones
+from challenge.files.flight_times import Zones
 from challenge.flights.fields import ORIGIN
 from challenge.flights.vocabulary import Vocabulary
 
