@@ -21,9 +21,16 @@ from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError
 from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import name_sql, sql_text
-from challenge.files.formats import ReadOptions
+from challenge.files.formats import ReadOptions, needed_to_predict
+from challenge.files.mapping import read_flights
 from challenge.files.rejected_rows import RejectedRows
-from challenge.files.scanning import SUFFIXES, UNCERTAIN, FlightsScan, reading
+from challenge.files.scanning import (
+    SUFFIXES,
+    UNCERTAIN,
+    FlightsScan,
+    reading,
+    zones_of_model,
+)
 from challenge.files.sql import engine, file_source, text_sql
 from challenge.flights.fields import FIELDS, Kind
 from challenge.model import DelayModel
@@ -123,6 +130,7 @@ def predict_file(
 
 def answered_rows(
     connection: duckdb.DuckDBPyConnection,
+    model: DelayModel,
     answers: Path,
     invalid: Literal["stop", "keep"],
 ) -> Iterator[list[tuple[Any, ...]]]:
@@ -133,27 +141,37 @@ def answered_rows(
     the length that a request may give it.
     """
     with reading(answers):
-        answered = file_source(connection, answers)
-        names, kinds = list(answered.types), list(answered.types.values())
-        chosen = []
+        file = file_source(connection, answers)
+        # Behind the columns of the file.
+        added = list(file.types)[-3 if invalid == "keep" else -2 :]
+        fields = [one.name for one in FIELDS]
+        read = read_flights(
+            connection,
+            answers,
+            file,
+            None,
+            needed_to_predict,
+            fields,
+            zones_of_model(model),
+            added,
+        )
+        columns, chosen = read.columns, []
         for one in FIELDS:
-            if one.name not in names:
+            if one.name not in columns:
                 chosen.append("NULL")
                 continue
-            column = f"c{names.index(one.name)}"
-            text = text_sql(column, kinds[names.index(one.name)])
+            text = text_sql(columns.column(one.name), columns.types[one.name])
             if one.kind is Kind.MONTH:
                 chosen.append(f"nullif({text}, '')::DOUBLE::INTEGER")
             elif one.max_length is not None:
                 chosen.append(f"left({text}, {one.max_length})")
             else:
                 chosen.append(text)
-        # Behind the columns of the file.
-        probability = len(names) - (3 if invalid == "keep" else 2)
-        given = f"c{probability} IS NOT NULL AND c{probability}::VARCHAR <> ''"
+        probability, decision = map(columns.column, added[:2])
         rows = connection.execute(
-            f"SELECT {', '.join(chosen)}, c{probability}::DOUBLE, "
-            f"c{probability + 1}::INTEGER FROM {answered.sql} WHERE {given}"
+            f"SELECT {', '.join(chosen)}, {probability}::DOUBLE, {decision}::INTEGER "
+            f"FROM {read.rows.sql} "
+            f"WHERE {probability} IS NOT NULL AND {probability}::VARCHAR <> ''"
         )
         while some := rows.fetchmany(_ROWS_AT_ONCE):
             yield some

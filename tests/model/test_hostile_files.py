@@ -76,7 +76,7 @@ def test_columns_of_any_names_change_no_answer(make, value, model, expected, tmp
         output = tmp_path / f"answers{source.suffix}"
         assert predict_file(model, source, output, invalid).rows == 1
         with engine(model, output) as connection:
-            ((answered,),) = answered_rows(connection, output, invalid)
+            ((answered,),) = answered_rows(connection, model, output, invalid)
         assert answered[-2] == pytest.approx(expected, abs=1e-6)
         added = ["probability", "delay", "fault"][: 2 if invalid == "stop" else 3]
         if source.suffix == ".parquet":

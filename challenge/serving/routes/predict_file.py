@@ -134,7 +134,7 @@ def log_file(
     known_name = functools.cache(model.encoder.rules.known_name)
     try:
         with engine(model, answers) as connection:
-            for rows in answered_rows(connection, answers, invalid):
+            for rows in answered_rows(connection, model, answers, invalid):
                 if not prediction_log.wait_for_room():
                     break
                 for *asked, probability, decision in rows:
