@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from challenge.artifact.card import ModelCard
     from challenge.features.counts import Counts
 
 
@@ -49,6 +50,11 @@ class Forecaster(ABC):
     recent: Recent | None
     _training_flights: TrainingFlights | None
     _explainer: Explainer | None
+
+    @property
+    @abstractmethod
+    def card(self) -> ModelCard:
+        """What the model is."""
 
     @property
     @abstractmethod
@@ -84,7 +90,9 @@ class Forecaster(ABC):
         from challenge.flights.frames import code_flights, read_frame
 
         data = read_frame(flights)
-        coded = code_flights(data, self.encoder.rules)
+        zones = set(self.card.time_zones.values())
+        zone = zones.pop() if len(zones) == 1 else None
+        coded = code_flights(data, self.encoder.rules, zone=zone)
         if coded.faults:
             raise InvalidFlightsError(coded.faults)
         cells = self.grid.numbers(coded.codes)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from challenge.files.formats import (
+    LOCAL,
     ReadOptions,
     built_in_formats,
     check_timezone,
@@ -73,6 +74,8 @@ def _options(
     if timezone is not None:
         check_timezone(timezone)
     own = None if columns is None else load_format(columns)
+    if own is not None and own.clock != LOCAL:
+        check_timezone(own.clock)
     return ReadOptions(format, own, dates, timezone, origin)
 
 

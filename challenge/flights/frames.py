@@ -65,7 +65,10 @@ class CodedFlights(NamedTuple):
 
 
 def code_flights(
-    data: pd.DataFrame, rules: FlightRules, target_column: str | None = None
+    data: pd.DataFrame,
+    rules: FlightRules,
+    target_column: str | None = None,
+    zone: str | None = None,
 ) -> CodedFlights:
     """The flights of a frame as codes and labels, and all that is wrong with them.
 
@@ -76,6 +79,8 @@ def code_flights(
             is 1 for a flight that left more than 15 minutes late, else 0, computed
             from `Fecha-I` and `Fecha-O`; a frame without `Fecha-O` may bring the
             labels in this column.
+        zone: the time zone of the airport, for times that have one; by default they
+            are taken to be in it, unless theirs is UTC.
 
     Raises:
         MissingColumnsError: a column that is needed is not there.
@@ -84,8 +89,8 @@ def code_flights(
         raise MissingColumnsError(missing, data.columns)
     faults: Faults = []
     of_times: Faults = []
-    scheduled = _read_times(data, SCHEDULED, of_times)
-    departed = _read_times(data, DEPARTED, of_times)
+    scheduled = _read_times(data, SCHEDULED, zone, of_times)
+    departed = _read_times(data, DEPARTED, zone, of_times)
     columns: dict[str, Any] = {}
     for field in FIELDS:
         if field.kind is Kind.CATEGORY:
@@ -213,10 +218,16 @@ def _code(
     return np.array(codes, dtype=np.int64)[positions]
 
 
-def _read_times(data: pd.DataFrame, field: str, faults: Faults) -> pd.Series[Any]:
+def _read_times(
+    data: pd.DataFrame, field: str, zone: str | None, faults: Faults
+) -> pd.Series[Any]:
     if field not in data.columns:
         return pd.Series(pd.NaT, index=range(len(data)), dtype=TIMES)
     column = data[field].reset_index(drop=True)
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        own = str(column.dtype.tz)
+        if zone is not None or own != "UTC":
+            column = column.dt.tz_convert(zone or own).dt.tz_localize(None)
     if pd.api.types.is_datetime64_dtype(column):
         return column.astype(TIMES)
     # Almost all are written as they should be; the rule judges what remains.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import json
 import zipfile
 from datetime import datetime, timedelta
@@ -13,7 +14,9 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+from fastapi.testclient import TestClient
 
+from challenge.api import create_app
 from challenge.cli import main
 from challenge.errors import FlightsFileError, MissingColumnsError
 from challenge.files.answering import predict_file
@@ -30,6 +33,7 @@ from challenge.model import DelayModel
 from challenge.training.data.counting import count_file
 from challenge.training.data.past_flights import connected
 from challenge.training.data.time_zones import BY_CODE
+from challenge.training.evaluate.departures import read_logged
 from challenge.training.train import train
 from tests.conftest import ROOT
 
@@ -617,3 +621,18 @@ def test_check_data_takes_flights_that_have_not_left(tmp_path, capsys):
 def test_options_that_mean_nothing_are_refused(options, message, capsys):
     assert main(["check-data", "flights.csv", *options]) in (1, 2)
     assert message in capsys.readouterr().err
+
+
+def test_an_upload_of_another_format_is_answered_and_logged(tmp_path, monkeypatch):
+    source = write([ours(one) for one in FLOWN], tmp_path / "scl.csv")
+    train(source, tmp_path / "model.pkl")
+    upload = write([bts(one) for one in FLOWN], tmp_path / "bts.csv")
+    monkeypatch.setenv("PREDICTION_LOG", str(tmp_path / "log"))
+    with TestClient(create_app(tmp_path / "model.pkl")) as client:
+        sent = {"Content-Type": "text/csv"}
+        answer = client.post("/predict/file", content=upload.read_bytes(), headers=sent)
+    assert answer.status_code == 200, answer.text
+    assert len(list(csv.DictReader(io.StringIO(answer.text)))) == 200
+    logged = read_logged(tmp_path / "log")
+    assert logged["OPERA"].tolist() == [one.airline for one in FLOWN]
+    assert logged["Fecha-I"].tolist() == [f"{one.scheduled:{ISO}}" for one in FLOWN]

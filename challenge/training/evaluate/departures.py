@@ -112,7 +112,7 @@ def join_departures(
                 if missing := [one for one in needed if one not in given.types]:
                     raise MissingColumnsError(missing, given.types)
                 columns = FieldColumns(given.types, is_parquet=False)
-                predicted = _table(connection, "predicted", columns, given.sql, None)
+                predicted = _table(connection, "predicted", needed, columns, given.sql)
             else:
                 predicted = _file(connection, "predicted", predictions, needed, options)
             needed = (*NEEDED_KEYS, DEPARTED)
@@ -149,26 +149,26 @@ def _file(
         )
         past = PastFlights(read, left_out="NULL")
         rows = f"({past.timed(read.rows.sql)})"
-        return _table(connection, table, read.columns, rows, "departed")
+        return _table(connection, table, needed, read.columns, rows)
 
 
 def _table(
     connection: duckdb.DuckDBPyConnection,
     table: str,
+    needed: Sequence[str],
     columns: FieldColumns,
     source: str,
-    departed: str | None,
 ) -> list[str]:
-    """Make a table of the rows of a source; returns its columns. `departed` is what
-    the source calls the departure."""
-    known = (*NEEDED_KEYS, DEPARTED, PROBABILITY, *OPTIONAL_KEYS)
+    """Make a table of the rows of a source, which calls the departure `departed`; returns
+    its columns."""
+    known = dict.fromkeys((*needed, *OPTIONAL_KEYS))
     selected = [name for name in known if name in columns]
     values = []
     for name in selected:
         if name == SCHEDULED:
             value = columns.time(name)
         elif name == DEPARTED:
-            value = departed or columns.time(name)
+            value = "departed"
         elif name == PROBABILITY:
             value = f"TRY_CAST({columns.column(name)} AS DOUBLE)"
         else:
