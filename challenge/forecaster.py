@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from challenge.artifact.card import ModelCard
     from challenge.features.counts import Counts
 
 
@@ -49,6 +50,11 @@ class Forecaster(ABC):
     recent: Recent | None
     _training_flights: TrainingFlights | None
     _explainer: Explainer | None
+
+    @property
+    @abstractmethod
+    def card(self) -> ModelCard:
+        """What the model is."""
 
     @property
     @abstractmethod

@@ -9,8 +9,11 @@ import typer
 
 from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid
 from challenge.cli.output import print_dialects, print_json, spinner
+from challenge.cli.reading import reads_flights
+from challenge.files.formats import ReadOptions
 
 
+@reads_flights
 def evaluate(
     model: ModelFile,
     source: PastFlights,
@@ -27,6 +30,8 @@ def evaluate(
             "after those the model was trained on, or else the last third by date.",
         ),
     ] = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Evaluate a model on flights that it was not trained on.
 
@@ -49,7 +54,7 @@ def evaluate(
     from challenge.training.form import play, play_as_it_is
 
     with spinner("Evaluating"):
-        dataset = read_dataset(source, skip_invalid)
+        dataset = read_dataset(source, skip_invalid, reading)
         loaded = DelayModel.load(model)
         evaluation = run(loaded, dataset)
         played = None

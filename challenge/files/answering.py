@@ -24,13 +24,16 @@ from challenge.files.bounds import OWN_FILES, Bounds
 from challenge.files.cancellation import Cancellation
 from challenge.files.csv_answers import write_csv
 from challenge.files.excel_answers import write_csv_of_excel, write_excel
+from challenge.files.formats import ReadOptions
 from challenge.files.kinds import FileKind, reading
+from challenge.files.mapping import read_flights
 from challenge.files.opening import read_plain
 from challenge.files.parquet_answers import write_parquet
 from challenge.files.plain_file import PlainFile
-from challenge.files.scanning import UNCERTAIN, FlightsScan
+from challenge.files.scanning import UNCERTAIN, FlightsScan, zones_of_model
 from challenge.files.sql import engine, file_source, text_sql
 from challenge.flights.fields import FIELDS, Kind
+from challenge.flights.rules import missing_columns
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ def predict_file(
     progress: Progress = lambda rows: None,
     cancellation: Cancellation | None = None,
     bounds: Bounds = OWN_FILES,
+    options: ReadOptions | None = None,
 ) -> PredictionCounts:
     """Write a file again with `probability` and `delay` behind its columns.
 
@@ -76,6 +80,8 @@ def predict_file(
         progress: called with the number of rows done so far.
         cancellation: stops it.
         bounds: how much it may take.
+        options: how the file is to be read; None for a file of a caller who cannot say
+            it.
 
     Raises:
         WorkStopped: it was stopped.
@@ -93,7 +99,7 @@ def predict_file(
                 problem = f"must be a {' or '.join(kinds)} file, as {path.name!r} is"
                 raise FlightsFileError(output, problem)
             with engine(model, file, temporary, cancellation) as connection:
-                scan = FlightsScan(connection, model, file, cancellation)
+                scan = FlightsScan(connection, model, file, cancellation, options)
                 _check_names(scan)
                 try:
                     scored = write(scan, temporary, invalid == "keep", progress)
@@ -116,6 +122,7 @@ def predict_file(
 
 def answered_rows(
     connection: duckdb.DuckDBPyConnection,
+    model: DelayModel,
     answers: PlainFile,
     invalid: Literal["stop", "keep"],
 ) -> Iterator[list[tuple[Any, ...]]]:
@@ -126,39 +133,50 @@ def answered_rows(
     the length that a request may give it.
     """
     with reading(answers.source):
-        answered = file_source(connection, answers)
-        names, kinds = list(answered.types), list(answered.types.values())
-        chosen = []
+        file = file_source(connection, answers)
+        # Behind the columns of the file.
+        added = list(file.types)[-3 if invalid == "keep" else -2 :]
+        read = read_flights(
+            connection,
+            answers,
+            file,
+            None,
+            lambda columns: missing_columns(columns, model.vocabulary),
+            [one.name for one in FIELDS],
+            zones_of_model(model),
+            added,
+        )
+        columns, chosen = read.columns, []
         for one in FIELDS:
-            if one.name not in names:
+            if one.name not in columns:
                 chosen.append("NULL")
                 continue
-            column = f"c{names.index(one.name)}"
-            text = text_sql(column, kinds[names.index(one.name)])
+            text = text_sql(columns.column(one.name), columns.types[one.name])
             if one.kind is Kind.MONTH:
                 chosen.append(f"nullif({text}, '')::DOUBLE::INTEGER")
             elif one.max_length is not None:
                 chosen.append(f"left({text}, {one.max_length})")
             else:
                 chosen.append(text)
-        # Behind the columns of the file.
-        probability = len(names) - (3 if invalid == "keep" else 2)
-        given = f"c{probability} IS NOT NULL AND c{probability}::VARCHAR <> ''"
+        probability, decision = map(columns.column, added[:2])
         rows = connection.execute(
-            f"SELECT {', '.join(chosen)}, c{probability}::DOUBLE, "
-            f"c{probability + 1}::INTEGER FROM {answered.sql} WHERE {given}"
+            f"SELECT {', '.join(chosen)}, {probability}::DOUBLE, {decision}::INTEGER "
+            f"FROM {read.rows.sql} "
+            f"WHERE {probability} IS NOT NULL AND {probability}::VARCHAR <> ''"
         )
         while some := rows.fetchmany(_ROWS_AT_ONCE):
             yield some
 
 
-def count_delays(model: DelayModel, source: str | Path) -> PredictionCounts:
+def count_delays(
+    model: DelayModel, source: str | Path, options: ReadOptions | None = None
+) -> PredictionCounts:
     """Answer all rows of a file without writing anything; rules as in `predict_file`."""
 
     def count(file: PlainFile) -> PredictionCounts:
         scored = PredictionCounts()
         with engine(model, file) as connection:
-            flights = FlightsScan(connection, model, file)
+            flights = FlightsScan(connection, model, file, options=options)
             times = flights.count_cells()
             if UNCERTAIN in times:
                 times = Counter()

@@ -150,6 +150,11 @@ def name_types(vocabulary: Vocabulary) -> Iterator[str]:
         yield _enum(_folded(field), tuple(folded))
 
 
+def name_sql(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def sql_text(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

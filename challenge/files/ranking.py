@@ -11,6 +11,7 @@ from pathlib import Path
 from challenge.errors import FlightsFileError
 from challenge.files.answers import PredictionCounts, judged_cells
 from challenge.files.dialects import Dialect
+from challenge.files.formats import ReadOptions
 from challenge.files.opening import read_plain
 from challenge.files.plain_file import PlainFile
 from challenge.files.scanning import FlightsScan
@@ -53,6 +54,7 @@ def rank_file(
     source: str | Path,
     top: int,
     read_as: dict[str, Dialect] | None = None,
+    options: ReadOptions | None = None,
 ) -> tuple[list[RankedFlight], int]:
     """The flights of a file to look at first, and how many it has.
 
@@ -61,6 +63,7 @@ def rank_file(
         source: a file, as `predict_file` takes it.
         top: how many are wanted at most.
         read_as: gets the dialect of a file that is not plain, by its name.
+        options: as `predict_file` takes them.
 
     Raises:
         MissingColumnsError, FlightsFileError: as `predict_file` at invalid rows.
@@ -70,7 +73,7 @@ def rank_file(
     def rank(file: PlainFile) -> tuple[list[RankedFlight], int]:
         best: list[tuple[float, int]] = []
         with engine(model, file) as connection:
-            flights = FlightsScan(connection, model, file)
+            flights = FlightsScan(connection, model, file, options=options)
             scored = PredictionCounts()
             for cells, faults in judged_cells(flights, scored):
                 if not faults:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from challenge.errors import MissingColumnsError
 from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import FieldColumns, day_step
+from challenge.files.flight_times import Zones
+from challenge.files.formats import ReadOptions
 from challenge.files.kinds import reading
+from challenge.files.mapping import read_flights
 from challenge.files.plain_file import PlainFile, row_fault
 from challenge.files.sql import file_source
 from challenge.flights.faults import Fault
@@ -20,6 +22,7 @@ from challenge.flights.fields import (
     DEPARTED,
     FLIGHT_FIELDS,
     MONTH,
+    ORIGIN,
     SCHEDULED,
 )
 from challenge.flights.rules import missing_columns, whole_number
@@ -42,14 +45,15 @@ class FlightsScan:
         model: whose grid numbers the flights.
         file: the file.
         cancellation: stops its queries.
+        options: how it is to be read; None for a file of a caller who cannot say it.
 
     Attributes:
-        source: the file for DuckDB.
+        source: the file for DuckDB, as it is.
         columns: the names of the file's columns, known ones as they are known.
 
     Raises:
         MissingColumnsError: a column that is needed is not there.
-        FlightsFileError: the file cannot be read.
+        FlightsFileError: the file cannot be read, or its times may mean several things.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class FlightsScan:
         model: DelayModel,
         file: PlainFile,
         cancellation: Cancellation | None = None,
+        options: ReadOptions | None = None,
     ) -> None:
         self._connection = connection
         self._cancellation = cancellation
@@ -65,10 +70,17 @@ class FlightsScan:
         self.file = file
         with reading(file.source):
             self.source = file_source(connection, file)
+            read = read_flights(
+                connection,
+                file,
+                self.source,
+                options,
+                lambda columns: missing_columns(columns, model.vocabulary),
+                _FIELDS,
+                zones_of_model(model),
+            )
         self.columns = list(self.source.types)
-        if missing := missing_columns(self.columns, model.vocabulary):
-            raise MissingColumnsError(missing, self.columns)
-        self._fields = FieldColumns(self.source.types, file.is_parquet)
+        self._rows, self._fields = read.rows, read.columns
         self._names = [name for name in _FIELDS if name in self._fields]
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -106,7 +118,7 @@ class FlightsScan:
             names, chosen = [*self._names], [
                 *map(self._fields.judged_value, self._names)
             ]
-            if self.source.fault is not None:
+            if self._rows.fault is not None:
                 names.append(_FAULT)
                 chosen.append("fault_")
             rows = self.cursor().execute(
@@ -120,7 +132,8 @@ class FlightsScan:
         if not positions:
             return {}
         wanted = ", ".join(map(str, positions))
-        values = ", ".join(map(self._fields.value, self.columns))
+        of_file = FieldColumns(self.source.types, self.file.is_parquet)
+        values = ", ".join(map(of_file.value, self.columns))
         with reading(self.file.source):
             rows = self.cursor().execute(
                 f"SELECT row_, {values} FROM {self.source.numbered_sql} "
@@ -148,12 +161,24 @@ class FlightsScan:
             f"ELSE {day_step(model.recent, model.grid.cells)} END"
         )
         cell, others = f"({' + '.join([*steps, on_day])})::BIGINT", []
-        if self.source.fault is not None:
+        if self._rows.fault is not None:
             cell = f"CASE WHEN fault_ IS NULL THEN {cell} END"
-            others = [f"{self.source.fault} AS fault_"]
+            others = [f"{self._rows.fault} AS fault_"]
         return (
             f"SELECT {chosen} FROM (SELECT *, {cell} "
             f"AS cell_ FROM (SELECT *, {fields.month()} AS month_, "
             f"{fields.time(SCHEDULED)} AS time_ "
-            f"FROM ({fields.select(self._names, self.source.sql, *others)}))) {where}"
+            f"FROM ({fields.select(self._names, self._rows.sql, *others)}))) {where}"
         )
+
+
+def zones_of_model(model: DelayModel) -> Zones:
+    """The time zones of a model's origins, by their names and codes."""
+
+    def of(airports: Collection[str]) -> dict[str, str | None]:
+        known = model.card.time_zones
+        codes = model.vocabulary.aliases.get(ORIGIN, {})
+        names = {name: name for name in known} | dict(codes)
+        return {spelling.upper(): known.get(name) for spelling, name in names.items()}
+
+    return Zones(of)

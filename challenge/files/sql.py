@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -71,17 +71,30 @@ def engine(
         with duckdb.connect(config=settings) as connection:
             for statement in name_types(model.vocabulary):
                 connection.execute(statement)
-            # DuckDB looks at what it reads both before and after it takes it for a
-            # pattern, as it does with every path.
-            allowed = [_path_sql(file.path), sql_text(str(file.path.absolute()))]
-            if output is not None:
-                allowed.append(sql_text(str(output.absolute())))
-            connection.execute(f"SET allowed_paths = [{', '.join(allowed)}]")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+            lock(connection, [file.path], output)
             if cancellation is not None:
                 cancellation.watch(connection)
             yield connection
+
+
+def lock(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Iterable[Path],
+    output: Path | None = None,
+) -> None:
+    """Let a connection read these files alone, and write one other."""
+    # DuckDB looks at what it reads both before and after it takes it for a pattern, as
+    # it does with every path.
+    allowed = [
+        text
+        for one in sources
+        for text in (_path_sql(one), sql_text(str(one.absolute())))
+    ]
+    if output is not None:
+        allowed.append(sql_text(str(output.absolute())))
+    connection.execute(f"SET allowed_paths = [{', '.join(allowed)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def text_sql(column: str, kind: str) -> str:

@@ -17,6 +17,7 @@ from challenge.artifact.card import FormSettings, RecentForm
 from challenge.errors import TrainingDataError
 from challenge.features.counts import translate
 from challenge.files.dialects import Dialect
+from challenge.files.formats import ReadOptions
 from challenge.flights.fields import AIRLINE, DESTINATION
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
@@ -103,6 +104,7 @@ def update(
     source: str | Path,
     output: str | Path,
     skip_invalid: bool = False,
+    options: ReadOptions = ReadOptions(),
 ) -> Update:
     """Write a model whose answers move with the last flights that left.
 
@@ -114,6 +116,7 @@ def update(
             `window_days` of which are used.
         output: the file to write; it may be the model's own.
         skip_invalid: leave out rows with a fault instead of stopping.
+        options: how the file is to be read.
 
     Raises:
         ModelFileError: the model cannot be read or written.
@@ -128,7 +131,7 @@ def update(
             f"{str(model)!r} tells no settings of recent form: it was trained on too "
             "few flights with a time to choose them by"
         )
-    dataset = read_dataset(source, skip_invalid)
+    dataset = read_dataset(source, skip_invalid, options)
     if np.isnat(dataset.scheduled).all():
         raise TrainingDataError(f"{str(source)!r} has no flight with a time")
     form, unknown = _form(loaded, dataset, settings)

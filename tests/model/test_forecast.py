@@ -78,6 +78,14 @@ def test_a_forecast_is_what_the_service_answers(
     assert found["support"].tolist() == answered["flights"]
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/Santiago", "Asia/Tokyo"])
+def test_times_with_a_zone_are_turned_into_the_airports(zone, schedule_model, flights):
+    model = DelayModel.load(schedule_model)
+    local = pd.to_datetime(flights["Fecha-I"]).dt.tz_localize("America/Santiago")
+    found = model.forecast(flights.assign(**{"Fecha-I": local.dt.tz_convert(zone)}))
+    pd.testing.assert_frame_equal(found, model.forecast(flights))
+
+
 def test_a_forecast_has_the_index_of_the_frame(schedule_model, flights):
     found = DelayModel.load(schedule_model).forecast(flights)
     assert found.index.equals(flights.index)

@@ -9,7 +9,7 @@ import io
 import duckdb
 import pytest
 
-from challenge.errors import FlightsFileError
+from challenge.errors import FlightsFileError, TrainingDataError
 from challenge.files.answering import answered_rows, count_delays, predict_file
 from challenge.files.many_files import predict_files
 from challenge.files.opening import plain_file
@@ -17,6 +17,7 @@ from challenge.files.ranking import rank_file
 from challenge.files.sql import engine
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
+from tests.conftest import TEST_MODEL
 
 FLIGHT = {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}
 SQL = "SELECT 'Grupo LATAM' AS OPERA, 'N' AS TIPOVUELO, 3::BIGINT AS MES"
@@ -76,7 +77,7 @@ def test_columns_of_any_names_change_no_answer(make, value, model, expected, tmp
         output = tmp_path / f"answers{source.suffix}"
         assert predict_file(model, source, output, invalid).rows == 1
         with plain_file(output) as file, engine(model, file) as connection:
-            ((answered,),) = answered_rows(connection, file, invalid)
+            ((answered,),) = answered_rows(connection, model, file, invalid)
         assert answered[-2] == pytest.approx(expected, abs=1e-6)
         added = ["probability", "delay", "fault"][: 2 if invalid == "stop" else 3]
         if source.suffix == ".parquet":
@@ -188,16 +189,17 @@ def test_a_message_names_the_file_and_not_our_folder(model, tmp_path):
     assert str(tmp_path) not in raised.value.problem
 
 
-def test_a_time_with_a_zone_is_told_as_a_fault(model, tmp_path):
+def test_a_time_with_a_zone_needs_that_of_the_airport(tmp_path):
     source = tmp_path / "flights.parquet"
     time = "TIMESTAMPTZ '2017-03-06 08:15:00+00' AS \"Fecha-I\""
     duckdb.sql(f"COPY ({SQL}, {time}) TO '{source}' (FORMAT parquet)")
-    with pytest.raises(FlightsFileError, match="has an offset from UTC"):
-        predict_file(model, source, tmp_path / "answers.parquet")
+    needed = "has times that the clock of the airport does not tell, .* --timezone"
+    with pytest.raises(FlightsFileError, match=needed):
+        predict_file(DelayModel.load(TEST_MODEL), source, tmp_path / "answers.parquet")
     dataset = "SELECT *, 1 AS delay FROM"
     labelled = tmp_path / "labelled.parquet"
     duckdb.sql(f"COPY ({dataset} '{source}') TO '{labelled}' (FORMAT parquet)")
-    with pytest.raises(Exception, match="has an offset from UTC"):
+    with pytest.raises(TrainingDataError, match=needed):
         read_dataset(labelled)
 
 

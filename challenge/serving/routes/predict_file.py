@@ -222,7 +222,7 @@ def log_file(
             plain_file(answers, answers.parent, _OWN_ANSWERS, rewrite=rewrite) as file,
             engine(model, file) as connection,
         ):
-            for rows in answered_rows(connection, file, invalid):
+            for rows in answered_rows(connection, model, file, invalid):
                 if not prediction_log.wait_for_room():
                     break
                 for *asked, probability, decision in rows:

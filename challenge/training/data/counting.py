@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -22,27 +23,33 @@ from challenge.errors import FlightsFileError, MissingColumnsError, TrainingData
 from challenge.features.counts import Counts
 from challenge.files.dask_cluster import MapFunction
 from challenge.files.dialects import Dialect
-from challenge.files.field_sql import FieldColumns
+from challenge.files.flight_times import Zones
+from challenge.files.formats import ReadOptions
 from challenge.files.kinds import reading
 from challenge.files.opening import read_plain
 from challenge.files.plain_file import PlainFile, row_fault
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.sources import fetched, file_name
-from challenge.files.sql import Source, engine_settings, file_source
 from challenge.flights.fields import (
     CATEGORIES,
     DELAY,
     DELAY_THRESHOLD_MINUTES,
     DEPARTED,
-    FLIGHT_FIELDS,
-    MONTH,
     NOT_GIVEN,
+    ORIGIN,
     SCHEDULED,
     Flight,
 )
 from challenge.flights.frames import TIME_FORMAT, CodedFlights, code_flights
-from challenge.flights.rules import FlightRules, whole_number
+from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary
+from challenge.training.data.past_flights import PastFlights, connected, past_flights
+from challenge.training.data.time_zones import (
+    BY_CODE,
+    codes_of,
+    zones_of_airports,
+    zones_of_origins,
+)
 from challenge.training.data.vocabularies import (
     aliases_of,
     merged,
@@ -50,12 +57,6 @@ from challenge.training.data.vocabularies import (
     vocabulary_of,
 )
 
-COLUMNS: Final = (
-    *FLIGHT_FIELDS,
-    *(one.code_column for one in CATEGORIES if one.code_column is not None),
-    DEPARTED,
-    DELAY,
-)
 ROWS_AT_ONCE: Final = 100_000
 # Counts of files are merged once they hold so many unique flights together.
 UNIQUE_AT_ONCE: Final = 1_000_000
@@ -73,6 +74,10 @@ class FileCount(NamedTuple):
         period: the first and the last scheduled time; None if no flight has one.
         sha256: of the file's bytes.
         read_as: the file's dialect; None if it is plain.
+        format: the name of its format.
+        left_out: how many flights are not learned from, by why.
+        skipped_times: how many flights have a time that the airport's clock skipped.
+        time_zones: of the origins, by their names.
     """
 
     name: str
@@ -83,6 +88,10 @@ class FileCount(NamedTuple):
     period: tuple[pd.Timestamp, pd.Timestamp] | None
     sha256: str
     read_as: Dialect | None
+    format: str
+    left_out: Counter[str]
+    skipped_times: int
+    time_zones: dict[str, str]
 
 
 class Counted(NamedTuple):
@@ -92,6 +101,7 @@ class Counted(NamedTuple):
         rows: of each file.
         sha256: of the file's bytes; of several files, that of their own, in order.
         read_as: by the names of files, the dialects of those that are not plain.
+        format: the names of all, in alphabetical order.
     """
 
     rows: list[int]
@@ -101,13 +111,20 @@ class Counted(NamedTuple):
     period: tuple[str, str] | None
     sha256: str
     read_as: dict[str, Dialect]
+    format: str
+    left_out: Counter[str]
+    skipped_times: int
+    time_zones: dict[str, str]
 
 
-def count_files(files: list[str], each: MapFunction) -> Counted:
+def count_files(
+    files: list[str], each: MapFunction, options: ReadOptions = ReadOptions()
+) -> Counted:
     """Count the flights of files.
 
     Args:
         files: the files, as `find_files` gives them.
+        options: how they are to be read.
         each: as `challenge.files.dask_cluster.parallel_map` gives it.
 
     Raises:
@@ -120,7 +137,15 @@ def count_files(files: list[str], each: MapFunction) -> Counted:
     digests: list[str] = []
     read_as: dict[str, Dialect] = {}
     waiting: list[tuple[Vocabulary, Counts]] = []
-    for part in each(_count_named, len(files), files):
+    formats: set[str] = set()
+    left_out: Counter[str] = Counter()
+    skipped_times = 0
+    time_zones: dict[str, str] = {}
+    for part in each(_count_named, (len(files), options), files):
+        formats.add(part.format)
+        left_out += part.left_out
+        skipped_times += part.skipped_times
+        time_zones |= part.time_zones
         rows.append(part.rows)
         rejected.add(part.rejected)
         periods += part.period or ()
@@ -140,31 +165,50 @@ def count_files(files: list[str], each: MapFunction) -> Counted:
     sha256 = digests[0]
     if len(digests) > 1:
         sha256 = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    vocabulary = unambiguous(vocabulary)
-    return Counted(rows, vocabulary, counts, rejected, period, sha256, read_as)
+    known = vocabulary[ORIGIN] or ("",)
+    return Counted(
+        rows,
+        unambiguous(vocabulary),
+        counts,
+        rejected,
+        period,
+        sha256,
+        read_as,
+        ", ".join(sorted(formats)),
+        left_out,
+        skipped_times,
+        {name: time_zones[name] for name in known if name in time_zones},
+    )
 
 
-def count_file(part: str) -> FileCount:
+def count_file(part: str, options: ReadOptions = ReadOptions()) -> FileCount:
     """Count the flights of a file.
+
+    Args:
+        part: the file, as `find_files` gives it.
+        options: how it is to be read.
 
     Raises:
         MissingColumnsError, FlightsFileError: it lacks columns, or cannot be read.
     """
     with fetched(part) as path:
-        return read_plain(path, functools.partial(_count, file_name(part)))
+        return read_plain(path, functools.partial(_count, file_name(part), options))
 
 
-def _count(name: str, file: PlainFile) -> FileCount:
-    with reading(file.source), connected() as connection:
-        source = file_source(connection, file)
-        columns = _columns(source, file)
-        groups, uncertain = _groups(connection, source, columns)
+def _count(name: str, options: ReadOptions, file: PlainFile) -> FileCount:
+    with reading(file.source), connected(file) as connection:
+        past = past_flights(connection, file, options, BY_CODE)
+        groups, uncertain, left_out = _groups(connection, past)
+        if groups["unzoned"].any():
+            # Not all of its airports are in its first rows.
+            past = past_flights(connection, file, options, BY_CODE._replace(rows=None))
+            groups, uncertain, left_out = _groups(connection, past)
         rejected = RejectedRows()
         counted = [_certain(groups)]
-        rows = int(groups["flights"].sum()) + uncertain
+        rows = int(groups["flights"].sum()) + uncertain + left_out.total()
         if uncertain:
-            for frame in _uncertain_frames(connection, source, columns):
-                frame = as_read(frame, file)
+            for frame in _uncertain_frames(connection, past):
+                frame = past.as_read(frame)
                 counted.append(_checked(frame, file, name, rejected))
         vocabulary, counts = merged([(v, c) for v, c, _ in counted])
         times = [time for _, _, period in counted for time in period]
@@ -172,36 +216,44 @@ def _count(name: str, file: PlainFile) -> FileCount:
         with file.source.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
-    period = (min(times), max(times)) if times else None
     return FileCount(
         name,
         rows,
         vocabulary,
         counts,
         rejected,
-        period,
+        (min(times), max(times)) if times else None,
         digest.hexdigest(),
         file.dialect if file.is_rewritten else None,
+        past.reading.found.format.name,
+        left_out,
+        int(groups["skipped"].sum()),
+        zones_of_origins(unambiguous(vocabulary), options.timezone),
     )
 
 
-def read_rows(path: Path, every: int, offset: int) -> pd.DataFrame:
-    """Each n-th row of a file: those whose number plus an offset is a multiple."""
+def read_rows(
+    path: Path,
+    every: int,
+    offset: int,
+    vocabulary: Vocabulary,
+    options: ReadOptions = ReadOptions(),
+) -> pd.DataFrame:
+    """Each n-th row of a file, those whose number plus an offset is a multiple, but for
+    flights that are not learned from; the vocabulary is that of all."""
+    zones = zones_of_airports(codes_of(vocabulary))
+    known = Zones(lambda airports: zones, by_code=True)
 
     def read(file: PlainFile) -> pd.DataFrame:
-        with reading(path), connected() as connection:
-            source = file_source(connection, file)
-            chosen = _named(_columns(source, file))
-            rows, where = source.sql, ["true"]
-            if source.fault is not None:
-                where.append(f"{source.fault} IS NULL")
+        with reading(file.source), connected(file) as connection:
+            past = past_flights(connection, file, options, known)
+            where = f"WHERE {past.left_out} IS NULL AND {past.fault} IS NULL"
+            rows = past.reading.rows.sql
             if every > 1:
-                rows = source.numbered_sql
-                where.append(f"(row_ + {offset}) % {every} = 0")
-            found = connection.sql(
-                f"SELECT {chosen} FROM {rows} WHERE {' AND '.join(where)}"
-            )
-            return as_read(found.df(), file)
+                rows = past.reading.rows.numbered_sql
+                where += f" AND (row_ + {offset}) % {every} = 0"
+            query = f"SELECT {past.named()} FROM ({past.timed(rows)}) {where}"
+            return past.as_read(connection.sql(query).df())
 
     return read_plain(path, read)
 
@@ -212,22 +264,10 @@ def code_past(data: pd.DataFrame, vocabulary: Vocabulary | None) -> CodedFlights
     return code_flights(data, FlightRules(known), DELAY)
 
 
-def as_read(data: pd.DataFrame, file: PlainFile) -> pd.DataFrame:
-    """A frame with whole numbers where a CSV has their texts."""
-    if not file.is_parquet:
-        for name in (MONTH, DELAY):
-            if name in data.columns:
-                data[name] = data[name].map(whole_number)
-    return data
-
-
-def connected() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config=engine_settings())
-
-
-def _count_named(parts: int, part: str) -> FileCount:
+def _count_named(how: tuple[int, ReadOptions], part: str) -> FileCount:
+    parts, options = how
     try:
-        return count_file(part)
+        return count_file(part, options)
     except FlightsFileError as error:
         raise TrainingDataError(str(error)) from error
     except MissingColumnsError as error:
@@ -236,34 +276,17 @@ def _count_named(parts: int, part: str) -> FileCount:
         raise TrainingDataError(f"{part!r}: {error}") from error
 
 
-def _columns(source: Source, file: PlainFile) -> FieldColumns:
-    """The columns of a file.
-
-    Raises:
-        MissingColumnsError: columns are missing.
-    """
-    # The rules tell what is missing, of a frame with these columns and no rows.
-    code_past(pd.DataFrame(columns=list(source.types)), None)
-    return FieldColumns(source.types, file.is_parquet)
-
-
-def _named(columns: FieldColumns) -> str:
-    """SQL for the columns that matter, by their names."""
-    names = [name for name in COLUMNS if name in columns]
-    return ", ".join(f'{columns.value(name)} AS "{name}"' for name in names)
-
-
-def _rows_sql(source: Source, columns: FieldColumns, *others: str) -> str:
+def _rows_sql(source: str, past: PastFlights) -> str:
     """SQL for the rows of a source: `certain` where all of one is certainly valid, its
-    fields by their attributes, `late`, `fault` of the row, and other columns of its
-    numbered rows."""
+    fields by their attributes, `late`, and the columns of the source."""
+    columns = past.columns
 
     def text(name: str) -> str:
         return columns.column(name) if columns.is_text(name) else "NULL"
 
-    month, scheduled = columns.month(), columns.time(SCHEDULED)
-    on_time = f"month({scheduled}) = {month}"
-    certain = [f"{month} IS NOT NULL", "fault IS NULL"]
+    month = columns.month()
+    on_time = f"month(scheduled) = {month}"
+    certain = ["left_out IS NULL", "fault IS NULL", f"{month} IS NOT NULL"]
     for field in CATEGORIES:
         if field.choices:
             certain.append(f"{text(field.name)} IN {field.choices}")
@@ -275,35 +298,35 @@ def _rows_sql(source: Source, columns: FieldColumns, *others: str) -> str:
             given = blank if is_text else f"{columns.column(field.name)} IS NOT NULL"
             certain.append(f"NOT coalesce({given}, false)")
     if DEPARTED in columns:
-        departed = columns.time(DEPARTED)
-        late = f"{departed} - {scheduled} > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE"
-        certain += [on_time, f"{departed} IS NOT NULL"]
+        late = f"departed - scheduled > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE"
+        certain += [on_time, "departed IS NOT NULL"]
     else:
         label = f"{columns.column(DELAY)}::VARCHAR"
         late = f"{label} = '1'"
         certain.append(f"{label} IN ('0', '1')")
         if SCHEDULED in columns:
             certain.append(f"({columns.is_not_given(SCHEDULED)} OR {on_time})")
-    rows = source.numbered_sql if others else source.sql
-    fault = f"{source.fault or 'NULL::VARCHAR'} AS fault"
     names = [f"nullif({text(one.name)}, '') AS {one.attribute}" for one in CATEGORIES]
-    used = [name for name in COLUMNS if name in columns]
     codes = [
         f"{text(one.code_column)} AS {one.attribute}_code"
         for one in CATEGORIES
         if one.code_column is not None
     ]
+    unzoned = "false" if past.zone is None else "zone IS NULL"
     return (
         f"SELECT *, coalesce({' AND '.join(certain)}, false) AS certain, "
-        f"{', '.join(names + codes)}, {month} AS month, {scheduled} AS scheduled, "
-        f"{late} AS late FROM ({columns.select(used, rows, fault, *others)})"
+        f"{', '.join(names + codes)}, {month} AS month, {late} AS late, "
+        f"{unzoned} AS unzoned "
+        f"FROM (SELECT *, {past.left_out} AS left_out, {past.fault} AS fault "
+        f"FROM ({past.timed(source)}))"
     )
 
 
 def _groups(
-    connection: duckdb.DuckDBPyConnection, source: Source, columns: FieldColumns
-) -> tuple[pd.DataFrame, int]:
-    """The certainly valid flights by their fields, and how many rows are not among them."""
+    connection: duckdb.DuckDBPyConnection, past: PastFlights
+) -> tuple[pd.DataFrame, int, Counter[str]]:
+    """The certainly valid flights by their fields, how many rows are not among them, and
+    how many others are left out, by why."""
     fields = [*(field.attribute for field in CATEGORIES), "month"]
     of_valid = ", ".join(
         f"CASE WHEN certain THEN {name} END AS {name}" for name in fields
@@ -316,15 +339,20 @@ def _groups(
         for end in ("min", "max")
     )
     groups = connection.sql(
-        f"SELECT certain, {of_valid}, "
+        f"SELECT certain, left_out, {of_valid}, "
         "CASE WHEN certain THEN hour(scheduled) END AS hour, "
         "CASE WHEN certain THEN isodow(scheduled) - 1 END AS weekday, "
         "count(*) AS flights, count(*) FILTER (late) AS delayed, "
+        "count(*) FILTER (skipped) AS skipped, count(*) FILTER (unzoned) AS unzoned, "
         f"min(scheduled) AS first, max(scheduled) AS last, {codes} "
-        f"FROM ({_rows_sql(source, columns)}) GROUP BY ALL"
+        f"FROM ({_rows_sql(past.reading.rows.sql, past)}) GROUP BY ALL"
     ).df()
-    uncertain = ~groups["certain"]
-    return groups[~uncertain], int(groups.loc[uncertain, "flights"].sum())
+    certain = groups["certain"]
+    others = groups[~certain]
+    reasons = others.loc[others["left_out"].notna(), ["left_out", "flights"]]
+    left_out = Counter(dict(reasons.itertuples(index=False, name=None)))
+    uncertain = int(others.loc[others["left_out"].isna(), "flights"].sum())
+    return groups[certain], uncertain, left_out
 
 
 def _certain(
@@ -350,12 +378,12 @@ def _certain(
 
 
 def _uncertain_frames(
-    connection: duckdb.DuckDBPyConnection, source: Source, columns: FieldColumns
+    connection: duckdb.DuckDBPyConnection, past: PastFlights
 ) -> Iterator[pd.DataFrame]:
-    rows_sql = _rows_sql(source, columns, "row_")
     rows = connection.execute(
-        f"SELECT {_named(columns)}, row_, fault FROM ({rows_sql}) "
-        "WHERE NOT certain ORDER BY row_"
+        f"SELECT {past.named()}, row_, fault "
+        f"FROM ({_rows_sql(past.reading.rows.numbered_sql, past)}) "
+        "WHERE NOT certain AND left_out IS NULL ORDER BY row_"
     )
     vectors = ROWS_AT_ONCE // 2048
     while len(frame := rows.fetch_df_chunk(vectors)):
@@ -368,8 +396,8 @@ def _checked(
     """The flights of a frame, but those that are rejected."""
     positions = frame.pop("row_").to_numpy()
     of_rows = frame.pop("fault")
-    ragged = np.flatnonzero(of_rows.notna()).tolist()
-    told = {row: [row_fault(of_rows[row])] for row in ragged}
+    faulty = np.flatnonzero(of_rows.notna()).tolist()
+    told = {row: [row_fault(of_rows[row])] for row in faulty}
     coded = code_past(frame, None)
     # They are in the order of their rows.
     for row, faults in groupby(coded.faults, key=lambda fault: fault[0]):
