@@ -104,8 +104,8 @@ soak: $(VENV)/.test ## Send a running server every kind of bad request for SOAK_
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/chaos/test_soak.py
 
 FUZZ_SECONDS ?= 60
-fuzz: $(VENV)/.dev ## Feed random bytes to the readers of models and of bodies; Linux, Python below 3.14
-	for target in artifact body; do \
+fuzz: $(VENV)/.dev ## Feed random bytes to the readers of models, bodies and files; Linux, Python below 3.14
+	for target in artifact body csv parquet; do \
 		$(BIN)/python tests/fuzz/fuzz.py $$target tmp/fuzz-$$target \
 			-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=tmp/fuzz-$$target- & \
 		running="$$running $$!"; \
@@ -134,6 +134,7 @@ benchmark: $(VENV)/.train data/data.csv ## Measure MODEL_OUTPUT beside yardstick
 	$(BIN)/python benchmarks/serving.py "$(MODEL_OUTPUT)" data/data.csv
 	$(BIN)/python benchmarks/deciding.py "$(MODEL_OUTPUT)" data/data.csv
 	$(BIN)/python benchmarks/files.py "$(MODEL_OUTPUT)" data/data.csv
+	$(BIN)/python benchmarks/lookup.py "$(MODEL_OUTPUT)"
 	MAX_WAIT_MS=5 $(BIN)/python benchmarks/overload.py "$(MODEL_OUTPUT)"
 	$(BIN)/python benchmarks/replicas.py "$(MODEL_OUTPUT)"
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from challenge.artifact.card import ClassifierName
-from challenge.compiled.log_odds import log_odds
+from challenge.compiled.scorers import indicated, prior_corrected
 from challenge.compiled.trees import LeafBoxes
 from challenge.errors import FeatureNamesError, NotFittedError, TrainingDataError
 from challenge.flights.fields import NOT_GIVEN
@@ -259,21 +259,20 @@ class LogisticRegressionClassifier(Classifier):
         return of_left[:, np.newaxis] + of_right
 
     def _prior_corrected(self) -> float:
-        """The intercept without the log-odds that balancing added to it."""
-        return self.intercept_ + log_odds(self.base_rate_)
+        return prior_corrected(self.intercept_, self.base_rate_)
 
     def _effect(self, features: Codes, first_column: int) -> Float64s:
         """The log-odds that some of the columns add, shape (rows,)."""
         effect = np.zeros(len(features))
-        indicated = self._indicated()
+        indicators = self._indicated()
         for column, codes in enumerate(features.T, start=first_column):
-            known = _lookup(indicated[column], self.effects_[column], otherwise=0.0)
+            known = _lookup(indicators[column], self.effects_[column], otherwise=0.0)
             effect += known[codes + 1]
         return effect
 
-    def _indicated(self) -> list[tuple[int, ...]]:
+    def _indicated(self) -> list[Sequence[int]]:
         """For each column the codes that have an indicator of their own."""
-        return [(1,) if set(codes) <= {0, 1} else codes for codes in self.categories_]
+        return list(map(indicated, self.categories_))
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -332,7 +331,7 @@ class XGBoostClassifier(Classifier):
 
     def _outer_log_odds(self, left: Codes, right: Codes) -> Floats:
         sizes = tuple(max(codes) + 1 for codes in self.categories_)
-        model = bytes(self.booster_.save_raw("json"))
+        model = bytes(self.booster_.save_raw("ubj"))
         return LeafBoxes.of_model(model, sizes).outer_log_odds(left, right)
 
     def _matrix(self, features: Codes, **columns: Any) -> xgboost.DMatrix:

@@ -31,13 +31,23 @@ class MissingColumnsError(FlightProphetError, ValueError):
         columns: the names that were looked for and not found.
     """
 
-    def __init__(self, columns: Sequence[str], found: Iterable[object]) -> None:
+    def __init__(
+        self, columns: Sequence[str], found: Iterable[object], hint: str = ""
+    ) -> None:
         self.columns = tuple(columns)
         self.found = tuple(found)
         names = ", ".join(repr(str(name)) for name in self.found) or "none"
         super().__init__(
             f"missing columns: {', '.join(map(repr, self.columns))}; found: {names}"
+            + (f"; {hint}" if hint else "")
         )
+
+
+class TimeZoneError(FlightProphetError, ValueError):
+    """A time zone by a name that nobody knows."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__(f"{name!r} is no time zone; {hint}")
 
 
 class FeatureNamesError(FlightProphetError, ValueError):
@@ -158,3 +168,7 @@ class FlightsFileError(FlightProphetError):
         self.path = path
         self.problem = problem
         super().__init__(f"{str(path)!r} {problem}")
+
+
+class FileTooLargeError(FlightsFileError):
+    """A file of flights that is over a limit, or unpacks to what is."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from challenge.compiled.computed_table import ComputedTable
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.grid import Grid
 from challenge.compiled.log_odds import shifted
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from challenge.artifact.card import ModelCard
     from challenge.features.counts import Counts
 
 
@@ -37,18 +39,22 @@ class Forecaster(ABC):
         vocabulary: the names that flights may have.
         grid: numbers the flights that differ to the model.
         encoder: numbers flights by the values of their fields.
-        table: the probabilities of all cells; None if they were not compiled, or there
-            are more than `challenge.compiled.grid.MAX_CELLS` of them.
+        table: the probabilities of all cells; None if they were not compiled.
         recent: what the last weeks add to them; None for nothing.
     """
 
     vocabulary: Vocabulary
     grid: Grid
     encoder: CellEncoder
-    table: ProbabilityTable | None
+    table: ProbabilityTable | ComputedTable | None
     recent: Recent | None
     _training_flights: TrainingFlights | None
     _explainer: Explainer | None
+
+    @property
+    @abstractmethod
+    def card(self) -> ModelCard:
+        """What the model is."""
 
     @property
     @abstractmethod
@@ -146,6 +152,11 @@ class Forecaster(ABC):
             answers = shifted(answers, np.exp(self.recent.offsets(codes, days)))
         return answers.astype(np.float32)
 
+    @property
+    def cells_at_once(self) -> int:
+        """How many cells a model of a file answers in some milliseconds."""
+        return ComputedTable.AT_ONCE if self.table is None else self.table.AT_ONCE
+
     def decide(self, probabilities: Sequence[float]) -> list[int]:
         """1 for each probability above the threshold, else 0."""
         threshold = self.threshold
@@ -167,7 +178,13 @@ class Forecaster(ABC):
             if self.evidence is None or not self.evidence.sample:
                 raise UnknownPastError
             sample = self.evidence.sample
-            self._explainer = Explainer(self.grid, self.predict_cells, sample)
+            table = self.table
+            self._explainer = Explainer(
+                self.grid,
+                self.predict_cells,
+                sample,
+                table.mean_over if isinstance(table, ComputedTable) else None,
+            )
         form = self.recent
         return [
             self._explainer.explain(cell, 0.0 if form is None else form.offset(cell))

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from challenge.artifact import known_flights, model_file
 from challenge.artifact.card import KnownFlight, ModelCard, RecentForm, new_card
+from challenge.artifact.stored_table import stored_table
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.flight_classifier import FlightClassifier, month_shares
 from challenge.compiled.grid import Grid
-from challenge.compiled.table import ProbabilityTable
 from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
 from challenge.explain.training_flights import TrainingFlights
 from challenge.features.feature_sets import feature_set
@@ -233,10 +233,11 @@ class DelayModel(Forecaster):
         )
 
     def compile(self) -> Self:
-        """Ask the classifier about every flight there can be and keep the answers.
+        """Keep the answers to all flights, or what computes them, if they are too many.
 
         Raises:
             NotFittedError: the model is not fitted.
+            TrainingDataError: the classifier is too large for that.
         """
         self._check_fitted()
         self.table = self._flight_classifier.compile(self.grid)
@@ -252,7 +253,7 @@ class DelayModel(Forecaster):
                 `form_settings`.
 
         Raises:
-            NotFittedError: the model is not fitted.
+            NotFittedError, TrainingDataError: it cannot be compiled.
             ModelFileError: the file cannot be written.
         """
         self.compile()
@@ -330,20 +331,15 @@ class DelayModel(Forecaster):
             vocabulary=stored.vocabulary,
             threshold=None if card.threshold_rule == "balanced" else card.threshold,
         )
-        if stored.table is not None:
-            model.table = ProbabilityTable(model.grid, stored.table)
-        if card.recent_form is not None:
+        vocabulary, grid = model.vocabulary, model.grid
+        model.table = stored_table(stored, grid, model.features)
+        day_step = None
+        if (form := card.recent_form) is not None:
             if card.form_settings is None:
                 raise ValueError("its card has a recent form without settings")
-            model.recent = Recent(
-                card.recent_form, card.form_settings, model.vocabulary, model.grid
-            )
-        model.encoder = CellEncoder(
-            model.vocabulary,
-            model.grid,
-            None if model.recent is None else model.recent.step,
-            card.time_zones,
-        )
+            model.recent = Recent(form, card.form_settings, vocabulary, grid)
+            day_step = model.recent.step
+        model.encoder = CellEncoder(vocabulary, grid, day_step, card.time_zones)
         if stored.counts is not None:
             model._training_flights = TrainingFlights(
                 model.vocabulary, compressed=stored.counts, rows=card.rows

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -78,6 +79,45 @@ def two_origins_model(
     source, output = folder / "flights.csv", folder / "model.pkl"
     flights_of_two_origins.to_csv(source, index=False)
     train(str(source), str(output), Recipe(parameters={"rounds": 20}))
+    return output
+
+
+@pytest.fixture(scope="session")
+def flights_of_a_large_grid() -> pd.DataFrame:
+    """Flights of 40 airlines, 100 destinations and 2 origins, in all months. Half of
+    those of the first ten airlines are late, and a fifth of the others."""
+    random = np.random.default_rng(0)
+    size = 8_000
+    airline = np.append(np.arange(40), random.integers(40, size=size - 40))
+    destination = np.append(np.arange(100), random.integers(100, size=size - 100))
+    is_santiago = random.random(size) < 0.6
+    hours = np.sort(random.integers(8_760, size=size))
+    scheduled = pd.Timestamp("2017-01-01 00:10") + pd.to_timedelta(hours, unit="h")
+    late = random.random(size) < np.where(airline < 10, 0.5, 0.2)
+    departed = scheduled + pd.to_timedelta(np.where(late, 40, 3), unit="min")
+    return pd.DataFrame(
+        {
+            "OPERA": [f"Airline {one:02}" for one in airline],
+            "TIPOVUELO": np.where(destination < 50, "I", "N"),
+            "MES": scheduled.month,
+            "SIGLAORI": np.where(is_santiago, "Santiago", "Concepción"),
+            "SIGLADES": [f"City {one:03}" for one in destination],
+            "Fecha-I": scheduled.astype(str),
+            "Fecha-O": departed.astype(str),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def large_grid_model(
+    flights_of_a_large_grid: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A model of more cells than a table may have."""
+    folder = tmp_path_factory.mktemp("large grid")
+    source, output = folder / "flights.csv", folder / "model.pkl"
+    flights_of_a_large_grid.to_csv(source, index=False)
+    parameters = {"rounds": 20, "learning_rate": 0.2}
+    train(str(source), str(output), Recipe(parameters=parameters))
     return output
 
 

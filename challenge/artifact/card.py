@@ -66,7 +66,8 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     the last scheduled time of the training flights, as they write it; `time_zones` are those of the origins, where known; `known` are some
     flights with the probabilities that the model must answer with; `form_settings` are
     None if too few flights had a time to choose them by, `recent_form` is None before
-    the first update.
+    the first update. `time_zones` are those of the origins, by their names, as far as they
+    are known; of a model whose flights tell no origin, by the empty text.
     """
 
     created: str

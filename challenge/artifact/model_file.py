@@ -48,8 +48,9 @@ class Artifact(msgspec.Struct, kw_only=True, frozen=True):
         counts: the training flights as `Counts.to_bytes` gave them, compressed; None
             if they were not counted.
         table: the bytes of the probability table, or None when the grid is too
-            large for one. Compressed they would be an eighth less, and a quarter of
-            the start would go into unpacking them.
+            large for one; then answers are computed from the state of the classifier.
+            Compressed they would be an eighth less, and a quarter of the start would go
+            into unpacking them.
     """
 
     card: ModelCard

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from challenge.cli import evaluate, model, monitor, predict, serve, train
+from challenge.cli import evaluate, formats, model, monitor, predict, serve, train
 from challenge.cli.exit_codes import FAILED, WORSE
 from challenge.errors import FlightProphetError, WorseModelError
 
@@ -32,6 +32,8 @@ app.command()(train.update)
 app.command()(train.tune)
 app.command()(monitor.monitor)
 app.command()(monitor.replay)
+app.command()(formats.formats)
+app.command("check-data")(formats.check_data)
 app.command("api-key")(serve.api_key)
 
 models = typer.Typer(no_args_is_help=True)

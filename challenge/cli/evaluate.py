@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid, TimeZone
-from challenge.cli.output import print_json, spinner
+from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid
+from challenge.cli.output import print_dialects, print_json, spinner
+from challenge.cli.reading import reads_flights
+from challenge.files.formats import ReadOptions
 
 
+@reads_flights
 def evaluate(
     model: ModelFile,
     source: PastFlights,
@@ -36,7 +39,8 @@ def evaluate(
             "aircraft.",
         ),
     ] = False,
-    timezone: TimeZone = None,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Evaluate a model on flights that it was not trained on.
 
@@ -58,13 +62,13 @@ def evaluate(
     from challenge.cli.summaries.live import print_live
     from challenge.model import DelayModel
     from challenge.training.data.dataset import read_dataset
-    from challenge.training.data.past import ANY_ORIGIN, read_past
+    from challenge.training.data.past import read_past
     from challenge.training.evaluate.evaluation import evaluate as run
     from challenge.training.evaluate.live import evaluate_live
     from challenge.training.form import play, play_as_it_is
 
     with spinner("Evaluating"):
-        dataset = read_dataset(source, skip_invalid)
+        dataset = read_dataset(source, skip_invalid, reading)
         loaded = DelayModel.load(model)
         evaluation = run(loaded, dataset)
         played = None
@@ -73,11 +77,9 @@ def evaluate(
             played = played or play(evaluation.recipe, dataset, evaluation.rule)
         replayed = None
         if live:
-            zones = loaded.card.time_zones
-            if timezone is not None:
-                zones = {ANY_ORIGIN: timezone}
-            past = read_past(source, dataset, zones, skip_invalid)
+            past = read_past(source, dataset, skip_invalid, reading)
             replayed = evaluate_live(evaluation.recipe, past)
+    print_dialects(dataset.counted.read_as)
     if report is not None:
         from challenge.training.report.report import write_report
 

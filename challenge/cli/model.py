@@ -10,7 +10,9 @@ import typer
 from challenge.cli.exit_codes import WORSE
 from challenge.cli.options import DEFAULT_MODEL, Json, ModelArgument, ModelOption
 from challenge.cli.output import print_json, print_model_json
+from challenge.cli.reading import reads_flights
 from challenge.errors import WorseModelError
+from challenge.files.formats import ReadOptions
 
 
 def check(model: ModelArgument = DEFAULT_MODEL) -> None:
@@ -81,6 +83,7 @@ def status(
         raise typer.Exit(WORSE)
 
 
+@reads_flights
 def promote(
     candidate: Annotated[Path, typer.Argument(help="File of the new model.")],
     model: ModelOption = DEFAULT_MODEL,
@@ -91,6 +94,8 @@ def promote(
             "model in use (exit code 3). Neither should have been trained on them."
         ),
     ] = None,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Replace the model in use; running servers reload it.
 
@@ -111,7 +116,9 @@ def promote(
         from challenge.training.evaluate.model_comparison import compare_as_they_are
 
         comparison = compare_as_they_are(
-            DelayModel.load(candidate), DelayModel.load(model), read_dataset(flights)
+            DelayModel.load(candidate),
+            DelayModel.load(model),
+            read_dataset(flights, options=reading),
         )
         if comparison is not None and comparison.is_worse:
             raise WorseModelError(model, comparison)

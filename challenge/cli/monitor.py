@@ -10,8 +10,11 @@ import typer
 from challenge.cli.exit_codes import WORSE
 from challenge.cli.options import DEFAULT_MODEL, Json, ModelOption
 from challenge.cli.output import print_json, spinner
+from challenge.cli.reading import reads_flights
+from challenge.files.formats import ReadOptions
 
 
+@reads_flights(past=False)
 def monitor(
     predictions: Annotated[
         Path,
@@ -26,6 +29,8 @@ def monitor(
     ],
     model: ModelOption = DEFAULT_MODEL,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Compare predictions with departures, week by week.
 
@@ -43,7 +48,7 @@ def monitor(
     from challenge.training.evaluate.monitor import monitor as run
 
     card = DelayModel.load(model).card
-    found = run(predictions, flights, card)
+    found = run(predictions, flights, card, reading)
     if as_json:
         print_json(found.to_dict())
     else:
@@ -52,6 +57,7 @@ def monitor(
         raise typer.Exit(WORSE)
 
 
+@reads_flights(past=False)
 def replay(
     log: Annotated[
         Path,
@@ -80,6 +86,8 @@ def replay(
         ),
     ] = False,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Predict logged flights with a new model and compare the predictions.
 
@@ -99,7 +107,7 @@ def replay(
     from challenge.training.evaluate.replay import replay as run
 
     with spinner("Replaying"):
-        found = run(log, DelayModel.load(candidate), departures)
+        found = run(log, DelayModel.load(candidate), departures, reading)
     if as_json:
         print_json(found.to_dict())
     else:

@@ -9,8 +9,9 @@ import typer
 
 DEFAULT_MODEL: Final = Path("tmp/delay_model.pkl")
 
+FILE: Final = "a .csv, .txt, .tsv, .gz, .zip, .xlsx or .parquet file"
 _FILES: Final = (
-    "a .csv, .csv.gz or .parquet file, a folder or a glob pattern of such files, or an "
+    f"{FILE}, a folder or a glob pattern of such files, or an "
     "address like s3://bucket/flights/*.parquet."
 )
 
@@ -39,21 +40,3 @@ Scheduler = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def _checked_zone(name: str | None) -> str | None:
-    from zoneinfo import available_timezones
-
-    if name is not None and name not in available_timezones():
-        raise typer.BadParameter(f"{name!r} is not a time zone like 'America/Santiago'")
-    return name
-
-
-TimeZone = Annotated[
-    str | None,
-    typer.Option(
-        callback=_checked_zone,
-        help="The time zone of the airport, like America/Santiago; by default those in "
-        "the model's card.",
-    ),
-]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from challenge.files.dialects import Dialect
+
+_DIALECTS_SHOWN: Final = 5
 
 
 def print_json(value: object) -> None:
@@ -27,6 +34,18 @@ def print_model_json(path: Path) -> None:
             "vocabulary": msgspec.to_builtins(loaded.vocabulary),
         }
     )
+
+
+def print_dialects(read_as: Mapping[str, Dialect]) -> None:
+    """Say on stderr how files were read that are not plain, by their names."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    told = {name: str(dialect) for name, dialect in read_as.items() if str(dialect)}
+    for name, dialect in islice(told.items(), _DIALECTS_SHOWN):
+        console.out(f"{name!r} was read as {dialect}", highlight=False)
+    if len(told) > _DIALECTS_SHOWN:
+        console.out(f"and {len(told) - _DIALECTS_SHOWN:,} more files not as plain CSV")
 
 
 @contextlib.contextmanager

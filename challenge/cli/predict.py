@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from challenge.cli.options import DEFAULT_MODEL, Flights, Json, ModelOption, Scheduler
-from challenge.cli.output import print_json, spinner
+from challenge.cli.options import (
+    DEFAULT_MODEL,
+    FILE,
+    Flights,
+    Json,
+    ModelOption,
+    Scheduler,
+)
+from challenge.cli.output import print_dialects, print_json, spinner
+from challenge.cli.reading import reads_flights
+from challenge.files.formats import ReadOptions
 
 if TYPE_CHECKING:
+    from challenge.files.dialects import Dialect
     from challenge.files.ranking import RankedFlight
 
 
+@reads_flights(past=False)
 def predict(
     source: Flights,
     output: Annotated[
@@ -38,6 +49,8 @@ def predict(
     ] = "stop",
     scheduler: Scheduler = None,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Predict the delays of flights in files of any size.
 
@@ -52,7 +65,10 @@ def predict(
     from challenge.files.many_files import predict_files
 
     with spinner("Predicting") as progress:
-        counts = predict_files(model, source, output, invalid, scheduler, progress)
+        counts = predict_files(
+            model, source, output, invalid, reading, scheduler, progress
+        )
+    print_dialects(counts.read_as)
     if as_json:
         names = ("rows", "delayed", "invalid")
         print(json.dumps({name: getattr(counts, name) for name in names}))
@@ -64,13 +80,14 @@ def predict(
     show(columns([("rows", rows), ("invalid", rejected)]))
 
 
+@reads_flights(past=False)
 def rank(
-    schedule: Annotated[
-        Path, typer.Argument(help="Flights: a .csv, .csv.gz or .parquet file.")
-    ],
+    schedule: Annotated[Path, typer.Argument(help=f"Flights: {FILE}.")],
     top: Annotated[int, typer.Option(min=1, help="Number of flights.")] = 20,
     model: ModelOption = DEFAULT_MODEL,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """List the flights most likely to be delayed.
 
@@ -85,8 +102,11 @@ def rank(
     from challenge.files.ranking import expected_late, rank_file
     from challenge.model import DelayModel
 
+    read_as: dict[str, Dialect] = {}
     with spinner("Ranking"):
-        ranked, rows = rank_file(DelayModel.load(model), schedule, top)
+        loaded = DelayModel.load(model)
+        ranked, rows = rank_file(loaded, schedule, top, read_as, reading)
+    print_dialects(read_as)
     late = expected_late([one.probability for one in ranked])
     if as_json:
         flights = [

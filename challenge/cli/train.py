@@ -15,12 +15,15 @@ from challenge.cli.options import (
     Scheduler,
     SkipInvalid,
 )
-from challenge.cli.output import print_model_json, spinner
+from challenge.cli.output import print_dialects, print_model_json, spinner
+from challenge.cli.reading import reads_flights
+from challenge.files.formats import ReadOptions
 
 if TYPE_CHECKING:
     from challenge.training.threshold import ThresholdRule
 
 
+@reads_flights
 def train(
     source: PastFlights,
     output: Annotated[Path, typer.Argument(help="Model file to write.")],
@@ -77,12 +80,16 @@ def train(
     skip_invalid: SkipInvalid = False,
     scheduler: Scheduler = None,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Train a model on past flights and evaluate it on held-out ones.
 
     Examples:
 
         flight-prophet train flights.parquet model.pkl
+
+        flight-prophet train nycflights13.csv.gz model.pkl --origin JFK
 
         flight-prophet train flights.csv model.pkl --min-recall 0.7 --baseline model.pkl
 
@@ -104,15 +111,18 @@ def train(
             rule,
             baseline,
             skip_invalid,
+            reading,
             scheduler,
             lambda done, of: progress(f"{done:,} of {of:,} files"),
         )
+    print_dialects(training.dataset.counted.read_as)
     if as_json:
         print_model_json(output)
     else:
         print_training(training, output)
 
 
+@reads_flights
 def update(
     model: ModelFile,
     flights: Annotated[
@@ -124,6 +134,8 @@ def update(
     ],
     skip_invalid: SkipInvalid = False,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Adjust a model to how flights left in the last weeks.
 
@@ -139,17 +151,21 @@ def update(
     from challenge.training.form import update as run
 
     with spinner("Updating"):
-        updated = run(model, flights, output, skip_invalid)
+        updated = run(model, flights, output, skip_invalid, reading)
+    print_dialects(updated.read_as)
     if as_json:
         print_model_json(output)
     else:
         print_update(updated, output)
 
 
+@reads_flights
 def tune(
     source: PastFlights,
     classifier: Classifier = "xgboost",
     skip_invalid: SkipInvalid = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Search the parameters of a classifier by cross-validation.
 
@@ -165,7 +181,9 @@ def tune(
     from challenge.training.tuning import tuning_table
 
     with spinner("Tuning"):
-        tuned = run(classifier, read_dataset(source, skip_invalid))
+        dataset = read_dataset(source, skip_invalid, reading)
+        tuned = run(classifier, dataset)
+    print_dialects(dataset.counted.read_as)
     print(tuning_table(tuned))
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from challenge.compiled.computed_table import ComputedTable
 from challenge.compiled.grid import MAX_CELLS, Grid
+from challenge.compiled.scorers import scorer_of
 from challenge.compiled.table import ProbabilityTable
+from challenge.errors import TrainingDataError
 from challenge.features.feature_sets import FeatureSet
 from challenge.flights.fields import MONTH_CODE, MONTHS
 
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
 
 class CategoryClassifier(Protocol):
     """What `challenge.classifier.Classifier` offers to be asked through."""
+
+    @property
+    def name(self) -> str: ...
+
+    def state(self) -> dict[str, Any]:
+        """What it has learned."""
 
     def fit(self, features: Any, target: Any, sample_weight: Any, ordered: Any) -> Any:
         """Learn from weighted rows."""
@@ -96,10 +105,22 @@ class FlightClassifier:
                 answers[unseen] += share * self._ask(moved)
         return answers
 
-    def compile(self, grid: Grid) -> ProbabilityTable | None:
-        """The answers to every cell of a grid; None if it has more than MAX_CELLS."""
+    def compile(self, grid: Grid) -> ProbabilityTable | ComputedTable:
+        """The answers to every cell of a grid; computed when they are asked for if it
+        has more than MAX_CELLS.
+
+        Raises:
+            TrainingDataError: the classifier is too large for that.
+        """
         if grid.cells > MAX_CELLS:
-            return None
+            name, state = self.classifier.name, self.classifier.state()
+            try:
+                scorer = scorer_of(name, state, self.features.sizes)
+            except ValueError as error:
+                raise TrainingDataError(
+                    f"a model of {grid.cells} different flights: {error}"
+                ) from error
+            return ComputedTable(grid, self.features, scorer, self.month_shares)
         required, optional = grid.factors()
         columns = self.features.base_columns
         answers = self.classifier.predict_proba_outer(

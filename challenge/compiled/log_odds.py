@@ -16,6 +16,13 @@ def log_odds(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
+def probability(log_odds: float) -> float:
+    """The probability that has these log-odds."""
+    # No exponential of a large number.
+    odds = math.exp(-abs(log_odds))
+    return (odds if log_odds < 0 else 1) / (1 + odds)
+
+
 def shifted(probability: Any, odds_ratio: Any) -> Any:
     """A probability whose odds were multiplied, or an array of them; unchanged by 1."""
     return probability * odds_ratio / (1 + probability * (odds_ratio - 1))

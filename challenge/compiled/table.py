@@ -20,6 +20,8 @@ class ProbabilityTable:
     """
 
     CELL_BYTES: Final = 4
+    # Some milliseconds.
+    AT_ONCE: Final = 5_000
 
     def __init__(self, grid: Grid, probabilities: bytes) -> None:
         if len(probabilities) != grid.cells * self.CELL_BYTES:

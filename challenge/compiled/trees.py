@@ -8,17 +8,13 @@ about eighty times faster than evaluating the trees row by row.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.compiled.log_odds import log_odds
-
-_CATEGORICAL_SPLIT = 1
-_NO_CHILD = -1
+from challenge.compiled.booster import Tree, read_booster
 
 
 @dataclass(frozen=True)
@@ -39,22 +35,16 @@ class LeafBoxes:
 
     @classmethod
     def of_model(cls, model: bytes, sizes: tuple[int, ...]) -> Self:
-        """Read an XGBoost model, in its JSON form, whose columns have these sizes.
-
-        The form is XGBoost's own "Introduction to Model IO": categories listed at a
-        split go right, codes of an ordered column go left below its condition, and
-        what is not given goes where `default_left` says.
-        """
-        learner = json.loads(model)["learner"]
-        base = float(learner["learner_model_param"]["base_score"].strip("[]"))
+        """Read an XGBoost model, as `read_booster` does, whose columns have these sizes."""
+        booster = read_booster(model, len(sizes))
         everything = [np.ones(size + 1, dtype=bool) for size in sizes]
         leaves: list[tuple[float, list[NDArray[np.bool_]]]] = []
-        for tree in learner["gradient_booster"]["model"]["trees"]:
+        for tree in booster.trees:
             _collect_leaves(tree, everything, leaves)
         return cls(
             sets=[np.array(column).T for column in zip(*(s for _, s in leaves))],
             values=np.array([value for value, _ in leaves], dtype=np.float32),
-            base=log_odds(base),
+            base=booster.base,
         )
 
     def outer_log_odds(
@@ -87,37 +77,20 @@ class LeafBoxes:
 
 
 def _collect_leaves(
-    tree: dict[str, Any],
+    tree: Tree,
     everything: list[NDArray[np.bool_]],
     leaves: list[tuple[float, list[NDArray[np.bool_]]]],
 ) -> None:
-    listed = {
-        node: tree["categories"][start : start + size]
-        for node, start, size in zip(
-            tree["categories_nodes"],
-            tree["categories_segments"],
-            tree["categories_sizes"],
-            strict=True,
-        )
-    }
-    waiting = [(0, everything)]
-    while waiting:
-        node, sets = waiting.pop()
-        if tree["left_children"][node] == _NO_CHILD:
-            leaves.append((tree["split_conditions"][node], sets))
+    # The sets of the nodes to come; each is met before its children.
+    taken = {0: everything}
+    for place, node in enumerate(tree):
+        sets = taken.pop(place)
+        if isinstance(node, float):
+            leaves.append((node, sets))
             continue
-        column = tree["split_indices"][node]
-        if tree["split_type"][node] == _CATEGORICAL_SPLIT:
-            goes_left = np.ones_like(sets[column])
-            goes_left[np.array(listed[node]) + 1] = False
-        else:
-            codes = np.arange(-1, len(sets[column]) - 1, dtype=np.float32)
-            goes_left = codes < np.float32(tree["split_conditions"][node])
-        goes_left[0] = bool(tree["default_left"][node])
-        for child, side in (
-            (tree["left_children"][node], goes_left),
-            (tree["right_children"][node], ~goes_left),
-        ):
+        codes = range(-1, len(sets[node.column]) - 1)
+        goes_left = np.array(list(map(node.goes_left, codes)))
+        for child, side in ((place + 1, goes_left), (node.right, ~goes_left)):
             narrowed = list(sets)
-            narrowed[column] = sets[column] & side
-            waiting.append((child, narrowed))
+            narrowed[node.column] = sets[node.column] & side
+            taken[child] = narrowed

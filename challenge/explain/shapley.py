@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from challenge.compiled.grid import Grid
 from challenge.compiled.log_odds import log_odds
@@ -22,6 +23,8 @@ from challenge.flights.fields import HOURS, MONTHS, SCHEDULED, Flight
 
 # Gives the probabilities of flights by their cells.
 PredictCells = Callable[[Sequence[int]], list[float]]
+# See `ComputedTable.mean_over`.
+MeanOver = Callable[[Collection[int], Mapping[int, int]], Callable[[int], float] | None]
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,22 @@ class Explainer:
         grid: the model's.
         predict_cells: asks it.
         past: flights to compare with, at least one.
+        mean_over: may know a shorter way to means than to ask about each flight.
     """
 
     def __init__(
-        self, grid: Grid, predict_cells: PredictCells, past: Sequence[Flight]
+        self,
+        grid: Grid,
+        predict_cells: PredictCells,
+        past: Sequence[Flight],
+        mean_over: MeanOver | None = None,
     ) -> None:
+        self._made_of = (grid, predict_cells, past, mean_over)
         self._grid = grid
         self._predict_cells = predict_cells
         self._past = [grid.steps(flight) for flight in past]
-        self._backgrounds: dict[tuple[int, ...], _Background] = {}
+        self._mean_over = mean_over
+        self._means: dict[tuple[int, ...], Callable[[int], float]] = {}
 
     def explain(self, cell: int, recent_form: float = 0.0) -> Explanation:
         """Why the flight with a number has its probability: some milliseconds of
@@ -116,24 +126,26 @@ class Explainer:
     ) -> float:
         """The mean log-odds of past flights with the known fields of this one."""
         rest = tuple(axis for axis in given if axis not in known)
-        if rest not in self._backgrounds:
-            self._backgrounds[rest] = _Background(self._past, rest)
-        background = self._backgrounds[rest]
-        return background.mean(
-            self._predict_cells([cell + add for add in background.cells])
-        )
+        if rest not in self._means:
+            # What these axes add to the numbers of past flights, each sum once.
+            added = Counter(sum(steps[axis] for axis in rest) for steps in self._past)
+            mean = self._mean_over and self._mean_over(rest, added)
+            self._means[rest] = mean or self._mean(added)
+        return self._means[rest](cell)
 
+    def _mean(self, added: Mapping[int, int]) -> Callable[[int], float]:
+        """The mean log-odds of the cells that are these beyond one."""
+        shares = [count / len(self._past) for count in added.values()]
 
-class _Background:
-    """What some axes add to the numbers of past flights, each sum once."""
+        def mean(cell: int) -> float:
+            found = self._predict_cells([cell + add for add in added])
+            return math.fsum(map(operator.mul, shares, map(log_odds, found)))
 
-    def __init__(self, past: Sequence[tuple[int, ...]], axes: Sequence[int]) -> None:
-        counted = Counter(sum(steps[axis] for axis in axes) for steps in past)
-        self.cells = list(counted)
-        self.shares = [count / len(past) for count in counted.values()]
+        return mean
 
-    def mean(self, probabilities: Iterable[float]) -> float:
-        return math.fsum(map(operator.mul, self.shares, map(log_odds, probabilities)))
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The means are functions.
+        return type(self), self._made_of
 
 
 def _subsets(fields: Sequence[int]) -> Iterable[tuple[int, ...]]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HINT: Final = "make them with preprocess(flights), or call forecast(flights)"
+# The code of a value that the vocabulary lacks.
+_NO_FLIGHT: Final = -2
 # The notebook's ten, by the importance that its XGBoost gave them.
 TOP10_COLUMNS: Final = (
     "OPERA_Latin American Wings",
@@ -54,6 +56,7 @@ class FeatureSet(ABC):
         fields: the fields of a `Flight` that the set looks at.
         columns: the names of the columns.
         sizes: the number of categories of each column.
+        made_of: the position in a `Flight` of the code that each column is made of.
         base_columns: how many of the columns, the first, depend on nothing but
             airline, flight type and month; the others depend on none of these.
         ordered: the columns whose codes stand in an order that means something.
@@ -65,6 +68,7 @@ class FeatureSet(ABC):
     fields: tuple[str, ...]
     columns: tuple[str, ...]
     sizes: tuple[int, ...]
+    made_of: tuple[int, ...]
     base_columns: ClassVar[int]
     ordered: ClassVar[tuple[str, ...]] = ()
     learns_missing_month: ClassVar[bool] = False
@@ -75,6 +79,10 @@ class FeatureSet(ABC):
     @abstractmethod
     def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
         """The features of flights: codes of shape (flights, CODES) to (flights, columns)."""
+
+    @abstractmethod
+    def category(self, column: int, code: int) -> int:
+        """What a column holds of a flight with a code where it is `made_of`."""
 
     def checked(self, features: Any) -> NDArray[np.int16]:
         """A table of features as a matrix, by the names of its columns if it has names.
@@ -113,22 +121,30 @@ class Top10(FeatureSet):
     base_columns = len(TOP10_COLUMNS)
     sizes = (2,) * len(TOP10_COLUMNS)
 
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__(vocabulary)
+        values: dict[str, tuple[int, tuple[object, ...]]] = {
+            AIRLINE: (AIRLINE_CODE, vocabulary[AIRLINE]),
+            FLIGHT_TYPE: (FLIGHT_TYPE_CODE, vocabulary[FLIGHT_TYPE]),
+            MONTH: (MONTH_CODE, tuple(map(str, MONTHS))),
+        }
+        made_of, yes = [], []
+        for name in self.columns:
+            field, value = name.split("_", maxsplit=1)
+            position, known = values[field]
+            made_of.append(position)
+            yes.append(known.index(value) if value in known else _NO_FLIGHT)
+        self.made_of = tuple(made_of)
+        self._yes = tuple(yes)
+
     def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
         import numpy as np
 
-        values: dict[str, tuple[int, tuple[object, ...]]] = {
-            AIRLINE: (AIRLINE_CODE, self.vocabulary[AIRLINE]),
-            FLIGHT_TYPE: (FLIGHT_TYPE_CODE, self.vocabulary[FLIGHT_TYPE]),
-            MONTH: (MONTH_CODE, tuple(map(str, MONTHS))),
-        }
-        matrix = np.zeros((len(codes), len(self.columns)), dtype=np.int16)
-        for column, name in enumerate(self.columns):
-            field, value = name.split("_", maxsplit=1)
-            position, known = values[field]
-            # A value that the vocabulary lacks is one that no flight has.
-            if value in known:
-                matrix[:, column] = codes[:, position] == known.index(value)
-        return matrix
+        is_yes: NDArray[np.bool_] = codes[:, self.made_of] == np.array(self._yes)
+        return is_yes.astype(np.int16)
+
+    def category(self, column: int, code: int) -> int:
+        return int(code == self._yes[column])
 
 
 class AllCategories(FeatureSet):
@@ -142,9 +158,13 @@ class AllCategories(FeatureSet):
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__(vocabulary)
         self.sizes = vocabulary.sizes[: len(self.columns)]
+        self.made_of = tuple(range(len(self.columns)))
 
     def matrix(self, codes: NDArray[np.int16]) -> NDArray[np.int16]:
         return codes[:, : len(self.columns)]
+
+    def category(self, column: int, code: int) -> int:
+        return code
 
 
 class Schedule(AllCategories):

@@ -98,7 +98,7 @@ class FieldColumns:
         and `time_` where it is one of these; NULL where it is not certainly valid."""
         field = axis.field
         if field.kind is Kind.MONTH:
-            return f"(month_ - 1) * {axis.stride}"
+            return f"(month_ - 1)::BIGINT * {axis.stride}"
         if field.kind is Kind.TIME:
             entry = f"(isodow(time_) - 1) * 24 + hour(time_) + {axis.first}"
             given = f"WHEN month(time_) = month_ THEN {axis.stride} * ({entry})"
@@ -148,6 +148,11 @@ def name_types(vocabulary: Vocabulary) -> Iterator[str]:
         folded = vocabulary.folded_codes(field.name)
         yield _enum(f'"{field.name}"', vocabulary[field.name])
         yield _enum(_folded(field), tuple(folded))
+
+
+def name_sql(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def sql_text(text: str) -> str:

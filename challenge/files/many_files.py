@@ -12,8 +12,10 @@ from typing import Literal, NamedTuple
 
 from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError, MissingColumnsError
-from challenge.files.answering import PredictionCounts, count_delays, predict_file
+from challenge.files.answering import count_delays, predict_file
+from challenge.files.answers import PredictionCounts
 from challenge.files.dask_cluster import parallel_map
+from challenge.files.formats import ReadOptions
 from challenge.files.sources import fetched, file_name, find_files
 from challenge.model import DelayModel
 
@@ -23,6 +25,7 @@ def predict_files(
     source: str | Path,
     output: Path | None,
     invalid: Literal["stop", "keep"] = "stop",
+    options: ReadOptions = ReadOptions(),
     scheduler: str | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> PredictionCounts:
@@ -34,6 +37,7 @@ def predict_files(
         output: for one file the file to write; for several a folder, which the workers
             of a cluster must share; None to write nothing. It appears when complete.
         invalid: what to do with rows that have a fault, "stop" or "keep".
+        options: how the files are to be read.
         scheduler: as for `challenge.files.dask_cluster.parallel_map`.
         progress: called with how far it is, as text.
 
@@ -48,9 +52,14 @@ def predict_files(
     if len(files) == 1 and scheduler is None and not (output and output.is_dir()):
         with fetched(files[0]) as path:
             if output is None:
-                return count_delays(loaded, path)
+                return count_delays(loaded, path, options)
             return predict_file(
-                loaded, path, output, invalid, lambda rows: progress(f"{rows:,} rows")
+                loaded,
+                path,
+                output,
+                invalid,
+                lambda rows: progress(f"{rows:,} rows"),
+                options=options,
             )
     content = Path(model).read_bytes()
     with contextlib.ExitStack() as stack:
@@ -62,7 +71,9 @@ def predict_files(
             parallel_map(scheduler, lambda n, of: progress(f"{n:,} of {of:,} files"))
         )
         total = PredictionCounts()
-        for counts in map_files(_predict, _Task(content, folder, invalid), files):
+        for counts in map_files(
+            _predict, _Task(content, folder, invalid, options), files
+        ):
             total.add(counts)
     return total
 
@@ -74,6 +85,7 @@ class _Task(NamedTuple):
     model: bytes
     folder: Path | None
     invalid: Literal["stop", "keep"]
+    options: ReadOptions
 
 
 def _predict(task: _Task, file: str) -> PredictionCounts:
@@ -81,9 +93,11 @@ def _predict(task: _Task, file: str) -> PredictionCounts:
     try:
         with fetched(file) as path:
             if task.folder is None:
-                return count_delays(loaded, path)
+                return count_delays(loaded, path, task.options)
             output = task.folder / file_name(file)
-            return predict_file(loaded, path, output, task.invalid)
+            return predict_file(
+                loaded, path, output, task.invalid, options=task.options
+            )
     except MissingColumnsError as error:
         raise FlightsFileError(file, f"has {error}") from error
 

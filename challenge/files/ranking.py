@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from challenge.errors import FlightsFileError
-from challenge.files.answering import PredictionCounts, judged_cells
+from challenge.files.answers import PredictionCounts, judged_cells
+from challenge.files.dialects import Dialect
+from challenge.files.formats import ReadOptions
+from challenge.files.opening import read_plain
+from challenge.files.plain_file import PlainFile
 from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
 from challenge.model import DelayModel
@@ -20,7 +24,7 @@ class RankedFlight:
     """A flight of a file.
 
     Attributes:
-        row: as people count it: 2 is the first of a CSV file, 1 that of Parquet.
+        row: as people count it: 2 is mostly the first of a text, 1 that of Parquet.
         probability: of a delay.
         values: of all columns of the file, by their names.
     """
@@ -46,37 +50,50 @@ def highest(
 
 
 def rank_file(
-    model: DelayModel, source: str | Path, top: int
+    model: DelayModel,
+    source: str | Path,
+    top: int,
+    read_as: dict[str, Dialect] | None = None,
+    options: ReadOptions | None = None,
 ) -> tuple[list[RankedFlight], int]:
     """The flights of a file to look at first, and how many it has.
 
     Args:
         model: what answers.
-        source: a .csv, .csv.gz or .parquet file, as `predict_file` takes it.
+        source: a file, as `predict_file` takes it.
         top: how many are wanted at most.
+        read_as: gets the dialect of a file that is not plain, by its name.
+        options: as `predict_file` takes them.
 
     Raises:
         MissingColumnsError, FlightsFileError: as `predict_file` at invalid rows.
     """
     path = Path(source)
-    best: list[tuple[float, int]] = []
-    with engine(model, path) as connection:
-        flights = FlightsScan(connection, model, path)
-        scored = PredictionCounts()
-        for cells, faults in judged_cells(flights, scored):
-            if not faults:
-                found = model.predict_cells(cells)
-                more = highest(found, top, scored.rows)
-                best = sorted([*best, *more], key=lambda one: (-one[0], one[1]))[:top]
-            scored.rows += len(cells)
-        if scored.invalid:
-            raise FlightsFileError(path, f"has {scored.rejected}")
-        values = flights.rows([position for _, position in best])
-    ranked = [
-        RankedFlight(position + flights.first_row, probability, values[position])
-        for probability, position in best
-    ]
-    return ranked, scored.rows
+
+    def rank(file: PlainFile) -> tuple[list[RankedFlight], int]:
+        best: list[tuple[float, int]] = []
+        with engine(model, file) as connection:
+            flights = FlightsScan(connection, model, file, options=options)
+            scored = PredictionCounts()
+            for cells, faults in judged_cells(flights, scored):
+                if not faults:
+                    found = model.predict_cells(cells)
+                    more = highest(found, top, scored.rows)
+                    best = sorted([*best, *more], key=lambda one: (-one[0], one[1]))
+                    best = best[:top]
+                scored.rows += len(cells)
+            if scored.invalid:
+                raise FlightsFileError(path, f"has {scored.rejected}")
+            values = flights.rows([position for _, position in best])
+        if read_as is not None and file.is_rewritten:
+            read_as[file.source.name] = file.dialect
+        ranked = [
+            RankedFlight(file.row_numbers[position], probability, values[position])
+            for probability, position in best
+        ]
+        return ranked, scored.rows
+
+    return read_plain(path, rank)
 
 
 def expected_late(probabilities: Sequence[float]) -> float:

@@ -29,7 +29,7 @@ class RejectedRows:
         """Count a row.
 
         Args:
-            row: its number, 2 for the first of a CSV file and 1 of a Parquet file.
+            row: its number, as `RowNumbers` has it.
             name: of the file.
             faults: of the row.
         """
@@ -52,7 +52,7 @@ class RejectedRows:
         if not self.rows:
             return "no invalid rows"
         counts = ", ".join(
-            f"{name} {type_}: {n}" for (name, type_), n in self.counts.items()
+            f"{name} {type_}: {n}".lstrip() for (name, type_), n in self.counts.items()
         )
         of = " of {!r}" if len({name for _, name, _ in self.first}) > 1 else ""
         first = "; ".join(

@@ -6,21 +6,23 @@ other, `FlightRules` decides, the one authority on what is wrong with a flight.
 
 from __future__ import annotations
 
-import contextlib
-import csv
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from challenge.errors import FlightsFileError, MissingColumnsError
 from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import FieldColumns, day_step
-from challenge.files.sql import file_source, first_row
+from challenge.files.flight_times import Zones
+from challenge.files.formats import ReadOptions
+from challenge.files.kinds import reading
+from challenge.files.mapping import read_flights
+from challenge.files.plain_file import PlainFile, row_fault
+from challenge.files.sql import file_source
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     DEPARTED,
     FLIGHT_FIELDS,
     MONTH,
+    ORIGIN,
     SCHEDULED,
 )
 from challenge.flights.rules import missing_columns, whole_number
@@ -29,48 +31,56 @@ from challenge.model import DelayModel
 if TYPE_CHECKING:
     import duckdb
 
-SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
 UNCERTAIN: Final = -1
+# No field: what is wrong with a row as a whole.
+_FAULT: Final = ""
 _FIELDS: Final = (*FLIGHT_FIELDS, DEPARTED)
 
 
 class FlightsScan:
-    """The rows of a .csv, .csv.gz or .parquet file, to be asked of a model.
+    """The rows of a file, to be asked of a model.
 
     Args:
         connection: from `engine`, with the same model.
         model: whose grid numbers the flights.
-        path: the file.
+        file: the file.
         cancellation: stops its queries.
+        options: how it is to be read; None for a file of a caller who cannot say it.
 
     Attributes:
-        source: the file for DuckDB.
-        columns: the names of the file's columns.
-        first_row: what people call its first row: 2 in a CSV, under the header.
+        source: the file for DuckDB, as it is.
+        columns: the names of the file's columns, known ones as they are known.
 
     Raises:
         MissingColumnsError: a column that is needed is not there.
-        FlightsFileError: the file cannot be read.
+        FlightsFileError: the file cannot be read, or its times may mean several things.
     """
 
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
         model: DelayModel,
-        path: Path,
+        file: PlainFile,
         cancellation: Cancellation | None = None,
+        options: ReadOptions | None = None,
     ) -> None:
         self._connection = connection
         self._cancellation = cancellation
         self.model = model
-        self.path = path
-        self.first_row = first_row(path)
-        with reading(path):
-            self.source = file_source(connection, path)
+        self.file = file
+        with reading(file.source):
+            self.source = file_source(connection, file)
+            read = read_flights(
+                connection,
+                file,
+                self.source,
+                options,
+                lambda columns: missing_columns(columns, model.vocabulary),
+                _FIELDS,
+                zones_of_model(model),
+            )
         self.columns = list(self.source.types)
-        if missing := missing_columns(self.columns, model.vocabulary):
-            raise MissingColumnsError(missing, self.columns)
-        self._fields = FieldColumns(self.source.types, path.suffix == ".parquet")
+        self._rows, self._fields = read.rows, read.columns
         self._names = [name for name in _FIELDS if name in self._fields]
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -84,7 +94,7 @@ class FlightsScan:
         """The cell of each row, in batches; UNCERTAIN where `judge` must decide."""
         import nanoarrow
 
-        with reading(self.path):
+        with reading(self.file.source):
             query = self._query(f"coalesce(cell_, {UNCERTAIN})")
             for batch in nanoarrow.ArrayStream(self.cursor().sql(query)):
                 if self._cancellation is not None:
@@ -95,7 +105,7 @@ class FlightsScan:
 
     def count_cells(self) -> dict[int, int]:
         """How many rows each cell has; those that `judge` must decide: UNCERTAIN."""
-        with reading(self.path):
+        with reading(self.file.source):
             counted = self.cursor().execute(
                 f"SELECT coalesce(cell_, {UNCERTAIN}), count(*) "
                 f"FROM ({self._query('cell_')}) GROUP BY ALL"
@@ -104,19 +114,27 @@ class FlightsScan:
 
     def uncertain_rows(self) -> Iterator[dict[str, object]]:
         """The fields of the rows without a certain cell, in their order."""
-        with reading(self.path):
-            chosen = ", ".join(map(self._fields.judged_value, self._names))
-            rows = self.cursor().execute(self._query(chosen, "WHERE cell_ IS NULL"))
+        with reading(self.file.source):
+            names, chosen = [*self._names], [
+                *map(self._fields.judged_value, self._names)
+            ]
+            if self._rows.fault is not None:
+                names.append(_FAULT)
+                chosen.append("fault_")
+            rows = self.cursor().execute(
+                self._query(", ".join(chosen), "WHERE cell_ IS NULL")
+            )
             while values := rows.fetchmany(1_000):
-                yield from (dict(zip(self._names, row)) for row in values)
+                yield from (dict(zip(names, row)) for row in values)
 
     def rows(self, positions: Collection[int]) -> dict[int, dict[str, object]]:
         """The values of all columns of some rows, by their positions from 0."""
         if not positions:
             return {}
         wanted = ", ".join(map(str, positions))
-        values = ", ".join(map(self._fields.value, self.columns))
-        with reading(self.path):
+        of_file = FieldColumns(self.source.types, self.file.is_parquet)
+        values = ", ".join(map(of_file.value, self.columns))
+        with reading(self.file.source):
             rows = self.cursor().execute(
                 f"SELECT row_, {values} FROM {self.source.numbered_sql} "
                 f"WHERE row_ IN ({wanted})"
@@ -128,6 +146,8 @@ class FlightsScan:
 
     def judge(self, row: Mapping[str, object]) -> int | list[Fault]:
         """The cell of a row, or all that is wrong with it."""
+        if fault := row.get(_FAULT):
+            return [row_fault(str(fault))]
         if not self._fields.is_parquet:
             row = {**row, MONTH: whole_number(row.get(MONTH))}
         return self.model.encoder.cell(row)
@@ -140,30 +160,25 @@ class FlightsScan:
             f"CASE WHEN {fields.is_not_given(SCHEDULED)} THEN 0 "
             f"ELSE {day_step(model.recent, model.grid.cells)} END"
         )
+        cell, others = f"({' + '.join([*steps, on_day])})::BIGINT", []
+        if self._rows.fault is not None:
+            cell = f"CASE WHEN fault_ IS NULL THEN {cell} END"
+            others = [f"{self._rows.fault} AS fault_"]
         return (
-            f"SELECT {chosen} FROM (SELECT *, ({' + '.join([*steps, on_day])})::BIGINT "
+            f"SELECT {chosen} FROM (SELECT *, {cell} "
             f"AS cell_ FROM (SELECT *, {fields.month()} AS month_, "
             f"{fields.time(SCHEDULED)} AS time_ "
-            f"FROM ({fields.select(self._names, self.source.sql)}))) {where}"
+            f"FROM ({fields.select(self._names, self._rows.sql, *others)}))) {where}"
         )
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """What goes wrong in here is told as a fault of the file.
+def zones_of_model(model: DelayModel) -> Zones:
+    """The time zones of a model's origins, by their names and codes."""
 
-    Raises:
-        FlightsFileError: the file is of another kind, missing, or cannot be read.
-    """
-    import duckdb
+    def of(airports: Collection[str]) -> dict[str, str | None]:
+        known = model.card.time_zones
+        codes = model.vocabulary.aliases.get(ORIGIN, {})
+        names = {name: name for name in known} | dict(codes)
+        return {spelling.upper(): known.get(name) for spelling, name in names.items()}
 
-    if not path.name.endswith(SUFFIXES):
-        raise FlightsFileError(path, "is not a .csv, .csv.gz or .parquet file")
-    if not path.is_file():
-        raise FlightsFileError(path, "does not exist or is not a file")
-    try:
-        yield
-    except (duckdb.Error, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        # A caller's file has a name of ours.
-        reason = str(error).replace(str(path), path.name).strip().splitlines()[0]
-        raise FlightsFileError(path, f"cannot be read: {reason}") from error
+    return Zones(of)

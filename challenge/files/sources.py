@@ -13,8 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from challenge.errors import FlightsFileError
-from challenge.files.scanning import SUFFIXES
+from challenge.files.kinds import NAMES_OF_SUFFIXES
 
+# What else is in a folder is seldom flights.
+_OF_FOLDERS: Final = (
+    *(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".zip", ".xlsx", ".parquet"),
+)
 _SCHEME: Final = "://"
 _WILDCARDS: Final = "*?["
 
@@ -23,8 +27,7 @@ def find_files(source: str | Path) -> list[str]:
     """The files of a source, in alphabetical order.
 
     Args:
-        source: a .csv, .csv.gz or .parquet file; a folder, for all such files in and
-            below it; a pattern with * ? [ ], where ** stands for any folders.
+        source: a file; a folder, for all such files in and below it; a pattern with * ? [ ], where ** stands for any folders.
 
     Raises:
         FlightsFileError: there is no such file.
@@ -34,7 +37,11 @@ def find_files(source: str | Path) -> list[str]:
         with _remote_errors(text):
             filesystem, path = _filesystem(text)
             if filesystem.isdir(path):
-                found = [one for one in filesystem.find(path) if one.endswith(SUFFIXES)]
+                found = [
+                    one
+                    for one in filesystem.find(path)
+                    if one.lower().endswith(_OF_FOLDERS)
+                ]
             elif filesystem.isfile(path):
                 found = [path]
             else:
@@ -42,7 +49,9 @@ def find_files(source: str | Path) -> list[str]:
             files = sorted(map(filesystem.unstrip_protocol, found))
     elif Path(text).is_dir():
         below = Path(text).rglob("*")
-        files = sorted(str(one) for one in below if one.name.endswith(SUFFIXES))
+        files = sorted(
+            str(one) for one in below if one.name.lower().endswith(_OF_FOLDERS)
+        )
     elif _is_pattern(text) and not Path(text).exists():
         root = Path(text).anchor or "."
         pattern = Path(text).relative_to(Path(text).anchor)
@@ -51,7 +60,7 @@ def find_files(source: str | Path) -> list[str]:
         # If it is missing or of another format, reading it says so.
         return [text]
     if not files:
-        raise FlightsFileError(text, f"names no {' or '.join(SUFFIXES)} file")
+        raise FlightsFileError(text, f"names no {NAMES_OF_SUFFIXES} file")
     return files
 
 

@@ -10,13 +10,21 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from challenge.errors import FlightsFileError
+from challenge.files.bounds import (
+    MAX_HEADER_CHARACTERS,
+    OWN_FILES,
+    Bounds,
+    check_columns,
+)
 from challenge.files.cancellation import Cancellation
+from challenge.files.dialects import as_known
 from challenge.files.field_sql import name_types, sql_text
+from challenge.files.plain_file import PlainFile
 from challenge.flights.faults import shown
 from challenge.model import DelayModel
 
@@ -24,9 +32,6 @@ if TYPE_CHECKING:
     import duckdb
 
 
-ENGINE_MEMORY: Final = "256MB"
-MAX_COLUMNS: Final = 2_000
-MAX_HEADER_CHARACTERS: Final = 1_000_000
 _NO_EXTENSIONS: Final = {
     "autoload_known_extensions": False,
     "autoinstall_known_extensions": False,
@@ -34,24 +39,19 @@ _NO_EXTENSIONS: Final = {
 }
 
 
-def engine_settings() -> dict[str, Any]:
+def engine_settings(bounds: Bounds = OWN_FILES) -> dict[str, Any]:
     """How much DuckDB may take: as many threads as OMP_NUM_THREADS says, which Dask
     sets to one in its workers, else all."""
-    settings: dict[str, Any] = {"memory_limit": ENGINE_MEMORY} | _NO_EXTENSIONS
+    settings: dict[str, Any] = {"memory_limit": bounds.engine_memory} | _NO_EXTENSIONS
     if threads := os.environ.get("OMP_NUM_THREADS"):
         settings["threads"] = threads
     return settings
 
 
-def first_row(path: Path) -> int:
-    """What people call the first row of a file: 2 in a CSV, under its header."""
-    return 1 if path.suffix == ".parquet" else 2
-
-
 @contextlib.contextmanager
 def engine(
     model: DelayModel,
-    source: Path,
+    file: PlainFile,
     output: Path | None = None,
     cancellation: Cancellation | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -59,7 +59,7 @@ def engine(
 
     Args:
         model: the model.
-        source: the only file that it may read.
+        file: the only file that it may read.
         output: the only one that it may write; beside it, it spills.
         cancellation: stops its queries.
     """
@@ -67,21 +67,34 @@ def engine(
 
     beside = None if output is None else output.absolute().parent
     with tempfile.TemporaryDirectory(dir=beside) as folder:
-        settings = engine_settings() | {"temp_directory": folder}
+        settings = engine_settings(file.bounds) | {"temp_directory": folder}
         with duckdb.connect(config=settings) as connection:
             for statement in name_types(model.vocabulary):
                 connection.execute(statement)
-            # DuckDB looks at what it reads both before and after it takes it for a
-            # pattern, as it does with every path.
-            allowed = [_path_sql(source), sql_text(str(source.absolute()))]
-            if output is not None:
-                allowed.append(sql_text(str(output.absolute())))
-            connection.execute(f"SET allowed_paths = [{', '.join(allowed)}]")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+            lock(connection, [file.path], output)
             if cancellation is not None:
                 cancellation.watch(connection)
             yield connection
+
+
+def lock(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Iterable[Path],
+    output: Path | None = None,
+) -> None:
+    """Let a connection read these files alone, and write one other."""
+    # DuckDB looks at what it reads both before and after it takes it for a pattern, as
+    # it does with every path.
+    allowed = [
+        text
+        for one in sources
+        for text in (_path_sql(one), sql_text(str(one.absolute())))
+    ]
+    if output is not None:
+        allowed.append(sql_text(str(output.absolute())))
+    connection.execute(f"SET allowed_paths = [{', '.join(allowed)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def text_sql(column: str, kind: str) -> str:
@@ -101,36 +114,51 @@ class Source(NamedTuple):
         sql: to put after FROM. It calls the columns c0, c1 … and no other name of the
             file is in it: none can take the place of one in a query.
         numbered_sql: the same with, as `row_`, the numbers of the rows from 0.
-        types: the type of each column, by its name in the file and in its order.
+        types: the type of each column, by its name and in its order. A name that is
+            known is spelled as it is known.
+        names: of the columns, as they stand in the file.
+        fault: SQL for what is wrong with a row as a whole, NULL where nothing is; None
+            if nothing can be.
     """
 
     sql: str
     numbered_sql: str
     types: dict[str, str]
+    names: list[str]
+    fault: str | None = None
 
 
-def file_source(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
+def file_source(connection: duckdb.DuckDBPyConnection, file: PlainFile) -> Source:
     """How to read a file; in a CSV file all columns are texts.
 
     Raises:
         FlightsFileError: a CSV file is empty, or a name stands twice.
+        FileTooLargeError: a Parquet file has more values than it may.
     """
-    is_parquet = path.suffix == ".parquet"
-    names = _parquet_names(connection, path) if is_parquet else csv_header(path)
-    if len(names) > MAX_COLUMNS:
-        problem = f"has {len(names):,} columns; there may be {MAX_COLUMNS:,}"
-        raise FlightsFileError(path, problem)
+    path = file.path
+    if file.is_parquet:
+        _check_values(connection, file)
+        names = _parquet_names(connection, path)
+    else:
+        names = csv_header(path)
+    fault = None
+    if file.is_rewritten:
+        fault = f"nullif(c{len(names) - 1}, '')"
+        names = names[:-1]
+    check_columns(file.source, len(names))
     # A column without a name, as an exported index has, gets its number.
     names = [name or f"column {place}" for place, name in enumerate(names)]
     for name, times in Counter(names).items():
         if times > 1:
-            raise FlightsFileError(path, f"has the column {shown(name)} twice")
+            raise FlightsFileError(file.source, f"has the column {shown(name)} twice")
+    known = as_known(names)
     columns = ", ".join(_numbered_names(names))
     counted = "*, row_number() OVER () - 1 AS row_"
-    if not is_parquet:
-        types = dict.fromkeys(names, "VARCHAR")
-        read = _read_csv(path, len(names))
-        return Source(read, f"(SELECT {counted} FROM {read})", types)
+    if not file.is_parquet:
+        types = dict.fromkeys(known, "VARCHAR")
+        read = _read_csv(path, len(names) + (fault is not None))
+        numbered = f"(SELECT {counted} FROM {read})"
+        return Source(read, numbered, types, names, fault)
     read = f"read_parquet({_path_sql(path)}, hive_partitioning = false)"
     rows = f"(FROM {read}) AS rows({columns})"
     if "file_row_number" in map(str.lower, names):
@@ -140,7 +168,7 @@ def file_source(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
         read = read.removesuffix(")") + ", file_row_number = true)"
         numbered = f"(FROM {read}) AS rows({columns}, row_)"
     kinds = map(str, connection.sql(f"SELECT * FROM {rows}").types)
-    return Source(rows, numbered, dict(zip(names, kinds, strict=True)))
+    return Source(rows, numbered, dict(zip(known, kinds, strict=True)), names)
 
 
 def frame_source(connection: duckdb.DuckDBPyConnection, frame: str) -> Source:
@@ -148,9 +176,8 @@ def frame_source(connection: duckdb.DuckDBPyConnection, frame: str) -> Source:
     relation = connection.sql(f"SELECT * FROM {frame}")
     rows = f"(FROM {frame}) AS rows({', '.join(_numbered_names(relation.columns))})"
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-    return Source(
-        rows, f"(SELECT *, row_number() OVER () - 1 AS row_ FROM {rows})", types
-    )
+    numbered = f"(SELECT *, row_number() OVER () - 1 AS row_ FROM {rows})"
+    return Source(rows, numbered, types, list(types))
 
 
 def csv_header(path: Path) -> list[str]:
@@ -169,6 +196,15 @@ def csv_header(path: Path) -> list[str]:
     if not header:
         raise FlightsFileError(path, "is empty")
     return header
+
+
+def _check_values(connection: duckdb.DuckDBPyConnection, file: PlainFile) -> None:
+    counted = connection.execute(
+        "SELECT coalesce(max(n), 0)::BIGINT FROM (SELECT sum(num_values) AS n "
+        f"FROM parquet_metadata({_path_sql(file.path)}) GROUP BY path_in_schema)"
+    ).fetchone()
+    assert counted is not None
+    file.bounds.check_values(file.source, counted[0])
 
 
 def _parquet_names(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:

@@ -31,7 +31,7 @@ class Fault:
         return str(self.loc[-1]) if self.loc else ""
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.msg}"
+        return f"{self.field}: {self.msg}" if self.loc else self.msg
 
 
 def shown(value: object) -> str:

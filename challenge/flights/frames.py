@@ -100,6 +100,13 @@ def code_flights(
         for part in (scheduled.dt.hour, scheduled.dt.day_of_week)
     )
     codes = np.column_stack([columns[name] for name in Flight._fields])
+    # A month that a faulty time would have told is no fault of its own.
+    untold = {row for row, fault in of_times if fault.field == SCHEDULED}
+    faults = [
+        (row, fault)
+        for row, fault in faults
+        if (fault.field, fault.type) != (MONTH, "missing") or row not in untold
+    ]
     faults += of_times
     faults += _month_mismatches(data, columns["month"] + 1, scheduled, departed)
     if target_column is None:

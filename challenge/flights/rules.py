@@ -138,6 +138,8 @@ class FlightRules:
                 outcome: int | Fault | None = _text_fault(field, value)
             elif field.kind is Kind.TIME:
                 continue
+            elif field.kind is Kind.MONTH and _is_untold(month, scheduled):
+                continue
             else:
                 outcome = self.code(field.name, value, hints)
             if isinstance(outcome, Fault):
@@ -161,6 +163,11 @@ class FlightRules:
         elif hints:
             message += f"; {hint(value[:INPUT_SHOWN], known)}"
         return Fault((field.name,), UNKNOWN, message, value)
+
+
+def _is_untold(month: object, scheduled: object) -> bool:
+    """Whether the month would be that of a time which is a fault: one is enough."""
+    return is_not_given(month) and isinstance(scheduled, Fault)
 
 
 def _zone(name: str) -> ZoneInfo:

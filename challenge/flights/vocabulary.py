@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from typing import Final
 
+from challenge.errors import TrainingDataError
 from challenge.flights.fields import (
     CATEGORIES,
     DAYS_A_WEEK,
@@ -21,6 +23,9 @@ from challenge.flights.fields import (
     code_of,
 )
 
+# Codes are numbers of 16 bits.
+MAX_NAMES: Final = 32_767
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -30,10 +35,20 @@ class Vocabulary:
         names: of each CATEGORY, by the field's name.
         aliases: other names of these, by the field's name: the codes that training data
             holds beside the names.
+
+    Raises:
+        TrainingDataError: a field has more than MAX_NAMES.
     """
 
     names: Mapping[str, tuple[str, ...]]
     aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, known in self.names.items():
+            if len(known) > MAX_NAMES:
+                raise TrainingDataError(
+                    f"{name}: there are {len(known)} names, more than {MAX_NAMES}"
+                )
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         """The names of a field; none if the training data has no such column."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from challenge.artifact.card import FormSettings, RecentForm
 from challenge.errors import TrainingDataError
 from challenge.features.counts import translate
+from challenge.files.dialects import Dialect
+from challenge.files.formats import ReadOptions
 from challenge.flights.fields import AIRLINE, DESTINATION
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
@@ -56,6 +58,8 @@ class Update:
         flights: how many flights the file has.
         unknown: how many of those in the window the model does not know.
         fingerprint: of the file that was written.
+        read_as: by the names of the files of flights, the dialects of those that are
+            not plain.
     """
 
     form: RecentForm
@@ -63,6 +67,7 @@ class Update:
     flights: int
     unknown: int
     fingerprint: str
+    read_as: Mapping[str, Dialect]
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ def update(
     source: str | Path,
     output: str | Path,
     skip_invalid: bool = False,
+    options: ReadOptions = ReadOptions(),
 ) -> Update:
     """Write a model whose answers move with the last flights that left.
 
@@ -110,6 +116,7 @@ def update(
             `window_days` of which are used.
         output: the file to write; it may be the model's own.
         skip_invalid: leave out rows with a fault instead of stopping.
+        options: how the file is to be read.
 
     Raises:
         ModelFileError: the model cannot be read or written.
@@ -124,7 +131,7 @@ def update(
             f"{str(model)!r} tells no settings of recent form: it was trained on too "
             "few flights with a time to choose them by"
         )
-    dataset = read_dataset(source, skip_invalid)
+    dataset = read_dataset(source, skip_invalid, options)
     if np.isnat(dataset.scheduled).all():
         raise TrainingDataError(f"{str(source)!r} has no flight with a time")
     form, unknown = _form(loaded, dataset, settings)
@@ -139,7 +146,8 @@ def update(
             f"until {form.until} that the model knows"
         )
     fingerprint = loaded.save_with_form(form, output)
-    return Update(form, settings, len(dataset.codes), unknown, fingerprint)
+    flights, read_as = len(dataset.codes), dataset.counted.read_as
+    return Update(form, settings, flights, unknown, fingerprint, read_as)
 
 
 def choose_settings(result: EvaluationResult, dataset: Dataset) -> FormSettings | None:

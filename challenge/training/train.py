@@ -10,6 +10,7 @@ import numpy as np
 
 from challenge.errors import WorseModelError
 from challenge.files.dask_cluster import ProgressCallback
+from challenge.files.formats import ReadOptions
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
 from challenge.training.data.splits import random_split
@@ -51,6 +52,7 @@ def train(
     rule: ThresholdRule = Balanced(),
     baseline: str | Path | None = None,
     skip_invalid: bool = False,
+    options: ReadOptions = ReadOptions(),
     scheduler: str | None = None,
     progress: ProgressCallback = lambda done, of: None,
 ) -> Training:
@@ -63,6 +65,7 @@ def train(
         rule: how its threshold is chosen.
         baseline: the file of a model that the new one must not be worse than.
         skip_invalid: leave out rows with a fault instead of stopping.
+        options: how the files are to be read.
         scheduler, progress: as `read_dataset` takes them.
 
     Raises:
@@ -72,7 +75,7 @@ def train(
             it was.
     """
     in_use = None if baseline is None else DelayModel.load(baseline)
-    dataset = read_dataset(source, skip_invalid, scheduler, progress)
+    dataset = read_dataset(source, skip_invalid, options, scheduler, progress)
     results = {
         name: evaluate_split(recipe, dataset, split, rule)
         for name, split in splits(dataset)
@@ -93,6 +96,7 @@ def train(
         data=dataset.name,
         data_sha256=dataset.sha256,
         period=dataset.period,
+        time_zones=dataset.counted.time_zones,
         threshold_rule=str(rule),
         form_settings=(
             choose_settings(results["forward"], dataset)

@@ -189,19 +189,6 @@ def test_details_add_the_probabilities():
     assert fault["loc"] == ["details"]
 
 
-def test_a_model_without_a_table_answers_through_its_classifier(few_flights):
-    model = DelayModel(features="schedule")
-    model.fit(*model.preprocess(few_flights, "delay"))
-    assert model.table is None
-    body = json.dumps({"flights": [LATE, ON_TIME]}).encode()
-    state = ServiceState(TEST_MODEL, Settings())
-    state.watcher.model = model
-    endpoint = PredictEndpoint(state)
-    answer = asyncio.run(endpoint.answer(SCOPE, receiver(body)))
-    flights = [model.encoder.rules.read(flight) for flight in (LATE, ON_TIME)]
-    assert json.loads(answer)["predict"] == model.decide(probabilities(model, flights))
-
-
 def test_the_route_answers_below_a_prefix_as_well():
     """Behind a proxy that leaves its prefix, FastAPI's own routing finds the route."""
     app = create_app(TEST_MODEL)

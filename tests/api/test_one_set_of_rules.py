@@ -33,13 +33,14 @@ WRONG = {
     "month 13": {"MES": 13, "Fecha-I": None},
     "a negative month": {"MES": -1},
     "an unknown destination": {"SIGLADES": "Calamar"},
-    "another day's form": {"Fecha-I": "14/07/2017 18:30"},
+    "another day's form": {"Fecha-I": "14 July 2017 18:30"},
     "no minutes": {"Fecha-I": "2017-07-14 18"},
     "no such day": {"Fecha-I": "2017-02-30 10:00:00"},
     "no such year": {"MES": 12, "Fecha-I": "0000-12-31 10:00:00"},
-    "no such hour": {"Fecha-I": "2017-07-14 24:00:00"},
-    "a zone": {"Fecha-I": "2017-07-14T18:30:00Z"},
+    "no such hour": {"Fecha-I": "2017-07-14 25:00:00"},
+    "a zone": {"Fecha-I": "2017-07-14T18:30:00 CLT"},
     "another month": {"Fecha-I": "2017-08-14 18:30:00"},
+    "a wrong time and no month": {"MES": None, "Fecha-I": "yesterday"},
     "several faults": {"OPERA": "Nope", "TIPOVUELO": "?", "MES": 99, "SIGLADES": "No"},
 }
 

@@ -10,14 +10,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from challenge.api import create_app
+from challenge.serving.upload import EXCEL, FORM, MEDIA_TYPES
 from tests.conftest import TEST_MODEL
+from tests.written_files import WAYS, Excel, Text
 
 client = TestClient(create_app(TEST_MODEL))
 FLIGHTS = b"OPERA,TIPOVUELO,MES\nGrupo LATAM,I,7\nAerolineas Argentinas,N,3\n"
 
 
-def ask(content: bytes, media_type: str = "text/csv", query: str = ""):
-    headers = {"content-type": media_type}
+def ask(content: bytes, media_type: str = "text/csv", query: str = "", accept="*/*"):
+    headers = {"content-type": media_type, "accept": accept}
     return client.post("/predict/file" + query, content=content, headers=headers)
 
 
@@ -99,9 +101,101 @@ def test_a_file_that_is_too_large_is_413(monkeypatch):
 
 def test_the_route_is_documented():
     operation = client.get("/openapi.json").json()["paths"]["/predict/file"]["post"]
-    assert operation["requestBody"]["content"].keys() == {
-        "text/csv",
-        "application/gzip",
-        "application/vnd.apache.parquet",
-    }
+    assert operation["requestBody"]["content"].keys() == {*MEDIA_TYPES, FORM}
+    assert "Content-Dialect" in operation["responses"]["200"]["headers"]
     assert {"200", "400", "413", "415"} <= operation["responses"].keys()
+
+
+ROWS = [
+    ["OPERA", "TIPOVUELO", "MES", "SIGLADES", "nota"],
+    ["Grupo LATAM", "I", "7", "Concepción", 'dice "hola"; y, sí'],
+    ["Aerolineas Argentinas", "N", "3", "", "dos\nlíneas"],
+]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_file_of_any_dialect_comes_back_in_it(name, tmp_path):
+    way, path = WAYS[name], tmp_path / "flights"
+    way.write(path, ROWS)
+    response = ask(path.read_bytes(), "application/octet-stream", accept=EXCEL)
+    assert response.status_code == 200
+    path.write_bytes(response.content)
+    answered = way.read(path)
+    expected = [line.split(",") for line in ask(FLIGHTS).text.splitlines()]
+    for row, plain in zip(answered[1:], expected[1:], strict=True):
+        assert [float(one) for one in row[-2:]] == [float(one) for one in plain[-2:]]
+    told = "Content-Dialect" in response.headers
+    assert told == bool(way.said)
+
+
+def test_a_dialect_is_told_and_so_is_its_charset():
+    response = ask(b"OPERA;TIPOVUELO;MES\r\nGrupo LATAM;I;7,0\r\n")
+    assert response.headers["content-dialect"] == 'delimiter=";", decimal=","'
+    content = "Año\nOPERA;TIPOVUELO;MES\nGrupo LATAM;I;7\n"
+    response = ask(content.encode("cp1252"), "application/vnd.ms-excel")
+    assert response.headers["content-type"] == "text/csv; charset=windows-1252"
+    assert response.text.startswith("Año\nOPERA;TIPOVUELO;MES;probability;delay\n")
+
+
+def test_an_excel_file_comes_back_as_csv_unless_asked_otherwise(tmp_path):
+    path = tmp_path / "flights.xlsx"
+    Excel().write(path, ROWS)
+    response = ask(path.read_bytes(), EXCEL)
+    assert response.headers["content-type"].startswith("text/csv")
+    path.write_bytes(response.content)
+    assert [row[:-2] for row in Text().read(path)] == ROWS
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_the_content_counts_and_not_the_media_type(media_type):
+    assert ask(FLIGHTS, media_type).text == ask(FLIGHTS).text
+    assert ask(FLIGHTS, media_type.upper()).status_code == 200
+
+
+def test_a_file_may_be_sent_in_a_form():
+    """As `curl -F file=@flights.csv` does."""
+    files = {"file": ("flights.csv", FLIGHTS)}
+    response = client.post("/predict/file", data={"note": "x"}, files=files)
+    assert response.status_code == 200
+    assert response.text == ask(FLIGHTS).text
+
+
+FORMS = {
+    "no file": ({"note": (None, b"x")}, "the form has 0 files; send one, as 'file'"),
+    "two files": (
+        {"a": ("a.csv", FLIGHTS), "b": ("b.csv", FLIGHTS)},
+        "the form has 2 files; send one, as 'file'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_a_form_with_another_number_of_files_is_refused(case):
+    files, message = FORMS[case]
+    response = client.post("/predict/file", files=files)
+    assert response.status_code == 400
+    assert response.json()["detail"][0]["msg"] == message
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "message"),
+    [
+        (FLIGHTS, "multipart/form-data", "it has no boundary"),
+        (FLIGHTS, "multipart/form-data; boundary=x", "the form cannot be read"),
+        (b"--x\r\n\r\n", "multipart/form-data; boundary=x", "it has no end"),
+        (FLIGHTS, f"multipart/form-data; boundary={'x' * 500}", "Boundary length"),
+    ],
+)
+def test_what_is_no_form_is_refused(content, media_type, message):
+    response = ask(content, media_type)
+    assert response.status_code == 400
+    assert message in response.json()["detail"][0]["msg"]
+
+
+def test_a_file_in_a_form_that_is_too_large_is_413(monkeypatch):
+    monkeypatch.setenv("MAX_FILE_BYTES", "20")
+    small = TestClient(create_app(TEST_MODEL))
+    for content in (FLIGHTS, FLIGHTS * 2_000):
+        files = {"file": ("flights.csv", content)}
+        response = small.post("/predict/file", files=files)
+        assert response.status_code == 413

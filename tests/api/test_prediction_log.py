@@ -25,8 +25,10 @@ from challenge.model import DelayModel
 from challenge.serving.body.structs import AskedFlight
 from challenge.serving.observability import prediction_log_writer as writer_module
 from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
+from challenge.serving.upload import EXCEL
 from tests.api.conftest import wait_for
 from tests.conftest import TEST_MODEL
+from tests.written_files import WAYS
 
 LATE = {
     "OPERA": "Sky Airline",
@@ -153,6 +155,23 @@ def test_files_are_logged_but_for_their_faults(
     expected = model.predict_cells(cells)
     assert [one.probability for one in written] == pytest.approx(expected, abs=1e-6)
     assert [one.delay for one in written] == model.decide(expected)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_files_of_any_dialect_are_logged(way, client, folder, tmp_path):
+    names = list(LATE)
+    rows = [[str(one.get(name, "")) for name in names] for one in (LATE, PLAIN)]
+    if WAYS[way].suffix == ".csv":
+        rows.append(["Grupo LATAM", "", ""])
+    path = tmp_path / "flights"
+    WAYS[way].write(path, [names, *rows])
+    headers = {"Content-Type": "application/octet-stream", "Accept": EXCEL}
+    answer = client.post(
+        "/predict/file?invalid=keep", content=path.read_bytes(), headers=headers
+    )
+    assert answer.status_code == 200
+    client.__exit__(None, None, None)
+    assert [as_asked(flight) for flight in logged(folder)] == [LATE, PLAIN]
 
 
 def test_files_are_logged_as_requests_would_have_asked(client, folder, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import msgspec
@@ -17,6 +19,9 @@ import pytest
 
 from challenge.artifact import model_file
 from challenge.cli import main
+from challenge.model import DelayModel
+from challenge.serving.model_watcher import ModelWatcher
+from challenge.serving.observability.counters import Counters
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Given
 from challenge.training.train import train
@@ -95,22 +100,35 @@ def test_nothing_is_served_by_a_model_that_does_not_answer_as_its_card_says(
     assert "its card says" in capfd.readouterr().err
 
 
-def test_a_file_that_goes_wrong_in_any_way_does_not_stop_the_next(
+def test_a_model_without_its_classifier_is_refused_and_the_next_one_served(
     serve, model, never_late, tmp_path
 ):
-    """One without a table, whose classifier is not there either."""
     stored, _ = model_file.read(model)
     hollow = tmp_path / "hollow.pkl"
     model_file.write(hollow, msgspec.structs.replace(stored, table=None, classifier={}))
     server = serve(model, workers=1, **OFTEN)
     replace(model, hollow.read_bytes())
     wait_for(lambda: server.metric(REFUSED) == 1)
-    assert "model not reloaded: KeyError" in server.log
+    assert "is not a whole model: the classifier's state is damaged" in server.log
     assert server.predict() == [1]
     replace(model, never_late.read_bytes())
     wait_for(lambda: server.metric(SWAPPED) == 1)
     assert server.predict() == [0]
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("error", [KeyError, MemoryError, RecursionError, ImportError])
+def test_a_file_that_goes_wrong_in_any_way_does_not_stop_the_next(error, monkeypatch):
+    watcher, counters = ModelWatcher(TEST_MODEL, None, 0), Counters()
+    served = watcher.model
+    with monkeypatch.context() as wrong:
+        wrong.setattr(DelayModel, "verify", Mock(side_effect=error))
+        asyncio.run(watcher.reload(counters))
+    assert counters.reloads == {"swapped": 0, "refused": 1}
+    assert watcher.model is served
+    asyncio.run(watcher.reload(counters))
+    assert counters.reloads == {"swapped": 1, "refused": 1}
+    assert watcher.model is not served
 
 
 def test_a_file_that_is_gone_changes_nothing(serve, model):

@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 
 from tests.api.conftest import Server
 from tests.e2e.conftest import REPORTS, WIDTHS
+from tests.written_files import WAYS
 
 ASKED = (
     "/?OPERA=Sky+Airline&TIPOVUELO=N&MES=7&SIGLADES=Calama"
@@ -276,6 +277,56 @@ def test_parquet_comes_back_as_parquet(open_page, flights, tmp_path):
     assert found.fetchall() == [(100, 100)]
 
 
+@pytest.mark.parametrize(
+    ("language", "read_as"),
+    [
+        (
+            "en",
+            "Read as: separated by “;”, Windows-1252, header in line 3, decimal commas.",
+        ),
+        (
+            "es",
+            "Leído como: separado por «;», Windows-1252, encabezado en la línea 3, "
+            "comas decimales.",
+        ),
+    ],
+)
+def test_a_file_of_another_dialect_is_shown_and_how_it_was_read(
+    language, read_as, open_page, tmp_path
+):
+    page = open_page(language=language)
+    path = tmp_path / "marzo.csv"
+    rows = "Sky Airline;N;3,0;maña\r\n" * 12 + "Sky Airline;N\r\n"
+    text = f"Vuelos de marzo\r\n\r\nopera; TIPOVUELO;MES;nota\r\n{rows}"
+    path.write_bytes(text.encode("cp1252"))
+    page.locator("#file-input").set_input_files(path)
+    expect(page.locator("#read-as")).to_have_text(read_as)
+    table = page.locator("#file-answer table").first
+    expect(table.get_by_role("row")).to_have_count(11)
+    expect(table).to_contain_text("maña")
+    expect(page.locator("#file-answer .problem")).to_contain_text(": 1.")
+    share = page.locator("#file-answer .bars li", has_text="Sky Airline (12)")
+    expect(share).to_be_visible()
+    page.locator("#file-answer").screenshot(
+        path=REPORTS / f"page-dialect-{language}.png"
+    )
+
+
+def test_an_excel_file_comes_back_as_one(open_page, tmp_path):
+    page = open_page()
+    path = tmp_path / "marzo.xlsx"
+    WAYS[".xlsx"].write(path, [list(FLIGHT), list(map(str, FLIGHT.values()))])
+    page.locator("#file-input").set_input_files(path)
+    expect(page.locator("#read-as")).to_contain_text("sheet “Vuelos de marzo”")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the predictions").click()
+    assert download.value.suggested_filename == "marzo-answers.xlsx"
+    answers = tmp_path / "answers.xlsx"
+    download.value.save_as(answers)
+    [_, row] = WAYS[".xlsx"].read(answers)
+    assert 0 < row[-3] < 1
+
+
 def test_rows_that_are_not_valid_are_counted_and_told(open_page, tmp_path):
     page = open_page()
     path = tmp_path / "flights.csv"
@@ -289,7 +340,7 @@ def test_rows_that_are_not_valid_are_counted_and_told(open_page, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("notes.txt", b"x", "must end in .csv, .csv.gz or .parquet"),
+        ("notes.doc", b"\xd0\xcf\x11\xe0", "save it as .xlsx"),
         ("flights.csv", b"a,b\n1,2\n", "missing columns: 'OPERA', 'TIPOVUELO', 'MES'"),
     ],
 )

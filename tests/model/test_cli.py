@@ -21,6 +21,8 @@ COMMANDS = (
     ["train"],
     ["predict"],
     ["rank"],
+    ["formats"],
+    ["check-data"],
     ["serve"],
     ["check"],
     ["model", "show"],

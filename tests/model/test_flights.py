@@ -133,6 +133,11 @@ def test_a_type_is_recognized_as_names_are(written):
     )
 
 
+def test_a_time_that_is_wrong_is_the_only_fault_of_a_flight_without_a_month():
+    [fault] = RULES.read(LATAM | {"MES": None, "Fecha-I": "yesterday"})
+    assert fault.field == "Fecha-I"
+
+
 def test_every_fault_of_a_flight_is_listed():
     faults = RULES.read({"OPERA": "Argentinas", "TIPOVUELO": "O", "MES": 13})
     assert [fault.field for fault in faults] == ["OPERA", "TIPOVUELO", "MES"]

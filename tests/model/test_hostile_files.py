@@ -9,13 +9,15 @@ import io
 import duckdb
 import pytest
 
-from challenge.errors import FlightsFileError
+from challenge.errors import FlightsFileError, TrainingDataError
 from challenge.files.answering import answered_rows, count_delays, predict_file
 from challenge.files.many_files import predict_files
+from challenge.files.opening import plain_file
 from challenge.files.ranking import rank_file
 from challenge.files.sql import engine
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
+from tests.conftest import TEST_MODEL
 
 FLIGHT = {"OPERA": "Grupo LATAM", "TIPOVUELO": "N", "MES": 3}
 SQL = "SELECT 'Grupo LATAM' AS OPERA, 'N' AS TIPOVUELO, 3::BIGINT AS MES"
@@ -74,8 +76,8 @@ def test_columns_of_any_names_change_no_answer(make, value, model, expected, tmp
     for invalid in ("stop", "keep"):
         output = tmp_path / f"answers{source.suffix}"
         assert predict_file(model, source, output, invalid).rows == 1
-        with engine(model, output) as connection:
-            ((answered,),) = answered_rows(connection, output, invalid)
+        with plain_file(output) as file, engine(model, file) as connection:
+            ((answered,),) = answered_rows(connection, model, file, invalid)
         assert answered[-2] == pytest.approx(expected, abs=1e-6)
         added = ["probability", "delay", "fault"][: 2 if invalid == "stop" else 3]
         if source.suffix == ".parquet":
@@ -166,7 +168,7 @@ def test_the_engine_reads_no_other_file_and_loads_nothing(model, tmp_path):
     source = csv_file(tmp_path, "x")
     other = tmp_path / "other.csv"
     other.write_text("a\n1\n")
-    with engine(model, source) as connection:
+    with plain_file(source) as file, engine(model, file) as connection:
         for query in (
             f"SELECT * FROM '{other}'",
             f"COPY (SELECT 1) TO '{tmp_path / 'new.csv'}'",
@@ -187,16 +189,17 @@ def test_a_message_names_the_file_and_not_our_folder(model, tmp_path):
     assert str(tmp_path) not in raised.value.problem
 
 
-def test_a_time_with_a_zone_is_told_as_a_fault(model, tmp_path):
+def test_a_time_with_a_zone_needs_that_of_the_airport(tmp_path):
     source = tmp_path / "flights.parquet"
     time = "TIMESTAMPTZ '2017-03-06 08:15:00+00' AS \"Fecha-I\""
     duckdb.sql(f"COPY ({SQL}, {time}) TO '{source}' (FORMAT parquet)")
-    with pytest.raises(FlightsFileError, match="is not a local time like"):
-        predict_file(model, source, tmp_path / "answers.parquet")
+    needed = "has times that the clock of the airport does not tell, .* --timezone"
+    with pytest.raises(FlightsFileError, match=needed):
+        predict_file(DelayModel.load(TEST_MODEL), source, tmp_path / "answers.parquet")
     dataset = "SELECT *, 1 AS delay FROM"
     labelled = tmp_path / "labelled.parquet"
     duckdb.sql(f"COPY ({dataset} '{source}') TO '{labelled}' (FORMAT parquet)")
-    with pytest.raises(Exception, match="is not a local time like"):
+    with pytest.raises(TrainingDataError, match=needed):
         read_dataset(labelled)
 
 
@@ -281,3 +284,13 @@ def test_very_long_texts_are_faults_of_their_rows(model, tmp_path):
     duckdb.sql(f"COPY (SELECT {long} FROM range(400)) TO '{source}' (FORMAT parquet)")
     scored = predict_file(model, source, output, "keep")
     assert (scored.rows, scored.invalid) == (400, 400)
+
+
+def test_a_column_that_no_rule_looks_at_may_be_damaged(model, tmp_path):
+    source = parquet_file(tmp_path, "x", value="123456789")
+    content = source.read_bytes()
+    place = content.index((123456789).to_bytes(8, "little"))
+    # Of a page that is as long as it says, but is not what it says.
+    source.write_bytes(content[: place - 2] + b"\xff\xff" + content[place:])
+    with pytest.raises(FlightsFileError, match="cannot be read"):
+        predict_file(model, source, tmp_path / "answers.parquet")

@@ -16,6 +16,7 @@ from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
 from challenge.files.answering import predict_file
 from challenge.model import DelayModel
+from challenge.training.evaluate.departures import join_departures
 from challenge.training.evaluate.metrics import Predictions, measure
 from challenge.training.evaluate.monitor import monitor
 from tests.conftest import TEST_MODEL
@@ -174,3 +175,22 @@ def test_the_command_judges_what_the_command_predicted(sample_csv, tmp_path, cap
     flights.assign(**{"Fecha-O": turned}).to_csv(tmp_path / "turned.csv", index=False)
     assert main([*arguments[:2], str(tmp_path / "turned.csv"), *arguments[3:]]) == 3
     assert "WORSE THAN PROMISED" in capsys.readouterr().out
+
+
+def test_departures_may_be_of_another_format_than_the_predictions(tmp_path):
+    """Both are joined by what they mean, the delay is that of the departures' file."""
+    predictions = tmp_path / "predictions.csv"
+    predictions.write_text(
+        "OPERA,Fecha-I,probability\n"
+        "AA,2013-01-07 08:00,0.4\nAA,2013-01-07 09:00,0.2\nAA,2013-01-08 09:00,0.1\n"
+    )
+    flights = tmp_path / "flights.csv"
+    flights.write_text(
+        "year,month,day,sched_dep_time,dep_delay,carrier,origin,dest\n"
+        "2013,1,7,800,16,AA,JFK,LAX\n2013,1,7,900,15,AA,JFK,LAX\n"
+        "2013,1,8,900,NA,AA,JFK,LAX\n"
+    )
+    joined = join_departures(predictions, flights)
+    assert joined.probability.tolist() == [0.4, 0.2]
+    assert joined.delayed.tolist() == [1, 0]
+    assert joined.unusable == 1

@@ -64,7 +64,9 @@ def test_a_file_may_look_like_a_pattern(tmp_path):
 def test_a_source_without_files_is_told(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FlightsFileError, match="names no .csv or .csv.gz or .parquet"):
+    with pytest.raises(
+        FlightsFileError, match="names no .csv, .txt, .tsv, .gz, .zip, .xlsx or"
+    ):
         find_files(source)
 
 

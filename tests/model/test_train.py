@@ -117,13 +117,13 @@ def test_duplicate_rows_are_flights_of_their_own(few_flights, tmp_path):
 def test_invalid_rows_stop_it_with_every_fault_counted_and_the_first_shown(
     csv, tmp_path, capsys
 ):
-    spoil(csv, {2: ("MES", "13"), 5: ("MES", "June"), 7: ("Fecha-O", "")})
+    spoil(csv, {2: ("MES", "13"), 5: ("MES", "June"), 7: ("Fecha-O", "late")})
     assert main(["train", str(csv), str(tmp_path / "model.pkl")]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     [line] = captured.err.splitlines()
     assert "3 invalid rows" in line
-    assert "MES out_of_range: 1, MES int_type: 1, Fecha-O missing: 1" in line
+    assert "MES out_of_range: 1, MES int_type: 1, Fecha-O datetime_format: 1" in line
     assert "row 4: MES: 13 is not a month" in line
     assert not (tmp_path / "model.pkl").exists()
 
@@ -174,10 +174,11 @@ def test_a_file_that_is_no_table_of_flights_is_refused(
         read_dataset(path)
 
 
-def test_missing_columns_are_named_with_those_that_were_found(tmp_path):
+def test_all_missing_columns_are_named_with_those_that_were_found(tmp_path):
     path = tmp_path / "flights.csv"
     path.write_text("OPERA,city\nSky Airline,Lima\n")
-    with pytest.raises(MissingColumnsError, match="'TIPOVUELO', 'MES'; found: 'OPERA'"):
+    missing = "'TIPOVUELO', 'MES', 'Fecha-I', 'Fecha-O'; found: 'OPERA', 'city'"
+    with pytest.raises(MissingColumnsError, match=missing):
         read_dataset(path)
 
 

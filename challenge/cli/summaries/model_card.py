@@ -7,7 +7,7 @@ from typing import Any
 
 from challenge.artifact.card import ModelCard
 from challenge.cli.tables import columns, show
-from challenge.flights.fields import AIRLINE, DESTINATION
+from challenge.flights.fields import AIRLINE, DESTINATION, ORIGIN
 from challenge.flights.vocabulary import Vocabulary
 
 # Not those of the evaluation, whose module needs the training libraries.
@@ -29,6 +29,10 @@ def _lines(
     yield "rejected", f"{card.rows_rejected:,} rows"
     if card.period is not None:
         yield "period", " to ".join(card.period)
+    if vocabulary[ORIGIN]:
+        yield "from", ", ".join(vocabulary[ORIGIN])
+    if card.time_zones:
+        yield "time zone", ", ".join(sorted(set(card.time_zones.values())))
     yield "delay rate", f"{card.delay_rate:.1%}"
     yield "threshold", f"{card.threshold:.4f}, {card.threshold_rule}"
     if card.recent_form is not None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from challenge.cli.tables import columns, interval, number, show
+from challenge.flights.fields import ORIGIN
 from challenge.training.data.dataset import Dataset
 from challenge.training.evaluate.metrics import Quality
 from challenge.training.form import Update
 from challenge.training.train import Training
 
 OFFSETS_SHOWN: Final = 5
+NAMES_SHOWN: Final = 8
 
 
 def print_training(training: Training, output: Path) -> None:
@@ -49,11 +51,44 @@ def print_update(update: Update, output: Path) -> None:
 def dataset_lines(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Names and values that describe a dataset."""
     yield "read", f"{dataset.rows:,} rows of {dataset.name}"
-    yield "rejected", str(dataset.counted.rejected) if dataset.rejected else "none"
+    counted = dataset.counted
+    yield "format", counted.format
+    yield "rejected", str(counted.rejected) if dataset.rejected else "none"
+    if counted.left_out:
+        yield "left out", left_out_text(counted.left_out)
     if dataset.every > 1:
         yield "evaluated", f"on a sample of {len(dataset.codes):,} of the flights"
     if dataset.period is not None:
         yield "period", " to ".join(dataset.period)
+    if counted.vocabulary[ORIGIN]:
+        yield "from", names_text(counted.vocabulary[ORIGIN])
+    yield "time zone", zones_text(counted.time_zones, counted.skipped_times)
+
+
+def left_out_text(left_out: Mapping[str, int]) -> str:
+    """Flights that are not learned from, like "1,203 cancelled, 12 diverted"."""
+    return ", ".join(f"{flights:,} {reason}" for reason, flights in left_out.items())
+
+
+def names_text(names: Collection[str]) -> str:
+    """Some names, the first few if there are many."""
+    shown = ", ".join(list(names)[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def zones_text(zones: Mapping[str, str], skipped_times: int) -> str:
+    """The time zones of origins, and what was found at changes of the clock."""
+    distinct = sorted(set(zones.values()))
+    if not distinct:
+        return "not known; a change of the clock is not taken into account (--timezone)"
+    if not skipped_times:
+        return names_text(distinct)
+    noun = "flight has a time" if skipped_times == 1 else "flights have a time"
+    return (
+        f"{names_text(distinct)}; {skipped_times:,} {noun} that the clock skipped, "
+        "which is taken for the hour after"
+    )
 
 
 def _quality_text(quality: Quality) -> str:

@@ -112,8 +112,7 @@ class PredictEndpoint:
         reader = reader_of(state, model, begin, average=average)
         cells = await reader.read(receive)
         numbers = reader.flight_numbers
-        is_plain = not (details or numbers or reader.notes)
-        if len(cells) == 1 and is_plain and model.table is not None:
+        if len(cells) == 1 and not (details or numbers or reader.notes):
             probability = model.predict_cells(cells)[0]
             late = int(probability > model.threshold)
             scope[ANSWERED_FLIGHTS] = 1

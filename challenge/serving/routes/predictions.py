@@ -82,14 +82,11 @@ async def evidence_of(model: DelayModel) -> Evidence | None:
 
 
 async def predict_probabilities(model: DelayModel, cells: Sequence[int]) -> list[float]:
-    """The probabilities of cells; a model without a table predicts in a thread."""
+    """The probabilities of cells."""
     probabilities: list[float] = []
-    for start in range(0, len(cells), AT_ONCE):
+    at_once = model.cells_at_once
+    for start in range(0, len(cells), at_once):
         if start:
             await asyncio.sleep(0)
-        some = cells[start : start + AT_ONCE]
-        if model.table is None:
-            probabilities += await asyncio.to_thread(model.predict_cells, some)
-        else:
-            probabilities += model.predict_cells(some)
+        probabilities += model.predict_cells(cells[start : start + at_once])
     return probabilities

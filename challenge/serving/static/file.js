@@ -4,7 +4,8 @@ import { keyHeaders, refusal } from "./api.js";
 import { bars, byId, element, table } from "./dom.js";
 import { number, percent, text } from "./texts.js";
 
-const KINDS = { ".csv": "text/csv", ".csv.gz": "application/gzip", ".parquet": "application/vnd.apache.parquet" };
+const EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+const ENDING = /(\.(csv|txt|tsv)\.gz|\.[^.]*)?$/i;
 const ROWS_SHOWN = 10;
 const AIRLINES_SHOWN = 12;
 // Of larger answers only the first part is summed up here.
@@ -33,57 +34,80 @@ export function setUp() {
 const show = (...nodes) => byId("file-answer").replaceChildren(...nodes);
 
 async function send(file) {
-  const ending = Object.keys(KINDS).findLast((known) => file.name.toLowerCase().endsWith(known));
-  if (!ending) return show(element("p", { class: "problem" }, text("fileKind")));
   const label = element("p", {}, text("sending", file.name));
   const progress = element("progress", { max: 1, value: 0, "aria-label": text("sending", file.name) });
   show(label, progress);
   try {
-    const answers = await upload(file, KINDS[ending], (share) => {
+    const answered = await upload(file, (share) => {
       progress.value = share;
       if (share === 1) {
         progress.removeAttribute("value");
         label.textContent = text("answering");
       }
     });
-    await showAnswers(answers, file.name, ending);
+    await showAnswers(answered, file.name);
   } catch (error) {
     show(element("p", { class: "problem", role: "alert" }, error.message));
   }
 }
 
 // fetch does not tell how much was sent.
-function upload(file, mediaType, onProgress) {
+function upload(file, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "predict/file?invalid=keep");
     request.responseType = "blob";
-    request.setRequestHeader("Content-Type", mediaType);
+    // The service looks at what is in it.
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.setRequestHeader("Accept", `${EXCEL}, */*`);
     for (const [name, value] of Object.entries(keyHeaders())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
     request.onerror = () => reject(new Error(text("unreachable")));
     request.onload = async () =>
-      request.status === 200 ? resolve(request.response) : reject(refusal(request.status, await request.response.text()));
+      request.status === 200
+        ? resolve({
+            answers: request.response,
+            kind: request.getResponseHeader("Content-Type").split(";")[0],
+            dialect: parsed(request.getResponseHeader("Content-Dialect") ?? ""),
+          })
+        : reject(refusal(request.status, await request.response.text()));
     request.send(file);
   });
 }
 
-async function showAnswers(answers, name, ending) {
+// The header as an object.
+const parsed = (header) =>
+  Object.fromEntries([...header.matchAll(/([a-z-]+)=(?:"([^"]*)"|(\d+))/g)]
+    .map(([, name, value, digits]) => [name, value === undefined ? Number(digits) : decodeURIComponent(value)]));
+
+function readAs(dialect) {
+  const words = text("readAs");
+  const parts = Object.entries(dialect).map(([name, value]) => words[name](value));
+  return parts.length ? [element("p", { class: "soft", id: "read-as" }, words.start(parts.join(", ")))] : [];
+}
+
+async function showAnswers({ answers, kind, dialect }, name) {
+  const [ending] = ENDING.exec(name);
   const download = element("a", {
     class: "download",
     href: URL.createObjectURL(answers),
-    download: `${name.slice(0, -ending.length)}-answers${ending}`,
+    download: `${name.slice(0, name.length - ending.length)}-answers${ending}`,
   }, text("download"));
-  if (ending === ".parquet") return show(element("p", {}, text("noPreview")), download);
-  const { rows, whole } = await read(answers, ending);
-  const [head, ...flights] = rows;
-  const column = Object.fromEntries(head.map((title, i) => [title, i]));
+  if (!kind.startsWith("text/") && kind !== "application/gzip")
+    return show(...readAs(dialect), element("p", {}, text("noPreview")), download);
+  const { rows, whole } = await read(answers, kind, dialect);
+  const [head, ...flights] = rows.slice((dialect["header-row"] ?? 1) - 1);
+  // A name may be written in other capitals; what was added is the last of its name.
+  const column = Object.fromEntries(["OPERA", "probability", "delay", "fault"].map((known) =>
+    [known, head.findLastIndex((title) => title.trim().toLowerCase() === known.toLowerCase())]));
+  if (dialect.decimal)
+    for (const row of flights) row[column.probability] = row[column.probability]?.replace(dialect.decimal, ".");
   const late = flights.filter((row) => row[column.delay] === "1").length;
-  const faults = "fault" in column ? flights.filter((row) => row[column.fault]).length : 0;
-  const nodes = [element("p", {}, element("strong", {}, text("rows", number(flights.length), number(late))))];
+  const faults = flights.filter((row) => row[column.fault]).length;
+  const nodes = [...readAs(dialect), element("p", {}, element("strong", {}, text("rows", number(flights.length), number(late))))];
   if (!whole) nodes.push(element("p", { class: "soft" }, text("partly", number(flights.length))));
   if (faults) nodes.push(element("p", { class: "problem" }, text("faults", number(faults))));
-  const likeliest = flights.filter((row) => row[column.probability] !== "")
+  const likeliest = flights.filter((row) => row[column.probability])
     .sort((a, b) => b[column.probability] - a[column.probability]);
   nodes.push(download,
     preview("lookFirst", head, likeliest, []),
@@ -95,7 +119,7 @@ async function showAnswers(answers, name, ending) {
 function chart(flights, column) {
   const airlines = new Map();
   for (const row of flights) {
-    if (row[column.delay] === "") continue;
+    if (!row[column.delay]) continue;
     const counts = airlines.get(row[column.OPERA]) ?? { flights: 0, late: 0 };
     counts.flights += 1;
     counts.late += row[column.delay] === "1" ? 1 : 0;
@@ -117,10 +141,10 @@ function preview(title, head, flights, faults) {
   return table(text(title), order.map((i) => head[i]), flights.slice(0, ROWS_SHOWN).map((row) => order.map((i) => row[i] ?? "")));
 }
 
-async function read(answers, ending) {
+async function read(answers, kind, dialect) {
   let stream = answers.stream();
-  if (ending === ".csv.gz") stream = stream.pipeThrough(new DecompressionStream("gzip"));
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  if (kind === "application/gzip") stream = stream.pipeThrough(new DecompressionStream("gzip"));
+  const reader = stream.pipeThrough(new TextDecoderStream(dialect.encoding ?? "utf-8")).getReader();
   let read = "";
   let whole = false;
   while (read.length < CHARACTERS_READ) {
@@ -132,19 +156,20 @@ async function read(answers, ending) {
     read += value;
   }
   reader.cancel();
-  const rows = csv(read);
+  const delimiter = dialect.delimiter ?? ",";
+  const rows = csv(read, delimiter === "tab" ? "\t" : delimiter);
   // The last one may be cut.
   return { rows: whole ? rows : rows.slice(0, -1), whole };
 }
 
-// RFC 4180.
-function csv(text) {
+// RFC 4180, with any delimiter.
+function csv(text, delimiter) {
   const rows = [];
   let row = [];
-  const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r|$)/gy;
+  const cell = new RegExp(`(?:"((?:[^"]|"")*)"|([^"${delimiter}\\r\\n][^${delimiter}\\r\\n]*|))([${delimiter}]|\\r?\\n|\\r|$)`, "gy");
   for (let match; cell.lastIndex < text.length && (match = cell.exec(text)); ) {
     row.push(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"'));
-    if (match[3] !== ",") {
+    if (match[3] !== delimiter) {
       rows.push(row);
       row = [];
     }

@@ -6,8 +6,10 @@ DuckDB counts the rows that are certainly valid, in SQL; all others go through
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,30 +22,28 @@ from numpy.typing import NDArray
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
 from challenge.features.counts import Counts
 from challenge.files.dask_cluster import MapFunction
-from challenge.files.field_sql import FieldColumns
+from challenge.files.dialects import Dialect
+from challenge.files.formats import ReadOptions
+from challenge.files.kinds import reading
+from challenge.files.opening import read_plain
+from challenge.files.plain_file import PlainFile, row_fault
 from challenge.files.rejected_rows import RejectedRows
-from challenge.files.scanning import reading
 from challenge.files.sources import fetched, file_name
-from challenge.files.sql import (
-    Source,
-    engine_settings,
-    file_source,
-    first_row,
-)
 from challenge.flights.fields import (
     CATEGORIES,
     DELAY,
     DELAY_THRESHOLD_MINUTES,
     DEPARTED,
-    FLIGHT_FIELDS,
-    MONTH,
     NOT_GIVEN,
+    ORIGIN,
     SCHEDULED,
     Flight,
 )
-from challenge.flights.frames import TIME_FORMAT, CodedFlights, code_flights
-from challenge.flights.rules import FlightRules, whole_number
+from challenge.flights.frames import TIME_FORMAT
 from challenge.flights.vocabulary import Vocabulary
+from challenge.training.data.past_flights import PastFlights, connected, past_flights
+from challenge.training.data.rows import code_past
+from challenge.training.data.time_zones import BY_CODE, zones_of_origins
 from challenge.training.data.vocabularies import (
     aliases_of,
     merged,
@@ -51,12 +51,6 @@ from challenge.training.data.vocabularies import (
     vocabulary_of,
 )
 
-COLUMNS: Final = (
-    *FLIGHT_FIELDS,
-    *(one.code_column for one in CATEGORIES if one.code_column is not None),
-    DEPARTED,
-    DELAY,
-)
 ROWS_AT_ONCE: Final = 100_000
 # Counts of files are merged once they hold so many unique flights together.
 UNIQUE_AT_ONCE: Final = 1_000_000
@@ -73,6 +67,11 @@ class FileCount(NamedTuple):
         rejected: the other rows.
         period: the first and the last scheduled time; None if no flight has one.
         sha256: of the file's bytes.
+        read_as: the file's dialect; None if it is plain.
+        format: the name of its format.
+        left_out: how many flights are not learned from, by why.
+        skipped_times: how many flights have a time that the airport's clock skipped.
+        time_zones: of the origins, by their names.
     """
 
     name: str
@@ -82,6 +81,11 @@ class FileCount(NamedTuple):
     rejected: RejectedRows
     period: tuple[pd.Timestamp, pd.Timestamp] | None
     sha256: str
+    read_as: Dialect | None
+    format: str
+    left_out: Counter[str]
+    skipped_times: int
+    time_zones: dict[str, str]
 
 
 class Counted(NamedTuple):
@@ -90,6 +94,8 @@ class Counted(NamedTuple):
     Attributes:
         rows: of each file.
         sha256: of the file's bytes; of several files, that of their own, in order.
+        read_as: by the names of files, the dialects of those that are not plain.
+        format: the names of all, in alphabetical order.
     """
 
     rows: list[int]
@@ -98,13 +104,21 @@ class Counted(NamedTuple):
     rejected: RejectedRows
     period: tuple[str, str] | None
     sha256: str
+    read_as: dict[str, Dialect]
+    format: str
+    left_out: Counter[str]
+    skipped_times: int
+    time_zones: dict[str, str]
 
 
-def count_files(files: list[str], each: MapFunction) -> Counted:
+def count_files(
+    files: list[str], each: MapFunction, options: ReadOptions = ReadOptions()
+) -> Counted:
     """Count the flights of files.
 
     Args:
         files: the files, as `find_files` gives them.
+        options: how they are to be read.
         each: as `challenge.files.dask_cluster.parallel_map` gives it.
 
     Raises:
@@ -115,12 +129,23 @@ def count_files(files: list[str], each: MapFunction) -> Counted:
     rejected = RejectedRows()
     periods: list[pd.Timestamp] = []
     digests: list[str] = []
+    read_as: dict[str, Dialect] = {}
     waiting: list[tuple[Vocabulary, Counts]] = []
-    for part in each(_count_named, len(files), files):
+    formats: set[str] = set()
+    left_out: Counter[str] = Counter()
+    skipped_times = 0
+    time_zones: dict[str, str] = {}
+    for part in each(_count_named, (len(files), options), files):
+        formats.add(part.format)
+        left_out += part.left_out
+        skipped_times += part.skipped_times
+        time_zones |= part.time_zones
         rows.append(part.rows)
         rejected.add(part.rejected)
         periods += part.period or ()
         digests.append(part.sha256)
+        if part.read_as is not None:
+            read_as[part.name] = part.read_as
         waiting.append((part.vocabulary, part.counts))
         if sum(len(counts.codes) for _, counts in waiting) > UNIQUE_AT_ONCE:
             waiting = [merged(waiting)]
@@ -134,83 +159,77 @@ def count_files(files: list[str], each: MapFunction) -> Counted:
     sha256 = digests[0]
     if len(digests) > 1:
         sha256 = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Counted(rows, unambiguous(vocabulary), counts, rejected, period, sha256)
+    known = vocabulary[ORIGIN] or ("",)
+    return Counted(
+        rows,
+        unambiguous(vocabulary),
+        counts,
+        rejected,
+        period,
+        sha256,
+        read_as,
+        ", ".join(sorted(formats)),
+        left_out,
+        skipped_times,
+        {name: time_zones[name] for name in known if name in time_zones},
+    )
 
 
-def count_file(part: str) -> FileCount:
+def count_file(part: str, options: ReadOptions = ReadOptions()) -> FileCount:
     """Count the flights of a file.
+
+    Args:
+        part: the file, as `find_files` gives it.
+        options: how it is to be read.
 
     Raises:
         MissingColumnsError, FlightsFileError: it lacks columns, or cannot be read.
     """
-    with fetched(part) as path, reading(path), connected() as connection:
-        source = file_source(connection, path)
-        columns = _columns(source, path)
-        groups, uncertain = _groups(connection, source, columns)
+    with fetched(part) as path:
+        return read_plain(path, functools.partial(_count, file_name(part), options))
+
+
+def _count(name: str, options: ReadOptions, file: PlainFile) -> FileCount:
+    with reading(file.source), connected(file) as connection:
+        past = past_flights(connection, file, options, BY_CODE)
+        groups, uncertain, left_out = _groups(connection, past)
+        if groups["unzoned"].any():
+            # Not all of its airports are in its first rows.
+            past = past_flights(connection, file, options, BY_CODE._replace(rows=None))
+            groups, uncertain, left_out = _groups(connection, past)
         rejected = RejectedRows()
         counted = [_certain(groups)]
-        rows = int(groups["flights"].sum()) + uncertain
+        rows = int(groups["flights"].sum()) + uncertain + left_out.total()
         if uncertain:
-            name = file_name(part)
-            for frame in _uncertain_frames(connection, source, columns):
-                frame = as_read(frame, path)
-                counted.append(_checked(frame, first_row(path), name, rejected))
+            for frame in _uncertain_frames(connection, past):
+                frame = past.as_read(frame)
+                counted.append(_checked(frame, file, name, rejected))
         vocabulary, counts = merged([(v, c) for v, c, _ in counted])
         times = [time for _, _, period in counted for time in period]
         digest = hashlib.sha256()
-        with path.open("rb") as stream:
+        with file.source.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
-    period = (min(times), max(times)) if times else None
     return FileCount(
-        file_name(part),
+        name,
         rows,
         vocabulary,
         counts,
         rejected,
-        period,
+        (min(times), max(times)) if times else None,
         digest.hexdigest(),
+        file.dialect if file.is_rewritten else None,
+        past.reading.found.format.name,
+        left_out,
+        int(groups["skipped"].sum()),
+        zones_of_origins(unambiguous(vocabulary), options.timezone),
     )
 
 
-def read_rows(
-    path: Path, every: int, offset: int, wanted: Sequence[str] = COLUMNS
-) -> pd.DataFrame:
-    """Each n-th row of a file: those whose number plus an offset is a multiple; of the
-    columns that are wanted those that it has."""
-    with reading(path), connected() as connection:
-        source = file_source(connection, path)
-        chosen = _named(_columns(source, path), wanted)
-        rows, where = source.sql, ""
-        if every > 1:
-            rows, where = source.numbered_sql, f"WHERE (row_ + {offset}) % {every} = 0"
-        return as_read(
-            connection.sql(f"SELECT {chosen} FROM {rows} {where}").df(), path
-        )
-
-
-def code_past(data: pd.DataFrame, vocabulary: Vocabulary | None) -> CodedFlights:
-    """Past flights as codes and labels; without a vocabulary, by their own."""
-    known = vocabulary or vocabulary_of(data)
-    return code_flights(data, FlightRules(known), DELAY)
-
-
-def as_read(data: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """A frame with whole numbers where a CSV has their texts."""
-    if path.suffix != ".parquet":
-        for name in (MONTH, DELAY):
-            if name in data.columns:
-                data[name] = data[name].map(whole_number)
-    return data
-
-
-def connected() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config=engine_settings())
-
-
-def _count_named(parts: int, part: str) -> FileCount:
+def _count_named(how: tuple[int, ReadOptions], part: str) -> FileCount:
+    parts, options = how
     try:
-        return count_file(part)
+        return count_file(part, options)
     except FlightsFileError as error:
         raise TrainingDataError(str(error)) from error
     except MissingColumnsError as error:
@@ -219,33 +238,17 @@ def _count_named(parts: int, part: str) -> FileCount:
         raise TrainingDataError(f"{part!r}: {error}") from error
 
 
-def _columns(source: Source, path: Path) -> FieldColumns:
-    """The columns of a file.
-
-    Raises:
-        MissingColumnsError: columns are missing.
-    """
-    # The rules tell what is missing, of a frame with these columns and no rows.
-    code_past(pd.DataFrame(columns=list(source.types)), None)
-    return FieldColumns(source.types, path.suffix == ".parquet")
-
-
-def _named(columns: FieldColumns, wanted: Sequence[str] = COLUMNS) -> str:
-    """SQL for the columns that matter, by their names."""
-    names = [name for name in wanted if name in columns]
-    return ", ".join(f'{columns.value(name)} AS "{name}"' for name in names)
-
-
-def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
+def _rows_sql(source: str, past: PastFlights) -> str:
     """SQL for the rows of a source: `certain` where all of one is certainly valid, its
-    fields by their attributes, `late`, and other columns of the source."""
+    fields by their attributes, `late`, and the columns of the source."""
+    columns = past.columns
 
     def text(name: str) -> str:
         return columns.column(name) if columns.is_text(name) else "NULL"
 
-    month, scheduled = columns.month(), columns.time(SCHEDULED)
-    on_time = f"month({scheduled}) = {month}"
-    certain = [f"{month} IS NOT NULL"]
+    month = columns.month()
+    on_time = f"month(scheduled) = {month}"
+    certain = ["left_out IS NULL", "fault IS NULL", f"{month} IS NOT NULL"]
     for field in CATEGORIES:
         if field.choices:
             certain.append(f"{text(field.name)} IN {field.choices}")
@@ -257,9 +260,8 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
             given = blank if is_text else f"{columns.column(field.name)} IS NOT NULL"
             certain.append(f"NOT coalesce({given}, false)")
     if DEPARTED in columns:
-        departed = columns.time(DEPARTED)
-        late = f"{departed} - {scheduled} > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE"
-        certain += [on_time, f"{departed} IS NOT NULL"]
+        late = f"departed - scheduled > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE"
+        certain += [on_time, "departed IS NOT NULL"]
     else:
         label = f"{columns.column(DELAY)}::VARCHAR"
         late = f"{label} = '1'"
@@ -267,23 +269,26 @@ def _rows_sql(source: str, columns: FieldColumns, *others: str) -> str:
         if SCHEDULED in columns:
             certain.append(f"({columns.is_not_given(SCHEDULED)} OR {on_time})")
     names = [f"nullif({text(one.name)}, '') AS {one.attribute}" for one in CATEGORIES]
-    used = [name for name in COLUMNS if name in columns]
     codes = [
         f"{text(one.code_column)} AS {one.attribute}_code"
         for one in CATEGORIES
         if one.code_column is not None
     ]
+    unzoned = "false" if past.zone is None else "zone IS NULL"
     return (
         f"SELECT *, coalesce({' AND '.join(certain)}, false) AS certain, "
-        f"{', '.join(names + codes)}, {month} AS month, {scheduled} AS scheduled, "
-        f"{late} AS late FROM ({columns.select(used, source, *others)})"
+        f"{', '.join(names + codes)}, {month} AS month, {late} AS late, "
+        f"{unzoned} AS unzoned "
+        f"FROM (SELECT *, {past.left_out} AS left_out, {past.fault} AS fault "
+        f"FROM ({past.timed(source)}))"
     )
 
 
 def _groups(
-    connection: duckdb.DuckDBPyConnection, source: Source, columns: FieldColumns
-) -> tuple[pd.DataFrame, int]:
-    """The certainly valid flights by their fields, and how many rows are not among them."""
+    connection: duckdb.DuckDBPyConnection, past: PastFlights
+) -> tuple[pd.DataFrame, int, Counter[str]]:
+    """The certainly valid flights by their fields, how many rows are not among them, and
+    how many others are left out, by why."""
     fields = [*(field.attribute for field in CATEGORIES), "month"]
     of_valid = ", ".join(
         f"CASE WHEN certain THEN {name} END AS {name}" for name in fields
@@ -296,15 +301,20 @@ def _groups(
         for end in ("min", "max")
     )
     groups = connection.sql(
-        f"SELECT certain, {of_valid}, "
+        f"SELECT certain, left_out, {of_valid}, "
         "CASE WHEN certain THEN hour(scheduled) END AS hour, "
         "CASE WHEN certain THEN isodow(scheduled) - 1 END AS weekday, "
         "count(*) AS flights, count(*) FILTER (late) AS delayed, "
+        "count(*) FILTER (skipped) AS skipped, count(*) FILTER (unzoned) AS unzoned, "
         f"min(scheduled) AS first, max(scheduled) AS last, {codes} "
-        f"FROM ({_rows_sql(source.sql, columns)}) GROUP BY ALL"
+        f"FROM ({_rows_sql(past.reading.rows.sql, past)}) GROUP BY ALL"
     ).df()
-    uncertain = ~groups["certain"]
-    return groups[~uncertain], int(groups.loc[uncertain, "flights"].sum())
+    certain = groups["certain"]
+    others = groups[~certain]
+    reasons = others.loc[others["left_out"].notna(), ["left_out", "flights"]]
+    left_out = Counter(dict(reasons.itertuples(index=False, name=None)))
+    uncertain = int(others.loc[others["left_out"].isna(), "flights"].sum())
+    return groups[certain], uncertain, left_out
 
 
 def _certain(
@@ -330,12 +340,12 @@ def _certain(
 
 
 def _uncertain_frames(
-    connection: duckdb.DuckDBPyConnection, source: Source, columns: FieldColumns
+    connection: duckdb.DuckDBPyConnection, past: PastFlights
 ) -> Iterator[pd.DataFrame]:
-    rows_sql = _rows_sql(source.numbered_sql, columns, "row_")
     rows = connection.execute(
-        f"SELECT {_named(columns)}, row_ FROM ({rows_sql}) "
-        "WHERE NOT certain ORDER BY row_"
+        f"SELECT {past.named()}, row_, fault "
+        f"FROM ({_rows_sql(past.reading.rows.numbered_sql, past)}) "
+        "WHERE NOT certain AND left_out IS NULL ORDER BY row_"
     )
     vectors = ROWS_AT_ONCE // 2048
     while len(frame := rows.fetch_df_chunk(vectors)):
@@ -343,17 +353,21 @@ def _uncertain_frames(
 
 
 def _checked(
-    frame: pd.DataFrame, first: int, name: str, rejected: RejectedRows
+    frame: pd.DataFrame, file: PlainFile, name: str, rejected: RejectedRows
 ) -> tuple[Vocabulary, Counts, list[pd.Timestamp]]:
     """The flights of a frame, but those that are rejected."""
-    row_numbers = frame.pop("row_").to_numpy()
+    positions = frame.pop("row_").to_numpy()
+    of_rows = frame.pop("fault")
+    faulty = np.flatnonzero(of_rows.notna()).tolist()
+    told = {row: [row_fault(of_rows[row])] for row in faulty}
     coded = code_past(frame, None)
-    wrong = []
     # They are in the order of their rows.
     for row, faults in groupby(coded.faults, key=lambda fault: fault[0]):
-        number = int(row_numbers[row]) + first
-        rejected.add_row(number, name, (fault for _, fault in faults))
-        wrong.append(row)
+        told.setdefault(row, [fault for _, fault in faults])
+    wrong = sorted(told)
+    for row in wrong:
+        number = file.row_numbers[int(positions[row])]
+        rejected.add_row(number, name, told[row])
     if wrong:
         frame = frame.drop(index=frame.index[wrong]).reset_index(drop=True)
         coded = code_past(frame, None)

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from challenge.errors import FlightsFileError, TrainingDataError
 from challenge.features.counts import Counts
 from challenge.files.dask_cluster import ProgressCallback, parallel_map
+from challenge.files.formats import ReadOptions
 from challenge.files.sources import fetched, file_name, find_files
 from challenge.flights.vocabulary import Vocabulary
-from challenge.training.data.counting import Counted, code_past, count_files, read_rows
+from challenge.training.data.counting import Counted, count_files
+from challenge.training.data.rows import code_past, read_rows
 
 # Flights beyond that are counted but not kept row by row: intervals are narrow enough.
 MAX_ROWS_KEPT: Final = 1_000_000
@@ -88,18 +90,21 @@ class _Sampled(NamedTuple):
 def read_dataset(
     source: str | Path,
     skip_invalid: bool = False,
+    options: ReadOptions = ReadOptions(),
     scheduler: str | None = None,
     progress: ProgressCallback = lambda done, of: None,
 ) -> Dataset:
     """Read past flights.
 
-    The columns are those of the public dataset; others are ignored. OPERA, TIPOVUELO
-    and MES are needed, and Fecha-I and Fecha-O or, without Fecha-O, the label `delay`.
-    SIGLADES and Fecha-I are optional, as columns and row by row.
+    The columns are those of the public dataset or of another format; others are ignored.
+    OPERA, TIPOVUELO and MES are needed, and Fecha-I and Fecha-O or, without Fecha-O, the
+    label `delay`. SIGLADES and Fecha-I are optional, as columns and row by row. Flights
+    that were cancelled, diverted or have no departure are left out, and counted.
 
     Args:
         source: .csv, .csv.gz or .parquet files, as `find_files` takes them.
         skip_invalid: leave out rows with a fault instead of stopping.
+        options: how the files are to be read.
         scheduler: as for `challenge.files.dask_cluster.parallel_map`; the result is
             the same.
         progress: called after each part that was counted.
@@ -116,7 +121,7 @@ def read_dataset(
     except FlightsFileError as error:
         raise TrainingDataError(str(error)) from error
     with parallel_map(scheduler, progress) as each:
-        counted = count_files(parts, each)
+        counted = count_files(parts, each, options)
         if counted.rejected.rows and not skip_invalid:
             raise TrainingDataError(f"{str(source)!r}: {counted.rejected}")
         if not counted.counts.total:
@@ -124,7 +129,8 @@ def read_dataset(
         every = ceil(sum(counted.rows) / MAX_ROWS_KEPT)
         offsets = accumulate(counted.rows[:-1], initial=0)
         sampled = list(map(_Sampled, parts, offsets))
-        read = each(_read, (every, counted.vocabulary), sampled)
+        how = (every, counted.vocabulary, options)
+        read = each(_read, how, sampled)
         codes, delayed, scheduled = zip(*read, strict=True)
     return Dataset(
         name=file_name(str(source).rstrip("/")),
@@ -137,12 +143,12 @@ def read_dataset(
 
 
 def _read(
-    sampling: tuple[int, Vocabulary], sampled: _Sampled
+    how: tuple[int, Vocabulary, ReadOptions], sampled: _Sampled
 ) -> tuple[NDArray[np.int16], NDArray[np.int8], NDArray[np.datetime64]]:
     """The codes, labels and times of the valid flights among each n-th row."""
-    every, vocabulary = sampling
+    every, vocabulary, options = how
     with fetched(sampled.part) as path:
-        data = read_rows(path, every, sampled.offset)
+        data = read_rows(path, every, sampled.offset, vocabulary, options)
     coded = code_past(data, vocabulary)
     valid = np.ones(len(data), dtype=bool)
     valid[[row for row, _ in coded.faults]] = False

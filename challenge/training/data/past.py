@@ -13,9 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from challenge.errors import TrainingDataError
+from challenge.files.formats import ReadOptions
+from challenge.files.opening import read_plain
+from challenge.files.plain_file import PlainFile
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.sources import fetched, file_name, find_files
-from challenge.files.sql import first_row
 from challenge.flights.fields import (
     AIRCRAFT,
     ARRIVED,
@@ -31,14 +33,14 @@ from challenge.flights.frames import Faults, read_times
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
 from challenge.live.known import Flights, is_late
-from challenge.training.data.counting import COLUMNS, code_past, read_rows
 from challenge.training.data.dataset import MAX_ROWS_KEPT, Dataset
+from challenge.training.data.past_flights import COLUMNS
+from challenge.training.data.rows import code_past, rows_of
 
 # An aircraft that came in earlier than so long ago stood here overnight or longer.
 MAX_HOURS_BETWEEN_LEGS: Final = 48
 NOT_KNOWN: Final = -1
-# Of a flight whose origin is not told, as in a model's card.
-ANY_ORIGIN: Final = ""
+_WANTED: Final = (*COLUMNS, AIRCRAFT, DUE, ARRIVED)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Past:
 
 
 class _Columns(NamedTuple):
-    """Flights in the order of a file, times datetime64[s] and local."""
+    """Flights in the order of a file; times are datetime64[s], by the clock of the
+    schedule: as far from it as they really were."""
 
     codes: NDArray[np.int16]
     scheduled: NDArray[np.datetime64]
@@ -86,23 +89,21 @@ class _Columns(NamedTuple):
 def read_past(
     source: str | Path,
     dataset: Dataset,
-    time_zones: Mapping[str, str] = {},
     skip_invalid: bool = False,
+    options: ReadOptions = ReadOptions(),
 ) -> Past:
     """Read the flights of a dataset again, with all that tells how the day went.
 
     Beside the columns of `read_dataset`, MATRICULA names the aircraft; Llegada-I and
-    Llegada-O are when it should come in for the flight, and when it came, both by the
-    clock of the flight's origin. Flights without a scheduled time or a departure are
-    left out.
+    Llegada-O are when it should come in for the flight, and when it came. Flights
+    without a scheduled time or a departure are left out. Local times of an origin
+    whose time zone is not known are taken for UTC.
 
     Args:
         source: the files that the dataset was read from.
         dataset: what was read; rows with a fault are left out as they were there.
-        time_zones: of the origins by their names, and by an empty text of flights
-            whose origin is not told, or one of all; local times without one are taken
-            for UTC.
         skip_invalid: leave out flights with a wrong arrival instead of stopping.
+        options: how the files are to be read, as for the dataset.
 
     Raises:
         TrainingDataError: there are more flights than can be held, or an arrival is not
@@ -114,28 +115,42 @@ def read_past(
             "can be replayed as they became known: give those of fewer months"
         )
     rejected = RejectedRows()
-    parts = [_read(part, dataset.vocabulary, rejected) for part in find_files(source)]
+    parts = []
+    for part in find_files(source):
+        name = file_name(part)
+        with fetched(part) as path:
+            parts.append(
+                read_plain(
+                    path,
+                    lambda file: _read(file, name, dataset, options, rejected),
+                )
+            )
     if rejected.rows and not skip_invalid:
         raise TrainingDataError(f"{str(source)!r}: {rejected}")
     columns = _Columns(*map(np.concatenate, zip(*parts, strict=True)))
-    return _past(columns, dataset.vocabulary, time_zones)
+    return _past(columns, dataset.vocabulary, dataset.counted.time_zones)
 
 
-def _read(part: str, vocabulary: Vocabulary, rejected: RejectedRows) -> _Columns:
-    with fetched(part) as path:
-        data = read_rows(path, 1, 0, (*COLUMNS, AIRCRAFT, DUE, ARRIVED))
-        first = first_row(path)
-    coded = code_past(data, vocabulary)
-    rules = FlightRules(vocabulary)
+def _read(
+    file: PlainFile,
+    name: str,
+    dataset: Dataset,
+    options: ReadOptions,
+    rejected: RejectedRows,
+) -> _Columns:
+    data = rows_of(file, dataset.vocabulary, options, _WANTED)
+    coded = code_past(data, dataset.vocabulary)
+    rules = FlightRules(dataset.vocabulary)
     faults: Faults = []
     departed, due, arrived = (
-        read_times(data, name, rules, faults) for name in (DEPARTED, DUE, ARRIVED)
+        read_times(data, field, rules, faults) for field in (DEPARTED, DUE, ARRIVED)
     )
     invalid = {row for row, _ in coded.faults}
     faults = sorted((one for one in faults if one[0] not in invalid), key=_row)
     for row, of_row in groupby(faults, key=_row):
         invalid.add(row)
-        rejected.add_row(row + first, file_name(part), (fault for _, fault in of_row))
+        number = file.row_numbers[int(data.index[row])]
+        rejected.add_row(number, name, (fault for _, fault in of_row))
     left = ~(np.isnat(coded.scheduled) | departed.isna().to_numpy())
     left[list(invalid)] = False
     aircraft = data[AIRCRAFT] if AIRCRAFT in data else pd.Series("", data.index)
@@ -162,27 +177,22 @@ def _past(
     columns: _Columns, vocabulary: Vocabulary, time_zones: Mapping[str, str]
 ) -> Past:
     scheduled = np.empty_like(columns.scheduled)
-    departed, due, arrived = (np.empty_like(scheduled) for _ in range(3))
     origins = columns.codes[:, ORIGIN_CODE]
     for code in np.unique(origins).tolist():
         of_origin = origins == code
         zone = _zone(code, vocabulary, time_zones)
         scheduled[of_origin] = _utc(columns.scheduled[of_origin], zone)
-        due[of_origin] = _utc(columns.due[of_origin], zone)
-        departed[of_origin] = _utc(
-            columns.departed[of_origin], zone, scheduled[of_origin]
-        )
-        arrived[of_origin] = _utc(columns.arrived[of_origin], zone, due[of_origin])
+    ahead = scheduled - columns.scheduled
     numbers, names = pd.factorize(columns.aircraft)
     aircraft = np.where(columns.aircraft == "", NOT_KNOWN, numbers).astype(np.int64)
     order = np.argsort(scheduled, kind="stable")
     codes = columns.codes[order]
     flights = Flights(
         scheduled=scheduled[order],
-        departed=departed[order],
+        departed=(columns.departed + ahead)[order],
         aircraft=aircraft[order],
-        due=due[order],
-        arrived=arrived[order],
+        due=(columns.due + ahead)[order],
+        arrived=(columns.arrived + ahead)[order],
         leg=np.full(len(order), NOT_KNOWN),
     )
     return Past(
@@ -199,32 +209,16 @@ def _zone(
     """The time zone of an origin by its code; the only one is that of all."""
     if len(set(time_zones.values())) == 1:
         return next(iter(time_zones.values()))
-    return time_zones.get(
-        ANY_ORIGIN if origin == NOT_GIVEN else vocabulary[ORIGIN][origin]
-    )
+    return None if origin == NOT_GIVEN else time_zones.get(vocabulary[ORIGIN][origin])
 
 
-def _utc(
-    local: NDArray[np.datetime64],
-    zone: str | None,
-    near: NDArray[np.datetime64] | None = None,
-) -> NDArray[np.datetime64]:
-    """Local times as UTC. Of the two that a repeated time can be it is the first, or the
-    one that is nearer to another time; one that was skipped is the moment of the change.
-    """
+def _utc(local: NDArray[np.datetime64], zone: str | None) -> NDArray[np.datetime64]:
+    """Local times as UTC: of the two that a repeated time can be the first, and for one
+    that was skipped the hour after, as when files are read."""
     if zone is None:
         return local
-    first, second = (_localized(local, zone, first) for first in (True, False))
-    if near is None:
-        return first
-    return np.where(np.abs(second - near) < np.abs(first - near), second, first)
-
-
-def _localized(
-    local: NDArray[np.datetime64], zone: str, first: bool
-) -> NDArray[np.datetime64]:
     times = pd.DatetimeIndex(local).tz_localize(
-        zone, ambiguous=np.full(len(local), first), nonexistent="shift_forward"
+        zone, ambiguous=np.full(len(local), True), nonexistent=pd.Timedelta(hours=1)
     )
     utc: NDArray[Any] = times.tz_convert("UTC").tz_localize(None).to_numpy()
     return utc.astype("datetime64[s]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,9 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from challenge.errors import FlightsFileError, MissingColumnsError, TrainingDataError
+from challenge.files.field_sql import FieldColumns
+from challenge.files.formats import ReadOptions
+from challenge.files.kinds import reading
+from challenge.files.mapping import read_flights
+from challenge.files.opening import read_plain
+from challenge.files.plain_file import PlainFile
 from challenge.files.prediction_log import LoggedFlight, read_prediction_log
-from challenge.files.scanning import reading
-from challenge.files.sql import Source, file_source, frame_source, text_sql
+from challenge.files.sql import file_source, frame_source, text_sql
 from challenge.flights.fields import (
     AIRLINE,
     DELAY_THRESHOLD_MINUTES,
@@ -26,6 +31,8 @@ from challenge.flights.fields import (
     FLIGHT_TYPE,
     SCHEDULED,
 )
+from challenge.training.data.past_flights import PastFlights
+from challenge.training.data.time_zones import BY_CODE
 
 PROBABILITY: Final = "probability"
 # The columns that identify a flight; optional ones where both sides have them.
@@ -79,7 +86,9 @@ def read_logged(source: str | Path) -> pd.DataFrame:
 
 
 def join_departures(
-    predictions: str | Path | pd.DataFrame, flights: str | Path
+    predictions: str | Path | pd.DataFrame,
+    flights: str | Path,
+    options: ReadOptions = ReadOptions(),
 ) -> Joined:
     """Find the predictions for the flights that left.
 
@@ -89,7 +98,8 @@ def join_departures(
 
     Args:
         predictions: a .csv, .csv.gz or .parquet file, or a table, with a `probability`.
-        flights: such a file with Fecha-I and Fecha-O.
+        flights: such a file with Fecha-I and Fecha-O, or what tells them.
+        options: how the files are to be read.
 
     Raises:
         MissingColumnsError: a column is not there.
@@ -101,10 +111,14 @@ def join_departures(
             if isinstance(predictions, pd.DataFrame):
                 connection.register("given", predictions)
                 given = frame_source(connection, "given")
-                predicted = _table(connection, "predicted", given, needed)
+                if missing := [one for one in needed if one not in given.types]:
+                    raise MissingColumnsError(missing, given.types)
+                columns = FieldColumns(given.types, is_parquet=False)
+                predicted = _table(connection, "predicted", needed, columns, given.sql)
             else:
-                predicted = _file(connection, "predicted", predictions, needed)
-            left = _file(connection, "departed", flights, (*NEEDED_KEYS, DEPARTED))
+                predicted = _file(connection, "predicted", predictions, needed, options)
+            needed = (*NEEDED_KEYS, DEPARTED)
+            left = _file(connection, "departed", flights, needed, options)
             keys = [n for n in OPTIONAL_KEYS if n in predicted and n in left]
             return _joined(connection, keys, Path(flights))
         except FlightsFileError as error:
@@ -116,41 +130,63 @@ def _file(
     table: str,
     source: str | Path,
     needed: Sequence[str],
+    options: ReadOptions,
 ) -> list[str]:
-    path = Path(source)
-    with reading(path):
-        return _table(connection, table, file_source(connection, path), needed)
+    def read(plain: PlainFile) -> list[str]:
+        with reading(plain.source):
+            file = file_source(connection, plain)
+
+            def missing(columns: Collection[str]) -> list[str]:
+                return [n for n in needed if n not in columns and n not in file.types]
+
+            flights = read_flights(
+                connection,
+                plain,
+                file,
+                options,
+                missing,
+                (*needed, *OPTIONAL_KEYS),
+                BY_CODE._replace(rows=None),
+                others=(PROBABILITY,),
+            )
+            past = PastFlights(flights, left_out="NULL", wanted=needed)
+            rows = f"({past.timed(flights.rows.sql)})"
+            if flights.rows.fault is not None:
+                rows += f" WHERE {flights.rows.fault} IS NULL"
+            return _table(connection, table, needed, flights.columns, rows)
+
+    return read_plain(Path(source), read)
 
 
 def _table(
     connection: duckdb.DuckDBPyConnection,
     table: str,
-    source: Source,
     needed: Sequence[str],
+    columns: FieldColumns,
+    source: str,
 ) -> list[str]:
-    """Make a table of the rows of a source; returns its columns."""
-    columns = list(source.types)
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise MissingColumnsError(missing, columns)
-    selected = [n for n in dict.fromkeys((*needed, *OPTIONAL_KEYS)) if n in columns]
-    typed = [
-        _typed(name, f"c{columns.index(name)}", source.types[name]) for name in selected
-    ]
+    """Make a table of the rows of a source, which calls the departure `departed`; returns
+    its columns."""
+    known = dict.fromkeys((*needed, *OPTIONAL_KEYS))
+    selected = [name for name in known if name in columns]
+    values = []
+    for name in selected:
+        if name == SCHEDULED:
+            value = columns.time(name)
+        elif name == DEPARTED:
+            value = "departed"
+        elif name == PROBABILITY:
+            value = f"TRY_CAST({columns.column(name)} AS DOUBLE)"
+        else:
+            text = text_sql(columns.column(name), columns.types[name])
+            value = f"nullif({text}, '')"
+        values.append(f'{value} AS "{name}"')
     # Keeps the order of the rows, by which the last prediction is found.
     connection.execute(
-        f"CREATE TABLE {table} AS SELECT {', '.join(typed)}, "
-        f"row_number() OVER () - 1 AS row FROM {source.sql}"
+        f"CREATE TABLE {table} AS SELECT {', '.join(values)}, "
+        f"row_number() OVER () - 1 AS row FROM {source}"
     )
     return selected
-
-
-def _typed(name: str, column: str, type_: str) -> str:
-    casts = {SCHEDULED: "TIMESTAMP", DEPARTED: "TIMESTAMP", PROBABILITY: "DOUBLE"}
-    if name in casts:
-        return f'TRY_CAST({column} AS {casts[name]}) AS "{name}"'
-    text = text_sql(column, type_)
-    return f"nullif({text}, '') AS \"{name}\""
 
 
 def _joined(

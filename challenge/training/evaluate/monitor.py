@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from challenge.artifact.card import ModelCard
+from challenge.files.formats import ReadOptions
 from challenge.files.prediction_log import is_prediction_log
 from challenge.training.evaluate.departures import join_departures, read_logged
 from challenge.training.evaluate.metrics import Estimate, Predictions, Quality, measure
@@ -70,7 +71,10 @@ class Monitoring:
 
 
 def monitor(
-    predictions: str | Path, flights: str | Path, card: ModelCard
+    predictions: str | Path,
+    flights: str | Path,
+    card: ModelCard,
+    options: ReadOptions = ReadOptions(),
 ) -> Monitoring:
     """Join predictions with departures, and measure their quality.
 
@@ -79,6 +83,7 @@ def monitor(
             .parquet file with a column `probability`; or the prediction log of a server.
         flights: the flights as they left, with Fecha-I and Fecha-O.
         card: of the model that predicted, for its threshold and its promises.
+        options: how the files are to be read.
 
     Raises:
         MissingColumnsError: a file lacks a column.
@@ -87,6 +92,7 @@ def monitor(
     joined = join_departures(
         read_logged(predictions) if is_prediction_log(predictions) else predictions,
         flights,
+        options,
     )
     joined_predictions = Predictions(joined.probability, joined.delayed)
     quality = measure(joined_predictions, card.threshold)

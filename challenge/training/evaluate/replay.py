@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from challenge.errors import TrainingDataError
+from challenge.files.formats import ReadOptions
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.fields import AIRLINE, DELAY, DESTINATION, FLIGHT_FIELDS, MONTH
 from challenge.model import DelayModel
@@ -130,7 +131,10 @@ class Replay:
 
 
 def replay(
-    log: str | Path, candidate: DelayModel, departures: str | Path | None = None
+    log: str | Path,
+    candidate: DelayModel,
+    departures: str | Path | None = None,
+    options: ReadOptions = ReadOptions(),
 ) -> Replay:
     """Predict logged flights with another model, and compare.
 
@@ -139,6 +143,7 @@ def replay(
         candidate: the other model.
         departures: a file of the flights as they left, with Fecha-I and Fecha-O; None
             if they are not known.
+        options: how that file is to be read.
 
     Raises:
         TrainingDataError: the log or the file cannot be read, the candidate knows
@@ -164,7 +169,7 @@ def replay(
     change = probability - before
     departed, quality = 0, {}
     if departures is not None:
-        joined = join_departures(answered, departures)
+        joined = join_departures(answered, departures, options)
         departed = len(joined.row)
         ours = Predictions(probability[joined.row], joined.delayed)
         if ours.has_both_classes:

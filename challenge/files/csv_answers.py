@@ -1,0 +1,197 @@
+"""Writes the answers to a text file behind its records, which stay as they are.
+
+The answers are written as the file is: in its encoding, with its delimiter, line ends
+and decimal commas, compressed if it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import zipfile
+from collections.abc import Generator, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final, cast
+
+from challenge.files.answers import (
+    ADDED_COLUMNS,
+    PredictionCounts,
+    Progress,
+    judged_cells,
+)
+from challenge.files.dialects import Dialect
+from challenge.files.kinds import FileKind, open_text
+from challenge.files.plain_file import PlainFile
+from challenge.files.records import byte_records, lossless
+from challenge.files.scanning import UNCERTAIN, FlightsScan
+from challenge.model import DelayModel
+
+_BUFFER: Final = 1 << 20
+# The fastest: writing should not take longer than answering.
+_COMPRESSION: Final = 1
+
+
+def write_csv(
+    flights: FlightsScan, output: Path, keep: bool, progress: Progress
+) -> PredictionCounts:
+    """Answer the rows of a text file in another.
+
+    Args:
+        flights: the rows.
+        output: the file to write.
+        keep: write the rows with a fault, too.
+        progress: called with the number of rows done so far.
+
+    Raises:
+        csv.Error: DuckDB takes other records for rows than Python does.
+    """
+    scored = PredictionCounts()
+    dialect = flights.file.dialect
+    style = _Style(dialect)
+    with (
+        contextlib.closing(_records(flights.file, style)) as records,
+        _open(output, dialect) as target,
+    ):
+        titles, header, end = next(records), next(records), next(records)
+        added = ADDED_COLUMNS if keep else ADDED_COLUMNS[:2]
+        target.write(titles + style.joined(header, *added) + end)
+        last = style.delimiter + end if keep else end
+        answers = _AnswerTexts(flights.model, style, last)
+        for cells, faults in judged_cells(flights, scored):
+            batch = list(islice(records, len(cells)))
+            if len(batch) < len(cells):
+                raise csv.Error("quotes do not pair up")
+            texts = list(map(answers.__getitem__, cells))
+            for place, fault in faults.items():
+                texts[place] = style.joined(b"", "", "", _quoted(fault)) + end
+            if keep or not scored.invalid:
+                target.writelines(map(bytes.__add__, batch, texts))
+            scored.delayed += answers.delayed(cells)
+            answers.limit()
+            scored.rows += len(cells)
+            progress(scored.rows)
+        if next(records, None) is not None:
+            raise csv.Error("quotes do not pair up")
+    return scored
+
+
+class _Style:
+    """How values are written in a dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._encoding = dialect.encoding
+        self._point = "," if dialect.has_decimal_commas else "."
+        self.delimiter = self.encoded(dialect.delimiter)
+
+    def encoded(self, text: str) -> bytes:
+        """A text of the file, whatever is in it, or one of ours."""
+        try:
+            return text.encode(self._encoding, lossless(self._encoding))
+        except UnicodeEncodeError:
+            return text.encode(self._encoding, "replace")
+
+    def joined(self, before: bytes, *values: str) -> bytes:
+        """Values behind others."""
+        return self.delimiter.join([before, *map(self.encoded, values)])
+
+    def probability(self, value: float) -> str:
+        return f"{value:.6f}".replace(".", self._point)
+
+
+class _AnswerTexts(dict[int, bytes]):
+    """What is written behind a row, by its cell.
+
+    A file has few kinds of flights, so most of its rows find theirs here. Where it has
+    many, all are forgotten between batches.
+    """
+
+    # 30 MB.
+    KEPT: Final = 100_000
+
+    def __init__(self, model: DelayModel, style: _Style, rest: bytes) -> None:
+        super().__init__({UNCERTAIN: b""})
+        self._model = model
+        self._style = style
+        self._rest = rest
+        self._delayed = {UNCERTAIN: 0}
+
+    def __missing__(self, cell: int) -> bytes:
+        probabilities = self._model.predict_cells([cell])
+        [self._delayed[cell]] = self._model.decide(probabilities)
+        values = self._style.probability(probabilities[0]), str(self._delayed[cell])
+        text = self._style.joined(b"", *values) + self._rest
+        self[cell] = text
+        return text
+
+    def delayed(self, cells: list[int]) -> int:
+        """How many of the cells, whose texts were asked for, are predicted late."""
+        return sum(map(self._delayed.__getitem__, cells))
+
+    def limit(self) -> None:
+        """Forget all texts if there are more than KEPT."""
+        if len(self) > self.KEPT:
+            self.clear()
+            self[UNCERTAIN] = b""
+            self._delayed = {UNCERTAIN: 0}
+
+
+@contextlib.contextmanager
+def _open(path: Path, dialect: Dialect) -> Iterator[IO[bytes]]:
+    if dialect.kind is FileKind.GZIP:
+        stream = gzip.open(path, "wb", compresslevel=_COMPRESSION)
+        with cast(IO[bytes], stream) as target:
+            yield target
+    elif dialect.kind is FileKind.ZIP:
+        method = zipfile.ZIP_DEFLATED
+        with (
+            zipfile.ZipFile(path, "w", method, compresslevel=_COMPRESSION) as archive,
+            archive.open(dialect.part, "w", force_zip64=True) as target,
+        ):
+            yield target
+    else:
+        with open(path, "wb", buffering=_BUFFER) as target:
+            yield target
+
+
+def _records(file: PlainFile, style: _Style) -> Generator[bytes, None, None]:
+    """What stands before the header, the header, its line end, and the records of the
+    rows without theirs; no blank lines."""
+    if file.is_rewritten:
+        return _decoded_records(file, style)
+    return _bytes_records(file)
+
+
+def _decoded_records(file: PlainFile, style: _Style) -> Generator[bytes, None, None]:
+    with contextlib.closing(file.records()) as records:
+        titles = list(islice(records, file.dialect.header_row - 1))
+        header = next(records)
+        before = "".join(one.text + one.end for one in titles)
+        yield file.dialect.mark + style.encoded(before)
+        yield style.encoded(header.text)
+        yield style.encoded(file.dialect.line_end)
+        for record in records:
+            if record.fields:
+                text = record.text
+                if not record.is_closed:
+                    text += '"'
+                # So that the answers stand below their names.
+                missing = len(header.fields) - len(record.fields)
+                yield style.encoded(text + file.dialect.delimiter * missing)
+
+
+def _bytes_records(file: PlainFile) -> Generator[bytes, None, None]:
+    """The same of a file that is read as it is, many times faster."""
+    with open_text(file.source, file.dialect.kind, file.bounds) as source:
+        for number, (record, end) in enumerate(byte_records(source)):
+            if not number:
+                yield b""
+                yield record
+                yield end or b"\n"
+            elif record:
+                yield record
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
