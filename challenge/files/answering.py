@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from challenge.artifact.atomic import replacing
-from challenge.errors import FlightsFileError
 from challenge.files.answers import (
     ADDED_COLUMNS,
     PredictionCounts,
@@ -24,6 +23,13 @@ from challenge.files.bounds import OWN_FILES, Bounds
 from challenge.files.cancellation import Cancellation
 from challenge.files.csv_answers import write_csv
 from challenge.files.excel_answers import write_csv_of_excel, write_excel
+from challenge.files.faults import (
+    COLUMN_THERE,
+    INVALID_ROWS,
+    OTHER_KIND,
+    UNREADABLE,
+    UNWRITABLE,
+)
 from challenge.files.formats import ReadOptions
 from challenge.files.kinds import FileKind, reading
 from challenge.files.mapping import read_flights
@@ -96,16 +102,15 @@ def predict_file(
             write = _WRITERS.get((file.dialect.kind, output.suffix.lower()))
             if write is None:
                 kinds = [end for kind, end in _WRITERS if kind is file.dialect.kind]
-                problem = f"must be a {' or '.join(kinds)} file, as {path.name!r} is"
-                raise FlightsFileError(output, problem)
+                named = " or ".join(kinds)
+                raise OTHER_KIND.error(output, kinds=named, source=path.name)
             with engine(model, file, temporary, cancellation) as connection:
                 scan = FlightsScan(connection, model, file, cancellation, options)
                 _check_names(scan)
                 try:
                     scored = write(scan, temporary, invalid == "keep", progress)
                 except csv.Error as error:
-                    problem = f"cannot be read: {error}"
-                    raise FlightsFileError(path, problem) from error
+                    raise UNREADABLE.error(path, reason=error) from error
             scored.add_dialect(file)
             return scored
 
@@ -114,9 +119,9 @@ def predict_file(
             scored = read_plain(path, answer, folder, bounds, cancellation)
         except OSError as error:
             reason = error.strerror or error
-            raise FlightsFileError(output, f"cannot be written: {reason}") from None
+            raise UNWRITABLE.error(output, reason=reason) from None
         if scored.invalid and invalid == "stop":
-            raise FlightsFileError(path, f"has {scored.rejected}")
+            raise INVALID_ROWS.error(path, rejected=scored.rejected)
     return scored
 
 
@@ -200,5 +205,4 @@ def _check_names(scan: FlightsScan) -> None:
         # In Parquet, to most programs, names differ in more than capitals.
         added = name.lower() if scan.file.is_parquet else name
         if added in ADDED_COLUMNS:
-            problem = f"has a column {name!r} already"
-            raise FlightsFileError(scan.file.source, problem)
+            raise COLUMN_THERE.error(scan.file.source, name=name)

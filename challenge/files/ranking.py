@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from challenge.errors import FlightsFileError
 from challenge.files.answers import PredictionCounts, judged_cells
 from challenge.files.dialects import Dialect
+from challenge.files.faults import INVALID_ROWS
 from challenge.files.formats import ReadOptions
 from challenge.files.opening import read_plain
 from challenge.files.plain_file import PlainFile
@@ -83,7 +83,7 @@ def rank_file(
                     best = best[:top]
                 scored.rows += len(cells)
             if scored.invalid:
-                raise FlightsFileError(path, f"has {scored.rejected}")
+                raise INVALID_ROWS.error(path, rejected=scored.rejected)
             values = flights.rows([position for _, position in best])
         if read_as is not None and file.is_rewritten:
             read_as[file.source.name] = file.dialect

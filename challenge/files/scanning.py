@@ -176,7 +176,8 @@ def zones_of_model(model: DelayModel) -> Zones:
     """The time zones of a model's origins, by their names and codes."""
 
     def of(airports: Collection[str]) -> dict[str, str | None]:
-        known = model.card.time_zones
+        zones = model.encoder.rules.time_zones
+        known = {name: zone.key for name, zone in zones.items()}
         codes = model.vocabulary.aliases.get(ORIGIN, {})
         names = {name: name for name in known} | dict(codes)
         return {spelling.upper(): known.get(name) for spelling, name in names.items()}

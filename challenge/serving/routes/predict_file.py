@@ -190,13 +190,13 @@ def _rejected(error: BaseException) -> BaseException:
     """What a request that failed is answered with, if the file or the disk is to blame."""
     match error:
         case FileTooLargeError():
-            return rejection(413, "too_large", f"the file {error.problem}")
+            return rejection(413, error.kind, f"the file {error.problem}")
         case FlightsFileError() if Path(error.path).name.startswith(_OF_CALLER):
-            return rejection(400, "file", f"the file {error.problem}")
+            return rejection(400, error.kind, f"the file {error.problem}")
         case FlightsFileError():
             return _no_room(error.problem)
         case MissingColumnsError():
-            return rejection(400, "file", str(error))
+            return rejection(400, "missing_columns", str(error))
         case OSError():
             return _no_room(error.strerror)
     return error
