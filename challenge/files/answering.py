@@ -72,6 +72,7 @@ def predict_file(
     cancellation: Cancellation | None = None,
     bounds: Bounds = OWN_FILES,
     options: ReadOptions | None = None,
+    average: bool = False,
 ) -> PredictionCounts:
     """Write a file again with `probability` and `delay` behind its columns.
 
@@ -88,6 +89,7 @@ def predict_file(
         bounds: how much it may take.
         options: how the file is to be read; None for a file of a caller who cannot say
             it.
+        average: whether a destination or origin that is not known is taken as not given.
 
     Raises:
         WorkStopped: it was stopped.
@@ -105,12 +107,15 @@ def predict_file(
                 named = " or ".join(kinds)
                 raise OTHER_KIND.error(output, kinds=named, source=path.name)
             with engine(model, file, temporary, cancellation) as connection:
-                scan = FlightsScan(connection, model, file, cancellation, options)
+                scan = FlightsScan(
+                    connection, model, file, cancellation, options, average
+                )
                 _check_names(scan)
                 try:
                     scored = write(scan, temporary, invalid == "keep", progress)
                 except csv.Error as error:
                     raise UNREADABLE.error(path, reason=error) from error
+            scored.averaged = scan.averaged
             scored.add_dialect(file)
             return scored
 
@@ -174,14 +179,19 @@ def answered_rows(
 
 
 def count_delays(
-    model: DelayModel, source: str | Path, options: ReadOptions | None = None
+    model: DelayModel,
+    source: str | Path,
+    options: ReadOptions | None = None,
+    average: bool = False,
 ) -> PredictionCounts:
     """Answer all rows of a file without writing anything; rules as in `predict_file`."""
 
     def count(file: PlainFile) -> PredictionCounts:
         scored = PredictionCounts()
         with engine(model, file) as connection:
-            flights = FlightsScan(connection, model, file, options=options)
+            flights = FlightsScan(
+                connection, model, file, options=options, average=average
+            )
             times = flights.count_cells()
             if UNCERTAIN in times:
                 times = Counter()
@@ -193,6 +203,7 @@ def count_delays(
         decisions = model.decide(model.predict_cells(list(times)))
         scored.delayed = sum(compress(times.values(), decisions))
         scored.rows = scored.rows or sum(times.values())
+        scored.averaged = flights.averaged
         scored.add_dialect(file)
         return scored
 
