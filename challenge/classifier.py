@@ -36,6 +36,10 @@ DEFAULT_SETTINGS: Final[dict[str, Any]] = {
     "colsample_bynode": 0.67,
     "seed": 0,
 }
+# In weights: the schedule's features weigh a flight six times, for the ways to
+# know of it. So the most trees are learned of 36,000 flights or more.
+WEIGHT_PER_TREE: Final = 1_800
+MIN_ROUNDS: Final = 20
 
 
 class Classifier(ABC):
@@ -293,7 +297,8 @@ class XGBoostClassifier(Classifier):
     into two sets of categories.
 
     Args:
-        rounds: the number of trees.
+        rounds: the most trees to learn. Of few flights there are fewer, at least
+            MIN_ROUNDS: one for each WEIGHT_PER_TREE, as more would learn their noise.
         settings: parameters of XGBoost, which replace those in DEFAULT_SETTINGS.
     """
 
@@ -322,7 +327,9 @@ class XGBoostClassifier(Classifier):
             }
             | self.settings,
             self._matrix(features, label=target, weight=weight),
-            num_boost_round=self.rounds,
+            num_boost_round=min(
+                self.rounds, max(MIN_ROUNDS, round(weight.sum() / WEIGHT_PER_TREE))
+            ),
         )
 
     def _predict_proba(self, features: Codes) -> Float64s:

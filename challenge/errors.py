@@ -162,11 +162,13 @@ class FlightsFileError(FlightProphetError):
     Attributes:
         path: the file.
         problem: what is wrong, without the file's name.
+        kind: its name for programs.
     """
 
-    def __init__(self, path: str | Path, problem: str) -> None:
+    def __init__(self, path: str | Path, problem: str, kind: str = "file") -> None:
         self.path = path
         self.problem = problem
+        self.kind = kind
         super().__init__(f"{str(path)!r} {problem}")
 
 

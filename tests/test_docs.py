@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from challenge import errors
+from challenge.files.faults import CATALOGUE
 from challenge.flights.fields import FIELDS
 from tests.conftest import ROOT
 
@@ -126,6 +127,14 @@ def test_every_error_is_in_the_documents():
         if isinstance(one, type) and issubclass(one, errors.FlightProphetError)
         if one is not errors.FlightProphetError
     )
+
+
+def test_the_catalogue_of_file_faults_is_the_declaration():
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", text("docs/files.md"), re.M)
+    declared = [(fault.kind, fault.message, fault.advice) for fault in CATALOGUE]
+    assert len(declared) > 20
+    assert sorted(rows) == sorted(declared)
+    assert len({kind for kind, _, _ in declared}) == len(declared)
 
 
 def test_the_table_of_fields_is_the_declaration():

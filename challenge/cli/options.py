@@ -32,6 +32,13 @@ Classifier = Annotated[
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Skip invalid rows instead of failing.")
 ]
+Unknown = Annotated[
+    Literal["reject", "average"],
+    typer.Option(
+        help="What to do with a destination or an origin that the model does not know: "
+        "reject the row, or predict as for a flight without one."
+    ),
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(

@@ -18,6 +18,7 @@ from challenge.cli.options import (
     Json,
     ModelOption,
     Scheduler,
+    Unknown,
 )
 from challenge.cli.output import print_dialects, print_json, spinner
 from challenge.cli.reading import reads_flights
@@ -47,6 +48,7 @@ def predict(
             "and describe the fault in a column `fault`."
         ),
     ] = "stop",
+    unknown: Unknown = "reject",
     scheduler: Scheduler = None,
     as_json: Json = False,
     *,
@@ -66,18 +68,29 @@ def predict(
 
     with spinner("Predicting") as progress:
         counts = predict_files(
-            model, source, output, invalid, reading, scheduler, progress
+            model,
+            source,
+            output,
+            invalid,
+            reading,
+            scheduler,
+            progress,
+            average=unknown == "average",
         )
     print_dialects(counts.read_as)
     if as_json:
-        names = ("rows", "delayed", "invalid")
+        names = ("rows", "delayed", "invalid", "averaged")
         print(json.dumps({name: getattr(counts, name) for name in names}))
         return
     from challenge.cli.tables import columns, show
 
     rows = f"{counts.rows:,}, {counts.delayed:,} predicted to be late"
     rejected = str(counts.rejected) if counts.invalid else "none"
-    show(columns([("rows", rows), ("invalid", rejected)]))
+    told = [("rows", rows), ("invalid", rejected)]
+    if counts.averaged:
+        many = (f"{count:,} {name}" for name, count in counts.averaged.items())
+        told.append(("unknown, averaged", ", ".join(many)))
+    show(columns(told))
 
 
 @reads_flights(past=False)
@@ -85,6 +98,7 @@ def rank(
     schedule: Annotated[Path, typer.Argument(help=f"Flights: {FILE}.")],
     top: Annotated[int, typer.Option(min=1, help="Number of flights.")] = 20,
     model: ModelOption = DEFAULT_MODEL,
+    unknown: Unknown = "reject",
     as_json: Json = False,
     *,
     reading: ReadOptions,
@@ -105,7 +119,8 @@ def rank(
     read_as: dict[str, Dialect] = {}
     with spinner("Ranking"):
         loaded = DelayModel.load(model)
-        ranked, rows = rank_file(loaded, schedule, top, read_as, reading)
+        average = unknown == "average"
+        ranked, rows = rank_file(loaded, schedule, top, read_as, reading, average)
     print_dialects(read_as)
     late = expected_late([one.probability for one in ranked])
     if as_json:

@@ -197,13 +197,15 @@ class Schedule(AllCategories):
         self, matrix: NDArray[np.int16]
     ) -> list[tuple[NDArray[np.int16], float]]:
         levels = []
+        # Together as much as those of a destination and a time, whatever there is more.
+        weight = 4 / 2 ** len(self.optional_groups)
         for left_out in range(len(self.optional_groups) + 1):
             for groups in combinations(self.optional_groups, left_out):
                 names = [name for group in groups for name in group]
                 without = self._without(matrix, names)
-                levels.append((without, 1.0))
+                levels.append((without, weight))
                 without_month = self._without(without, (MONTH,))
-                levels.append((without_month, self.missing_month_weight))
+                levels.append((without_month, weight * self.missing_month_weight))
         return levels
 
     def _without(

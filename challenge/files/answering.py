@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from challenge.artifact.atomic import replacing
-from challenge.errors import FlightsFileError
 from challenge.files.answers import (
     ADDED_COLUMNS,
     PredictionCounts,
@@ -24,6 +23,13 @@ from challenge.files.bounds import OWN_FILES, Bounds
 from challenge.files.cancellation import Cancellation
 from challenge.files.csv_answers import write_csv
 from challenge.files.excel_answers import write_csv_of_excel, write_excel
+from challenge.files.faults import (
+    COLUMN_THERE,
+    INVALID_ROWS,
+    OTHER_KIND,
+    UNREADABLE,
+    UNWRITABLE,
+)
 from challenge.files.formats import ReadOptions
 from challenge.files.kinds import FileKind, reading
 from challenge.files.mapping import read_flights
@@ -66,6 +72,7 @@ def predict_file(
     cancellation: Cancellation | None = None,
     bounds: Bounds = OWN_FILES,
     options: ReadOptions | None = None,
+    average: bool = False,
 ) -> PredictionCounts:
     """Write a file again with `probability` and `delay` behind its columns.
 
@@ -82,6 +89,7 @@ def predict_file(
         bounds: how much it may take.
         options: how the file is to be read; None for a file of a caller who cannot say
             it.
+        average: whether a destination or origin that is not known is taken as not given.
 
     Raises:
         WorkStopped: it was stopped.
@@ -96,16 +104,18 @@ def predict_file(
             write = _WRITERS.get((file.dialect.kind, output.suffix.lower()))
             if write is None:
                 kinds = [end for kind, end in _WRITERS if kind is file.dialect.kind]
-                problem = f"must be a {' or '.join(kinds)} file, as {path.name!r} is"
-                raise FlightsFileError(output, problem)
+                named = " or ".join(kinds)
+                raise OTHER_KIND.error(output, kinds=named, source=path.name)
             with engine(model, file, temporary, cancellation) as connection:
-                scan = FlightsScan(connection, model, file, cancellation, options)
+                scan = FlightsScan(
+                    connection, model, file, cancellation, options, average
+                )
                 _check_names(scan)
                 try:
                     scored = write(scan, temporary, invalid == "keep", progress)
                 except csv.Error as error:
-                    problem = f"cannot be read: {error}"
-                    raise FlightsFileError(path, problem) from error
+                    raise UNREADABLE.error(path, reason=error) from error
+            scored.averaged = scan.averaged
             scored.add_dialect(file)
             return scored
 
@@ -114,9 +124,9 @@ def predict_file(
             scored = read_plain(path, answer, folder, bounds, cancellation)
         except OSError as error:
             reason = error.strerror or error
-            raise FlightsFileError(output, f"cannot be written: {reason}") from None
+            raise UNWRITABLE.error(output, reason=reason) from None
         if scored.invalid and invalid == "stop":
-            raise FlightsFileError(path, f"has {scored.rejected}")
+            raise INVALID_ROWS.error(path, rejected=scored.rejected)
     return scored
 
 
@@ -169,14 +179,19 @@ def answered_rows(
 
 
 def count_delays(
-    model: DelayModel, source: str | Path, options: ReadOptions | None = None
+    model: DelayModel,
+    source: str | Path,
+    options: ReadOptions | None = None,
+    average: bool = False,
 ) -> PredictionCounts:
     """Answer all rows of a file without writing anything; rules as in `predict_file`."""
 
     def count(file: PlainFile) -> PredictionCounts:
         scored = PredictionCounts()
         with engine(model, file) as connection:
-            flights = FlightsScan(connection, model, file, options=options)
+            flights = FlightsScan(
+                connection, model, file, options=options, average=average
+            )
             times = flights.count_cells()
             if UNCERTAIN in times:
                 times = Counter()
@@ -188,6 +203,7 @@ def count_delays(
         decisions = model.decide(model.predict_cells(list(times)))
         scored.delayed = sum(compress(times.values(), decisions))
         scored.rows = scored.rows or sum(times.values())
+        scored.averaged = flights.averaged
         scored.add_dialect(file)
         return scored
 
@@ -200,5 +216,4 @@ def _check_names(scan: FlightsScan) -> None:
         # In Parquet, to most programs, names differ in more than capitals.
         added = name.lower() if scan.file.is_parquet else name
         if added in ADDED_COLUMNS:
-            problem = f"has a column {name!r} already"
-            raise FlightsFileError(scan.file.source, problem)
+            raise COLUMN_THERE.error(scan.file.source, name=name)

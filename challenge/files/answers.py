@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,12 +25,14 @@ class PredictionCounts:
         rows: how many there are.
         delayed: how many of them are predicted to be late.
         rejected: those with a fault.
+        averaged: how many unknown names were taken as not given, by their fields.
         read_as: by the names of files, the dialects of those that were not plain.
     """
 
     rows: int = 0
     delayed: int = 0
     rejected: RejectedRows = field(default_factory=RejectedRows)
+    averaged: Counter[str] = field(default_factory=Counter)
     read_as: dict[str, Dialect] = field(default_factory=dict)
 
     @property
@@ -42,6 +45,7 @@ class PredictionCounts:
         self.rows += other.rows
         self.delayed += other.delayed
         self.rejected.add(other.rejected)
+        self.averaged += other.averaged
         self.read_as |= other.read_as
 
     def add_dialect(self, file: PlainFile) -> None:

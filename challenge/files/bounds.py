@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from challenge.errors import FileTooLargeError, FlightsFileError
+from challenge.files.faults import MANY_COLUMNS, MANY_VALUES, UNPACKS_TO_MORE
 
 MAX_COLUMNS: Final = 2_000
 MAX_HEADER_CHARACTERS: Final = 1_000_000
@@ -44,7 +44,7 @@ class Bounds:
             return
         limit = max(self.unpacked_bytes, self.unpacked_times * path.stat().st_size)
         if unpacked > limit:
-            raise FileTooLargeError(path, f"unpacks to over {limit:,} bytes")
+            raise UNPACKS_TO_MORE.error(path, most=limit)
 
     def check_values(self, path: Path, values: int) -> None:
         """Refuse a Parquet file one of whose columns has more values than it may.
@@ -56,8 +56,7 @@ class Bounds:
             return
         limit = max(self.values, self.values_a_byte * path.stat().st_size)
         if values > limit:
-            problem = f"has {values:,} values in a column; for its size {limit:,} are the most"
-            raise FileTooLargeError(path, problem)
+            raise MANY_VALUES.error(path, values=values, most=limit)
 
 
 OWN_FILES: Final = Bounds()
@@ -79,5 +78,4 @@ def check_columns(path: Path, columns: int) -> None:
         FlightsFileError: it has.
     """
     if columns > MAX_COLUMNS:
-        problem = f"has {columns:,} columns; there may be {MAX_COLUMNS:,}"
-        raise FlightsFileError(path, problem)
+        raise MANY_COLUMNS.error(path, columns=columns, most=MAX_COLUMNS)

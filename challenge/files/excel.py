@@ -18,8 +18,8 @@ from typing import Final, TypeAlias
 # Entities are refused.
 from xml.parsers import expat  # nosec B407
 
-from challenge.errors import FileTooLargeError, FlightsFileError
 from challenge.files.bounds import MAX_COLUMNS, Bounds
+from challenge.files.faults import LARGE_TEXTS, MANY_COLUMNS, UNREADABLE
 
 Value: TypeAlias = str | float | bool | datetime | None
 
@@ -166,7 +166,7 @@ class Workbook:
         """Parse a part of the file; yields after each piece of it."""
         name = self._parts.get(part.lower())
         if name is None:
-            raise FlightsFileError(self._path, f"cannot be read: it has no {part!r}")
+            raise UNREADABLE.error(self._path, reason=f"it has no {part!r}")
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = handler.start
@@ -190,8 +190,8 @@ class Workbook:
             *(expat.ExpatError, LookupError, ValueError, OverflowError, RuntimeError),
         ) as error:
             # Of a file that another program would not read either.
-            problem = f"cannot be read: {part!r} is not as Excel writes it: {error}"
-            raise FlightsFileError(self._path, problem) from error
+            reason = f"{part!r} is not as Excel writes it: {error}"
+            raise UNREADABLE.error(self._path, reason=reason) from error
 
     def _refuse_entities(self, *declaration: object) -> None:
         raise ValueError("it declares a document type")
@@ -264,8 +264,7 @@ class _Texts(_Elements):
             self.found.append(text)
             self._size += sys.getsizeof(text)
             if self._size > self._limit:
-                problem = f"has texts of over {self._limit:,} bytes together"
-                raise FileTooLargeError(self._path, problem)
+                raise LARGE_TEXTS.error(self._path, most=self._limit)
 
 
 class _Rows(_Elements):
@@ -292,8 +291,8 @@ class _Rows(_Elements):
             place = _COLUMN.match(attributes.get("r", ""))
             self._column = _number_of(place[0]) if place else self._column + 1
             if self._column > MAX_COLUMNS:
-                problem = f"has over {MAX_COLUMNS:,} columns"
-                raise FlightsFileError(self._path, problem)
+                columns = self._column
+                raise MANY_COLUMNS.error(self._path, columns=columns, most=MAX_COLUMNS)
             if self._column <= len(self._cells):
                 raise ValueError(f"row {self._number} has a cell twice")
             self._kind = attributes.get("t", "n")

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from challenge.errors import FlightsFileError
 from challenge.files.answers import (
     ADDED_COLUMNS,
     PredictionCounts,
@@ -16,6 +15,7 @@ from challenge.files.answers import (
     judged_cells,
 )
 from challenge.files.excel import Value, value_text
+from challenge.files.faults import NOT_AS_EXCEL
 from challenge.files.scanning import FlightsScan
 
 # As in a CSV file.
@@ -64,10 +64,7 @@ def write_excel(
                     case _:
                         failed = sheet.write_number(*place, value)
                 if failed:
-                    problem = (
-                        f"cannot be answered as .xlsx: row {number:,} is too large"
-                    )
-                    raise FlightsFileError(flights.file.source, problem)
+                    raise NOT_AS_EXCEL.error(flights.file.source, row=number)
     return scored
 
 

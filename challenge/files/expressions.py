@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from challenge.errors import FlightsFileError
+from challenge.files.faults import NOT_OF_FORMAT
 from challenge.files.field_sql import name_sql, sql_text
 from challenge.files.formats import CONDITIONS, MINUTES_LATE, FoundColumns
 from challenge.files.sql import Source
@@ -57,8 +57,9 @@ class Expressions:
             duckdb.ParserException,
         ) as error:
             reason = str(error).splitlines()[0]
-            problem = f"cannot be read in the format {found.format.name!r}: {reason}"
-            raise FlightsFileError(path, problem) from error
+            raise NOT_OF_FORMAT.error(
+                path, format=found.format.name, reason=reason
+            ) from error
         self.kinds = dict(zip(self._names, map(str, kinds), strict=True))
 
     def value(self, key: str) -> str:

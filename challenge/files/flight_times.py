@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from challenge.errors import FlightsFileError
 from challenge.files import time_sql
 from challenge.files.expressions import Expressions
+from challenge.files.faults import AMBIGUOUS_DATES, NO_TIME_ZONE
 from challenge.files.field_sql import sql_text
 from challenge.files.formats import (
     ARRIVAL_MINUTES_LATE,
@@ -162,11 +162,7 @@ class FlightTimes:
             # A few times with an offset do not make a file unreadable.
             self._offsets_are_faults = True
         if zone is None and not self.are_local:
-            raise FlightsFileError(
-                self._path,
-                "has times that the clock of the airport does not tell, and its time "
-                "zone is not known; name it by --timezone, like America/Santiago",
-            )
+            raise NO_TIME_ZONE.error(self._path)
         return zone
 
     def layers(self, zone: ZoneSql | None) -> Iterator[list[str]]:
@@ -215,11 +211,7 @@ class FlightTimes:
         values = list(map(self._value, keys))
         dates, example = time_sql.order_of_dates(self._connection, values, source)
         if dates is None:
-            raise FlightsFileError(
-                self._path,
-                f"has dates like {example!r}, of which nothing tells the day from the "
-                "month; say --dates day-first or --dates month-first",
-            )
+            raise AMBIGUOUS_DATES.error(self._path, example=example)
         return dates
 
     def _known_zone(self, value: Callable[[str], str], source: str) -> ZoneSql | None:

@@ -13,8 +13,15 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-from challenge.errors import FlightsFileError
 from challenge.files.bounds import Bounds
+from challenge.files.faults import (
+    NO_FILE,
+    OLD_EXCEL,
+    SEVERAL_FILES,
+    UNKNOWN_KIND,
+    UNREADABLE,
+    ZIPPED_NO_TEXT,
+)
 
 SUFFIXES: Final = (".csv", ".txt", ".tsv", ".gz", ".zip", ".xlsx", ".parquet")
 NAMES_OF_SUFFIXES: Final = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
@@ -48,9 +55,9 @@ def reading(path: Path) -> Iterator[None]:
     import duckdb
 
     if not path.name.lower().endswith(SUFFIXES):
-        raise FlightsFileError(path, f"is not a {NAMES_OF_SUFFIXES} file")
+        raise UNKNOWN_KIND.error(path, suffixes=NAMES_OF_SUFFIXES)
     if not path.is_file():
-        raise FlightsFileError(path, "does not exist or is not a file")
+        raise NO_FILE.error(path)
     try:
         yield
     except (
@@ -64,7 +71,7 @@ def reading(path: Path) -> Iterator[None]:
     ) as error:
         # A caller's file has a name of ours.
         reason = str(error).replace(str(path), path.name).strip().splitlines()[0]
-        raise FlightsFileError(path, f"cannot be read: {reason}") from error
+        raise UNREADABLE.error(path, reason=reason) from error
 
 
 def kind_of(path: Path) -> FileKind:
@@ -80,10 +87,7 @@ def kind_of(path: Path) -> FileKind:
     if start[:2] == b"\x1f\x8b":
         return FileKind.GZIP
     if start == _COMPOUND_FILE:
-        problem = (
-            "is an Excel file of the old kind or with a password; save it as .xlsx"
-        )
-        raise FlightsFileError(path, problem)
+        raise OLD_EXCEL.error(path)
     if start in _ZIP:
         with zipfile.ZipFile(path) as archive:
             is_excel = _EXCEL_PART in archive.namelist()
@@ -109,7 +113,7 @@ def zipped_name(path: Path) -> str:
         return names[0]
     found = ", ".join(map(repr, names[:5])) or "nothing"
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    raise FlightsFileError(path, f"must hold one file; it holds {found}{more}")
+    raise SEVERAL_FILES.error(path, found=found + more)
 
 
 def open_text(path: Path, kind: FileKind, bounds: Bounds) -> IO[bytes]:
@@ -137,11 +141,10 @@ def _open_zipped(path: Path, bounds: Bounds) -> IO[bytes]:
         stream = archive.open(name)
     # With a password, or compressed in a way that is not known here.
     except (RuntimeError, NotImplementedError) as error:
-        raise FlightsFileError(path, f"cannot be read: {error}") from error
+        raise UNREADABLE.error(path, reason=error) from error
     start = stream.read(4)
     if start in (b"PAR1", *_ZIP) or start[:2] == b"\x1f\x8b":
-        problem = f"holds {name!r}, which is no text; take it out of the .zip file"
-        raise FlightsFileError(path, problem)
+        raise ZIPPED_NO_TEXT.error(path, name=name)
     stream.seek(0)
     return stream
 

@@ -28,6 +28,7 @@ def predict_files(
     options: ReadOptions = ReadOptions(),
     scheduler: str | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    average: bool = False,
 ) -> PredictionCounts:
     """Predict files as `predict_file` does, or only count their delays.
 
@@ -40,6 +41,7 @@ def predict_files(
         options: how the files are to be read.
         scheduler: as for `challenge.files.dask_cluster.parallel_map`.
         progress: called with how far it is, as text.
+        average: as for `predict_file`.
 
     Raises:
         ModelFileError: the model cannot be read.
@@ -52,7 +54,7 @@ def predict_files(
     if len(files) == 1 and scheduler is None and not (output and output.is_dir()):
         with fetched(files[0]) as path:
             if output is None:
-                return count_delays(loaded, path, options)
+                return count_delays(loaded, path, options, average)
             return predict_file(
                 loaded,
                 path,
@@ -60,6 +62,7 @@ def predict_files(
                 invalid,
                 lambda rows: progress(f"{rows:,} rows"),
                 options=options,
+                average=average,
             )
     content = Path(model).read_bytes()
     with contextlib.ExitStack() as stack:
@@ -72,7 +75,7 @@ def predict_files(
         )
         total = PredictionCounts()
         for counts in map_files(
-            _predict, _Task(content, folder, invalid, options), files
+            _predict, _Task(content, folder, invalid, options, average), files
         ):
             total.add(counts)
     return total
@@ -86,6 +89,7 @@ class _Task(NamedTuple):
     folder: Path | None
     invalid: Literal["stop", "keep"]
     options: ReadOptions
+    average: bool
 
 
 def _predict(task: _Task, file: str) -> PredictionCounts:
@@ -93,10 +97,15 @@ def _predict(task: _Task, file: str) -> PredictionCounts:
     try:
         with fetched(file) as path:
             if task.folder is None:
-                return count_delays(loaded, path, task.options)
+                return count_delays(loaded, path, task.options, task.average)
             output = task.folder / file_name(file)
             return predict_file(
-                loaded, path, output, task.invalid, options=task.options
+                loaded,
+                path,
+                output,
+                task.invalid,
+                options=task.options,
+                average=task.average,
             )
     except MissingColumnsError as error:
         raise FlightsFileError(file, f"has {error}") from error

@@ -16,6 +16,7 @@ from challenge.files.bounds import OWN_FILES, Bounds
 from challenge.files.cancellation import Cancellation
 from challenge.files.dialects import Dialect, find_header, recognize_text
 from challenge.files.excel import Workbook, value_text
+from challenge.files.faults import EMPTY, UNREADABLE
 from challenge.files.kinds import (
     FileKind,
     kind_of,
@@ -113,7 +114,7 @@ def _recognize(path: Path, kind: FileKind, bounds: Bounds) -> Dialect:
     if kind is FileKind.PARQUET:
         return Dialect(kind)
     if path.suffix.lower() == ".parquet":
-        raise FlightsFileError(path, "cannot be read: it is no Parquet file")
+        raise UNREADABLE.error(path, reason="it is no Parquet file")
     if kind is FileKind.EXCEL:
         return _recognize_excel(path, bounds)
     part = zipped_name(path) if kind is FileKind.ZIP else ""
@@ -133,7 +134,7 @@ def _recognize_excel(path: Path, bounds: Bounds) -> Dialect:
                 known = header.known
                 best = replace(best, part=sheet, header_row=rows[header.row][0])
     if known < 0:
-        raise FlightsFileError(path, "is empty")
+        raise EMPTY.error(path)
     return best
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from challenge.errors import FlightsFileError
 from challenge.files.answers import PredictionCounts, judged_cells
 from challenge.files.dialects import Dialect
+from challenge.files.faults import INVALID_ROWS
 from challenge.files.formats import ReadOptions
 from challenge.files.opening import read_plain
 from challenge.files.plain_file import PlainFile
@@ -55,6 +55,7 @@ def rank_file(
     top: int,
     read_as: dict[str, Dialect] | None = None,
     options: ReadOptions | None = None,
+    average: bool = False,
 ) -> tuple[list[RankedFlight], int]:
     """The flights of a file to look at first, and how many it has.
 
@@ -63,7 +64,7 @@ def rank_file(
         source: a file, as `predict_file` takes it.
         top: how many are wanted at most.
         read_as: gets the dialect of a file that is not plain, by its name.
-        options: as `predict_file` takes them.
+        options, average: as `predict_file` takes them.
 
     Raises:
         MissingColumnsError, FlightsFileError: as `predict_file` at invalid rows.
@@ -73,7 +74,9 @@ def rank_file(
     def rank(file: PlainFile) -> tuple[list[RankedFlight], int]:
         best: list[tuple[float, int]] = []
         with engine(model, file) as connection:
-            flights = FlightsScan(connection, model, file, options=options)
+            flights = FlightsScan(
+                connection, model, file, options=options, average=average
+            )
             scored = PredictionCounts()
             for cells, faults in judged_cells(flights, scored):
                 if not faults:
@@ -83,7 +86,7 @@ def rank_file(
                     best = best[:top]
                 scored.rows += len(cells)
             if scored.invalid:
-                raise FlightsFileError(path, f"has {scored.rejected}")
+                raise INVALID_ROWS.error(path, rejected=scored.rejected)
             values = flights.rows([position for _, position in best])
         if read_as is not None and file.is_rewritten:
             read_as[file.source.name] = file.dialect

@@ -11,6 +11,7 @@ from typing import IO, Final, NamedTuple
 
 from challenge.errors import FlightsFileError
 from challenge.files.bounds import MAX_RECORD_CHARACTERS
+from challenge.files.faults import LONG_RECORD
 
 # What these make of a byte that the encoding does not know is that byte when it is
 # written again.
@@ -111,5 +112,4 @@ def _whole_record(line: bytes, lines: Iterator[bytes]) -> bytes:
 
 
 def _too_long(path: Path, number: int) -> FlightsFileError:
-    problem = f"cannot be read: row {number:,} is too long; is a quote not closed?"
-    return FlightsFileError(path, problem)
+    return LONG_RECORD.error(path, row=number)

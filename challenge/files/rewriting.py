@@ -16,11 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-from challenge.errors import FlightsFileError
 from challenge.files.bounds import Bounds, check_columns
 from challenge.files.cancellation import Cancellation
 from challenge.files.dialects import WINDOWS, Dialect, detect_windows
 from challenge.files.excel import value_text
+from challenge.files.faults import OPEN_QUOTE, RAGGED_ROW, UNDECODABLE_ROW, UNWRITABLE
 from challenge.files.kinds import FileKind, open_text
 from challenge.files.plain_file import ROW_FAULT, PlainFile
 from challenge.files.records import Record
@@ -90,8 +90,7 @@ def _written(path: Path) -> Iterator[IO[str]]:
             yield stream
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            problem = f"cannot be written: {error.strerror}"
-            raise FlightsFileError(path, problem) from None
+            raise UNWRITABLE.error(path, reason=error.strerror) from None
         raise
 
 
@@ -121,18 +120,23 @@ def _text_rows(plain: PlainFile) -> Iterator[tuple[list[str], str]]:
 def _problem(record: Record, columns: int, dialect: Dialect) -> str:
     """What is wrong with a record, after the kind of fault; empty if nothing is."""
     if not record.is_closed:
-        return "open_quote has a quote that is not closed; the file ends before"
+        return OPEN_QUOTE.of_row()
     if len(record.fields) != columns:
-        noun = "value" if len(record.fields) == 1 else "values"
-        return f"ragged_row has {len(record.fields)} {noun}; the header has {columns} columns"
+        return _ragged(len(record.fields), columns)
     if not record.text.isascii():
         try:
             record.text.encode()
         except UnicodeEncodeError as error:
             begin = max(error.start - 10, 0)
             near = _legible(record.text[begin : error.end + 10])
-            return f"undecodable_row has what is no text in {dialect.encoding_name}: {shown(near)}"
+            encoding = dialect.encoding_name
+            return UNDECODABLE_ROW.of_row(encoding=encoding, near=shown(near))
     return ""
+
+
+def _ragged(values: int, columns: int) -> str:
+    noun = "value" if values == 1 else "values"
+    return RAGGED_ROW.of_row(values=f"{values} {noun}", columns=columns)
 
 
 def _legible(text: str) -> str:
@@ -157,7 +161,7 @@ def _excel_rows(plain: PlainFile) -> Iterator[tuple[list[str], str]]:
                 plain.row_numbers.skip(position, number - expected)
             problem = ""
             if len(texts) > columns:
-                problem = f"ragged_row has {len(texts)} values; the header has {columns} columns"
+                problem = _ragged(len(texts), columns)
             yield texts + [""] * (columns - len(texts)), problem
             expected = number + 1
         position += 1

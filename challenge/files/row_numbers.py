@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from challenge.errors import FlightsFileError
+from challenge.files.faults import MANY_BLANKS
 
 _MAX_BLANK_PLACES: Final = 1_000_000
 
@@ -44,8 +44,7 @@ class RowNumbers:
             self._blank[-1] = above + lines
             return
         if len(self._positions) == _MAX_BLANK_PLACES:
-            problem = f"has blank lines in over {_MAX_BLANK_PLACES:,} places"
-            raise FlightsFileError(self._path, problem)
+            raise MANY_BLANKS.error(self._path, most=_MAX_BLANK_PLACES)
         self._positions.append(position)
         self._blank.append(above + lines)
 

@@ -6,6 +6,7 @@ other, `FlightRules` decides, the one authority on what is wrong with a flight.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -46,8 +47,10 @@ class FlightsScan:
         file: the file.
         cancellation: stops its queries.
         options: how it is to be read; None for a file of a caller who cannot say it.
+        average: whether a name that is not known is taken as not given, where it may be.
 
     Attributes:
+        averaged: how many values were taken as not given, by their fields.
         source: the file for DuckDB, as it is.
         columns: the names of the file's columns, known ones as they are known.
 
@@ -63,10 +66,13 @@ class FlightsScan:
         file: PlainFile,
         cancellation: Cancellation | None = None,
         options: ReadOptions | None = None,
+        average: bool = False,
     ) -> None:
         self._connection = connection
         self._cancellation = cancellation
         self.model = model
+        self._average = average
+        self.averaged: Counter[str] = Counter()
         self.file = file
         with reading(file.source):
             self.source = file_source(connection, file)
@@ -150,7 +156,11 @@ class FlightsScan:
             return [row_fault(str(fault))]
         if not self._fields.is_parquet:
             row = {**row, MONTH: whole_number(row.get(MONTH))}
-        return self.model.encoder.cell(row)
+        if not self._average:
+            return self.model.encoder.cell(row)
+        outcome, notes = self.model.encoder.cell_averaged(row)
+        self.averaged.update(note.field for note in notes)
+        return outcome
 
     def _query(self, chosen: str, where: str = "") -> str:
         """SQL for the rows with their `cell_`, NULL unless one is certainly valid."""
@@ -176,7 +186,8 @@ def zones_of_model(model: DelayModel) -> Zones:
     """The time zones of a model's origins, by their names and codes."""
 
     def of(airports: Collection[str]) -> dict[str, str | None]:
-        known = model.card.time_zones
+        zones = model.encoder.rules.time_zones
+        known = {name: zone.key for name, zone in zones.items()}
         codes = model.vocabulary.aliases.get(ORIGIN, {})
         names = {name: name for name in known} | dict(codes)
         return {spelling.upper(): known.get(name) for spelling, name in names.items()}

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from challenge.errors import FlightsFileError
 from challenge.files.bounds import (
     MAX_HEADER_CHARACTERS,
     OWN_FILES,
@@ -23,6 +22,7 @@ from challenge.files.bounds import (
 )
 from challenge.files.cancellation import Cancellation
 from challenge.files.dialects import as_known
+from challenge.files.faults import COLUMN_TWICE, EMPTY, LONG_HEADER
 from challenge.files.field_sql import name_types, sql_text
 from challenge.files.plain_file import PlainFile
 from challenge.flights.faults import shown
@@ -150,7 +150,7 @@ def file_source(connection: duckdb.DuckDBPyConnection, file: PlainFile) -> Sourc
     names = [name or f"column {place}" for place, name in enumerate(names)]
     for name, times in Counter(names).items():
         if times > 1:
-            raise FlightsFileError(file.source, f"has the column {shown(name)} twice")
+            raise COLUMN_TWICE.error(file.source, name=shown(name))
     known = as_known(names)
     columns = ", ".join(_numbered_names(names))
     counted = "*, row_number() OVER () - 1 AS row_"
@@ -190,11 +190,10 @@ def csv_header(path: Path) -> list[str]:
     with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
         text = stream.read(MAX_HEADER_CHARACTERS)
     if len(text) == MAX_HEADER_CHARACTERS and not set(text) & set("\r\n"):
-        problem = f"has no end of line in its first {len(text):,} characters"
-        raise FlightsFileError(path, problem)
+        raise LONG_HEADER.error(path, characters=len(text))
     header = next(csv.reader(io.StringIO(text, newline="")), [])
     if not header:
-        raise FlightsFileError(path, "is empty")
+        raise EMPTY.error(path)
     return header
 
 

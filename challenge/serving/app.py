@@ -46,7 +46,7 @@ from challenge.serving.routes import (
 )
 from challenge.serving.routes.open_inference import routes as open_inference
 from challenge.serving.routes.page import add_pages
-from challenge.serving.routes.predict_file import DIALECT_HEADER
+from challenge.serving.routes.predict_file import AVERAGED_HEADER, DIALECT_HEADER
 from challenge.serving.settings import Settings
 from challenge.serving.state import ServiceState
 
@@ -114,7 +114,10 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Content-Type", "X-API-Key", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "Retry-After", DIALECT_HEADER],
+            expose_headers=[
+                *("X-Request-ID", "Retry-After"),
+                *(DIALECT_HEADER, AVERAGED_HEADER),
+            ],
         )
     if "*" not in settings.trusted_hosts:
         app.add_middleware(TrustedHosts, allowed=settings.trusted_hosts)

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from challenge.api import create_app
+from challenge.cli import main
 from challenge.errors import ModelFileError
 from challenge.files.prediction_log import read_prediction_log
 from challenge.model import DelayModel
@@ -167,6 +168,29 @@ def test_an_unknown_airline_is_never_averaged(client):
     answer = client.post("/predict?unknown=average", json={"flights": [flight]})
     assert answer.status_code == 400
     assert [one["loc"][2] for one in answer.json()["detail"]] == ["OPERA"]
+
+
+def test_unknown_cities_of_a_file_are_averaged_where_the_caller_says_so(
+    client, model_file, tmp_path, capsys
+):
+    path = tmp_path / "flights.csv"
+    path.write_text("OPERA,MES,SIGLADES\nUA,7,Atlantis\nUA,7,BOS\nUA,7,\n")
+    asked = {"content": path.read_bytes(), "headers": {"Content-Type": "text/csv"}}
+    refused = client.post("/predict/file", **asked)
+    assert "'Atlantis' is not a destination" in refused.json()["detail"][0]["msg"]
+    answer = client.post("/predict/file?unknown=average", **asked)
+    assert answer.headers["Averaged"] == "SIGLADES=1"
+    _, unknown, _, not_given = answer.text.split()
+    assert unknown.replace("Atlantis", "") == not_given
+    output = tmp_path / "answers.csv"
+    options = ["--model", str(model_file), "--unknown", "average"]
+    assert main(["predict", str(path), str(output), *options]) == 0
+    assert "1 SIGLADES" in capsys.readouterr().out
+    assert output.read_text() == answer.text
+    assert main(["predict", str(path), *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["averaged"] == {"SIGLADES": 1}
+    assert main(["rank", str(path), *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 3
 
 
 def test_no_more_than_a_hundred_notes_are_told(client):

@@ -65,7 +65,7 @@ def test_invalid_rows_are_400_with_their_numbers_or_kept():
     response = ask(content)
     assert response.status_code == 400
     [fault] = response.json()["detail"]
-    assert fault["type"] == "file"
+    assert fault["type"] == "invalid_rows"
     assert "1 invalid rows (OPERA unknown_value: 1); the first: row 4" in fault["msg"]
     assert tempfile.gettempdir() not in fault["msg"]
     kept = ask(content, query="?invalid=keep")

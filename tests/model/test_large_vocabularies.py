@@ -16,6 +16,7 @@ from challenge.errors import ModelFileError, TrainingDataError
 from challenge.features.counts import unique_rows
 from challenge.files import csv_answers
 from challenge.files.answering import predict_file
+from challenge.files.opening import plain_file
 from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
 from challenge.flights.fields import AIRLINE, DESTINATION, FLIGHT_TYPE, ORIGIN, Flight
@@ -76,8 +77,8 @@ def test_files_are_numbered_as_requests(kind, airlines, places, tmp_path):
         frame.to_csv(path, index=False)
     else:
         duckdb.from_df(frame).write_parquet(str(path))
-    with engine(model, path) as connection:
-        [cells] = FlightsScan(connection, model, path).cells()
+    with plain_file(path) as file, engine(model, file) as connection:
+        [cells] = FlightsScan(connection, model, file).cells()
     assert cells == [
         model.encoder.cell(flight),
         model.encoder.cell({**flight, "Fecha-I": ""}),

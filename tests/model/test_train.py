@@ -157,10 +157,9 @@ def spoil(path: Path, faults: dict[int, tuple[str, str]]) -> None:
     [
         ("none.csv", None, "does not exist"),
         ("empty.csv", b"", "is empty"),
-        ("flights.txt", b"OPERA", "is not a .csv, .csv.gz or .parquet file"),
+        ("flights.doc", b"OPERA", "is not a .csv, .txt, .tsv, .gz, .zip, .xlsx or"),
         ("bad.parquet", b"no parquet", "cannot be read"),
-        ("bad.csv.gz", b"no gzip", "cannot be read"),
-        ("latin.csv", "OPERA,AÑO\n".encode("latin-1"), "cannot be read"),
+        ("cut.csv.gz", gzip.compress(b"OPERA,MES" * 99)[:20], "cannot be read"),
         ("header.csv", b"OPERA,TIPOVUELO,MES,Fecha-I,Fecha-O\n", "no valid flight"),
     ],
 )

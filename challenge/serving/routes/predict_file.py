@@ -50,6 +50,7 @@ from challenge.serving.upload_folder import UploadFolder
 router = APIRouter(tags=["predict"])
 
 DIALECT_HEADER: Final = "Content-Dialect"
+AVERAGED_HEADER: Final = "Averaged"
 _ANSWER_TYPES: Final = {
     FileKind.TEXT: CSV,
     FileKind.GZIP: "application/gzip",
@@ -93,7 +94,13 @@ _OWN_ANSWERS: Final = Bounds(engine_memory=UPLOADS.engine_memory)
                     "file), those that apply; texts as in URLs",
                     "schema": {"type": "string"},
                     "example": 'delimiter=";", encoding="Windows-1252", header-row=3',
-                }
+                },
+                AVERAGED_HEADER: {
+                    "description": "How many unknown names were taken as not given, by "
+                    "their fields",
+                    "schema": {"type": "string"},
+                    "example": "SIGLADES=12",
+                },
             },
         },
     },
@@ -108,7 +115,10 @@ _OWN_ANSWERS: Final = Bounds(engine_memory=UPLOADS.engine_memory)
     },
 )
 async def predict_file(
-    request: Request, state: State, invalid: Literal["stop", "keep"] = "stop"
+    request: Request,
+    state: State,
+    invalid: Literal["stop", "keep"] = "stop",
+    unknown: Literal["reject", "average"] = "reject",
 ) -> Response:
     """Predict the flights of a CSV, Excel (.xlsx) or Parquet file.
 
@@ -119,7 +129,8 @@ async def predict_file(
     file is one where `Accept` asks for it, else a CSV.
 
     A file with invalid rows is rejected; with `invalid=keep` they get no prediction, and
-    a column `fault` says why.
+    a column `fault` says why. With `unknown=average` a destination or an origin that the
+    model does not know is taken as not given.
     """
     check_media_type(request)
     state.files.check_room()
@@ -138,7 +149,13 @@ async def predict_file(
             kind = FileKind.TEXT
         output = folder.path / ("answers" + SUFFIXES[kind])
         scored = answering.predict_file(
-            model, source, output, invalid, cancellation=cancellation, bounds=UPLOADS
+            model,
+            source,
+            output,
+            invalid,
+            cancellation=cancellation,
+            bounds=UPLOADS,
+            average=unknown == "average",
         )
         return scored, output, kind
 
@@ -171,6 +188,9 @@ async def predict_file(
     headers = {}
     if dialect is not None and (told := dialect.to_header()):
         headers[DIALECT_HEADER] = told
+    if scored.averaged:
+        counted = scored.averaged.items()
+        headers[AVERAGED_HEADER] = ", ".join(f"{name}={n}" for name, n in counted)
     return FileResponse(
         output,
         headers=headers,
@@ -190,13 +210,13 @@ def _rejected(error: BaseException) -> BaseException:
     """What a request that failed is answered with, if the file or the disk is to blame."""
     match error:
         case FileTooLargeError():
-            return rejection(413, "too_large", f"the file {error.problem}")
+            return rejection(413, error.kind, f"the file {error.problem}")
         case FlightsFileError() if Path(error.path).name.startswith(_OF_CALLER):
-            return rejection(400, "file", f"the file {error.problem}")
+            return rejection(400, error.kind, f"the file {error.problem}")
         case FlightsFileError():
             return _no_room(error.problem)
         case MissingColumnsError():
-            return rejection(400, "file", str(error))
+            return rejection(400, "missing_columns", str(error))
         case OSError():
             return _no_room(error.strerror)
     return error

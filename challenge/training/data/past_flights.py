@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import duckdb
 import pandas as pd
 
-from challenge.errors import FlightsFileError
+from challenge.files.faults import NO_ORIGIN
 from challenge.files.field_sql import FieldColumns, sql_text
 from challenge.files.flight_times import ARRIVALS, Zones
 from challenge.files.formats import ORIGIN_CODE, ReadOptions, needed_to_learn
@@ -161,9 +161,7 @@ def past_flights(
     if options.origin is not None:
         named = [name for name in (ORIGIN, ORIGIN_CODE) if name in columns]
         if not named:
-            raise FlightsFileError(
-                plain.source, f"has no {ORIGIN} to choose an origin by"
-            )
+            raise NO_ORIGIN.error(plain.source, column=ORIGIN)
         wanted = sql_text(fold(options.origin))
         is_other = " AND ".join(
             f"coalesce(strip_accents(lower(trim({columns.column(name)}))), '') <> {wanted}"
