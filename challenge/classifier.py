@@ -297,8 +297,7 @@ class XGBoostClassifier(Classifier):
     into two sets of categories.
 
     Args:
-        rounds: the most trees to learn. Of few flights there are fewer, at least
-            MIN_ROUNDS: one for each WEIGHT_PER_TREE, as more would learn their noise.
+        rounds: the most trees; of few flights more than MIN_ROUNDS learn their noise.
         settings: parameters of XGBoost, which replace those in DEFAULT_SETTINGS.
     """
 
@@ -316,6 +315,7 @@ class XGBoostClassifier(Classifier):
     def _fit(self, features: Codes, target: Labels, weight: Float64s) -> None:
         import xgboost
 
+        of_weight = max(MIN_ROUNDS, round(weight.sum() / WEIGHT_PER_TREE))
         self.booster_ = xgboost.train(
             {
                 "objective": "binary:logistic",
@@ -327,9 +327,7 @@ class XGBoostClassifier(Classifier):
             }
             | self.settings,
             self._matrix(features, label=target, weight=weight),
-            num_boost_round=min(
-                self.rounds, max(MIN_ROUNDS, round(weight.sum() / WEIGHT_PER_TREE))
-            ),
+            num_boost_round=min(self.rounds, of_weight),
         )
 
     def _predict_proba(self, features: Codes) -> Float64s:
