@@ -63,7 +63,7 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
 
     `delay_rate` and `threshold` are shares, 0 to 1; `created` is UTC, ISO 8601;
     `data_sha256` is that of the training file's bytes; `period` holds the first and
-    the last scheduled time of the training flights, as they write it; `time_zones` are those of the origins, where known; `known` are some
+    the last scheduled time of the training flights, as they write it; `known` are some
     flights with the probabilities that the model must answer with; `form_settings` are
     None if too few flights had a time to choose them by, `recent_form` is None before
     the first update. `time_zones` are those of the origins, by their names, as far as they
