@@ -116,7 +116,7 @@ def predict_file(
                 except csv.Error as error:
                     raise UNREADABLE.error(path, reason=error) from error
             scored.averaged = scan.averaged
-            scored.add_dialect(file)
+            scored.add_dialect(scan)
             return scored
 
         try:
@@ -204,7 +204,7 @@ def count_delays(
         scored.delayed = sum(compress(times.values(), decisions))
         scored.rows = scored.rows or sum(times.values())
         scored.averaged = flights.averaged
-        scored.add_dialect(file)
+        scored.add_dialect(flights)
         return scored
 
     return read_plain(Path(source), count)

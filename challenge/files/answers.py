@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from challenge.files.dialects import Dialect
-from challenge.files.plain_file import PlainFile
 from challenge.files.rejected_rows import RejectedRows
 from challenge.files.scanning import UNCERTAIN, FlightsScan
 
@@ -48,10 +47,11 @@ class PredictionCounts:
         self.averaged += other.averaged
         self.read_as |= other.read_as
 
-    def add_dialect(self, file: PlainFile) -> None:
+    def add_dialect(self, flights: FlightsScan) -> None:
         """Take note of how a file was read."""
-        if file.is_rewritten:
-            self.read_as[file.source.name] = file.dialect
+        file, format = flights.file, flights.format
+        if file.is_rewritten or format:
+            self.read_as[file.source.name] = replace(file.dialect, format=format)
 
 
 def judged_cells(

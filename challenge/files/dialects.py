@@ -61,6 +61,7 @@ class Dialect:
         line_end: of the header.
         has_decimal_commas: whether numbers are written like 3,5.
         part: the sheet of an Excel file, or the file in a ZIP file.
+        format: that of its columns, where it is not ours.
     """
 
     kind: FileKind = FileKind.TEXT
@@ -71,6 +72,7 @@ class Dialect:
     line_end: str = "\n"
     has_decimal_commas: bool = False
     part: str = ""
+    format: str = ""
 
     @property
     def is_text(self) -> bool:
@@ -96,6 +98,8 @@ class Dialect:
     def properties(self) -> dict[str, str | int]:
         """What is other than in a plain file, by the names of the HTTP header."""
         found: dict[str, str | int] = {}
+        if self.format:
+            found["format"] = self.format
         if self.kind is FileKind.EXCEL:
             found["sheet"] = self.part
         if self.kind is FileKind.ZIP:
@@ -124,6 +128,7 @@ class Dialect:
     def __str__(self) -> str:
         """One line for people; empty for a plain file."""
         words = {
+            "format": "format {}",
             "sheet": "sheet {!r}",
             "file": "file {!r}",
             "delimiter": "separated by {!r}",

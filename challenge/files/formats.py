@@ -65,8 +65,10 @@ Needed: TypeAlias = Callable[[Collection[str]], list[str]]
 Dates: TypeAlias = Literal["day-first", "month-first"]
 LOCAL: Final = "local"
 _FOLDER: Final = Path(__file__).with_name("known_formats")
+# The format of files with our columns.
+OURS: Final = "scl"
 # In the order in which they are recognized.
-_BUILT_IN: Final = ("scl", "bts", "nycflights13", "anac-vra")
+_BUILT_IN: Final = (OURS, "bts", "nycflights13", "anac-vra")
 # A text, a name in quotes, or a name.
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|\"((?:[^\"]|\"\")*)\"|([^\W\d]\w*)")
 _LONE_NAME: Final = re.compile(r"^[^\W\d][\w .#/-]*$")
@@ -320,7 +322,7 @@ class FoundColumns:
 
 def _beside_ours(own: Format) -> Format:
     """A caller's format, with the columns that the file calls as we do."""
-    expressions = dict(built_in_formats()["scl"].expressions)
+    expressions = dict(built_in_formats()[OURS].expressions)
     if MINUTES_LATE in own.expressions:
         del expressions[DEPARTED]
     return replace(own, expressions=expressions | dict(own.expressions))
@@ -344,7 +346,7 @@ def _missing_columns(
         nearest = found[0]
     missing = needed(nearest.ours)
     advice = []
-    if nearest.format.name == "scl":
+    if nearest.format.name == OURS:
         told = [(name, hint(name, tuple(names))) for name in missing]
         advice = [f"{name!r}: {near}" for name, near in told if near.startswith("near")]
     else:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from challenge.files.expressions import Expressions
 from challenge.files.field_sql import FieldColumns
 from challenge.files.flight_times import ARRIVALS, FlightTimes, Zones
-from challenge.files.formats import FoundColumns, Needed, ReadOptions, find_format
+from challenge.files.formats import (
+    OURS,
+    FoundColumns,
+    Needed,
+    ReadOptions,
+    find_format,
+)
 from challenge.files.plain_file import ROW_FAULT, PlainFile
 from challenge.files.sql import Source, text_sql
 from challenge.files.time_sql import ZoneSql, define_functions
@@ -81,7 +87,7 @@ def read_flights(
     times = FlightTimes(
         connection, path, expressions, options or ReadOptions(), wanted, zones
     )
-    if found.format.name == "scl" and times.are_as_ours:
+    if found.format.name == OURS and times.are_as_ours:
         return _as_it_is(expressions, times, plain.is_parquet)
     kept = [name for name in others if name in file.types]
     return _made(expressions, times, wanted, kept)

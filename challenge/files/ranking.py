@@ -88,8 +88,9 @@ def rank_file(
             if scored.invalid:
                 raise INVALID_ROWS.error(path, rejected=scored.rejected)
             values = flights.rows([position for _, position in best])
-        if read_as is not None and file.is_rewritten:
-            read_as[file.source.name] = file.dialect
+        scored.add_dialect(flights)
+        if read_as is not None:
+            read_as |= scored.read_as
         ranked = [
             RankedFlight(file.row_numbers[position], probability, values[position])
             for probability, position in best

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from challenge.files.cancellation import Cancellation
 from challenge.files.field_sql import FieldColumns, day_step
 from challenge.files.flight_times import Zones
-from challenge.files.formats import ReadOptions
+from challenge.files.formats import OURS, ReadOptions
 from challenge.files.kinds import reading
 from challenge.files.mapping import read_flights
 from challenge.files.plain_file import PlainFile, row_fault
@@ -50,6 +50,7 @@ class FlightsScan:
         average: whether a name that is not known is taken as not given, where it may be.
 
     Attributes:
+        format: the name of its format; empty for ours.
         averaged: how many values were taken as not given, by their fields.
         source: the file for DuckDB, as it is.
         columns: the names of the file's columns, known ones as they are known.
@@ -87,6 +88,8 @@ class FlightsScan:
             )
         self.columns = list(self.source.types)
         self._rows, self._fields = read.rows, read.columns
+        name = read.found.format.name
+        self.format = "" if name == OURS else name
         self._names = [name for name in _FIELDS if name in self._fields]
 
     def cursor(self) -> duckdb.DuckDBPyConnection:

@@ -152,6 +152,17 @@ def test_the_content_counts_and_not_the_media_type(media_type):
     assert ask(FLIGHTS, media_type.upper()).status_code == 200
 
 
+def test_a_file_of_another_format_is_answered_and_said_to_be_one():
+    header = "year,month,day,sched_dep_time,carrier,origin,dest,flight,dep_delay"
+    content = f"{header}\n2013,7,5,1830,Grupo LATAM,,,11,\n".encode()
+    response = ask(content)
+    assert response.status_code == 200
+    assert response.headers["Content-Dialect"] == 'format="nycflights13"'
+    [_, answer] = response.text.splitlines()
+    expected = ask(b"OPERA,TIPOVUELO,MES\nGrupo LATAM,N,7\n").text.splitlines()[1]
+    assert answer.split(",")[-2:] == expected.split(",")[-2:]
+
+
 def test_a_file_may_be_sent_in_a_form():
     """As `curl -F file=@flights.csv` does."""
     files = {"file": ("flights.csv", FLIGHTS)}

@@ -248,6 +248,17 @@ def test_a_file_is_answered_shown_and_downloaded(width, open_page, server, fligh
     assert fits(page)
 
 
+def test_a_file_of_another_format_is_answered_and_said_to_be_one(open_page, tmp_path):
+    page = open_page()
+    path = tmp_path / "new york.csv"
+    header = "year,month,day,sched_dep_time,carrier,origin,dest,flight,dep_delay"
+    path.write_text(f"{header}\n2013,7,5,1830,Sky Airline,,Calama,11,\n")
+    page.locator("#file-input").set_input_files(path)
+    expect(page.get_by_text("Read as: format nycflights13.")).to_be_visible()
+    expect(page.get_by_text("Flights: 1,")).to_be_visible()
+    expect(page.locator("#file-answer figure")).to_have_count(0)
+
+
 def test_a_compressed_file_is_shown_and_stays_compressed(open_page, flights, tmp_path):
     page = open_page()
     compressed = tmp_path / "flights.csv.gz"

@@ -159,7 +159,11 @@ def spoil(path: Path, faults: dict[int, tuple[str, str]]) -> None:
         ("empty.csv", b"", "is empty"),
         ("flights.doc", b"OPERA", "is not a .csv, .txt, .tsv, .gz, .zip, .xlsx or"),
         ("bad.parquet", b"no parquet", "cannot be read"),
-        ("cut.csv.gz", gzip.compress(b"OPERA,MES" * 99, mtime=0)[:20], "cannot be read"),
+        (
+            "cut.csv.gz",
+            gzip.compress(b"OPERA,MES" * 99, mtime=0)[:20],
+            "cannot be read",
+        ),
         ("header.csv", b"OPERA,TIPOVUELO,MES,Fecha-I,Fecha-O\n", "no valid flight"),
     ],
 )

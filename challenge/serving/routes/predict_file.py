@@ -89,9 +89,10 @@ _OWN_ANSWERS: Final = Bounds(engine_memory=UPLOADS.engine_memory)
             "headers": {
                 DIALECT_HEADER: {
                     "description": "How the file was read, where it is not UTF-8 "
-                    "separated by commas below a header in its first line: `delimiter`, "
-                    "`encoding`, `header-row`, `decimal`, `sheet` and `file` (in a ZIP "
-                    "file), those that apply; texts as in URLs",
+                    "separated by commas below a header in its first line, or has "
+                    "columns of another format: `format`, `delimiter`, `encoding`, "
+                    "`header-row`, `decimal`, `sheet` and `file` (in a ZIP file), those "
+                    "that apply; texts as in URLs",
                     "schema": {"type": "string"},
                     "example": 'delimiter=";", encoding="Windows-1252", header-row=3',
                 },

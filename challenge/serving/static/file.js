@@ -111,7 +111,8 @@ async function showAnswers({ answers, kind, dialect }, name) {
     .sort((a, b) => b[column.probability] - a[column.probability]);
   nodes.push(download,
     preview("lookFirst", head, likeliest, []),
-    chart(flights, column),
+    // The columns of other formats are called otherwise.
+    ...(column.OPERA < 0 ? [] : [chart(flights, column)]),
     preview("firstRows", head, flights, faults ? ["fault"] : []));
   show(...nodes);
 }

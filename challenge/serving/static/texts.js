@@ -55,6 +55,7 @@ const TEXTS = {
     download: "Download the predictions",
     readAs: {
       start: (parts) => `Read as: ${parts}.`,
+      format: (name) => `format ${name}`,
       sheet: (name) => `sheet “${name}”`,
       file: (name) => `file “${name}”`,
       delimiter: (one) => `separated by ${one === "tab" ? "tabs" : `“${one}”`}`,
@@ -148,6 +149,7 @@ const TEXTS = {
     download: "Descargar las predicciones",
     readAs: {
       start: (parts) => `Leído como: ${parts}.`,
+      format: (name) => `formato ${name}`,
       sheet: (name) => `hoja «${name}»`,
       file: (name) => `archivo «${name}»`,
       delimiter: (one) => `separado por ${one === "tab" ? "tabulaciones" : `«${one}»`}`,
