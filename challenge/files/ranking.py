@@ -90,7 +90,7 @@ def rank_file(
             values = flights.rows([position for _, position in best])
         scored.add_dialect(flights)
         if read_as is not None:
-            read_as |= scored.read_as
+            read_as.update(scored.read_as)
         ranked = [
             RankedFlight(file.row_numbers[position], probability, values[position])
             for probability, position in best
