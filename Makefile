@@ -32,7 +32,7 @@ PYTEST_ALL_CORES = OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
-	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test soak fuzz audit monitoring-test test model-test api-test stress-test benchmark benchmark-cluster test-model code-quality-check format \
+	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test soak fuzz audit monitoring-test test coverage model-test api-test stress-test benchmark benchmark-cluster test-model code-quality-check format \
 	lock openapi image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
@@ -77,7 +77,10 @@ compose-dev: ## Let docker-compose serve these sources, by docker-compose.dev.ym
 compose-test: ## Let docker-compose run make targets, by docker-compose.test.yml
 	ln -sf docker-compose.test.yml docker-compose.override.yml
 
-test: $(VENV)/.test data/data.csv ## Run all tests and measure their coverage
+test: $(VENV)/.test data/data.csv ## Run all tests
+	$(PYTEST_ALL_CORES)
+
+coverage: $(VENV)/.test data/data.csv ## Run all tests and measure their coverage, which takes half as long again
 	$(PYTEST_ALL_CORES) --cov --cov-report=term
 
 model-test: $(VENV)/.test data/data.csv ## Run the tests of the model and its training
@@ -228,7 +231,7 @@ STAMPS_train = .train
 STAMPS_test = .train .test
 STAMPS_dev = .train .test .dev
 $(VENV)/.train $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements-%.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 		--require-hashes -r requirements-$*.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --editable .
