@@ -206,7 +206,7 @@ def test_what_a_killed_server_left_is_removed_by_the_next(serve, tmp_path):
     killed = serve(workers=1, TMPDIR=temporary)
     living = serve(workers=1, TMPDIR=temporary)
     clients = [begin_file(killed), begin_file(living)]
-    wait_for(lambda: len(list(temporary.glob(f"{PREFIX}*/flights.csv"))) == 2)
+    wait_for(lambda: len(list(temporary.glob(f"{PREFIX}*/received.csv"))) == 2)
     killed.process.kill()
     killed.process.wait()
     (temporary / "other").mkdir()
