@@ -103,7 +103,12 @@ def test_a_worker_survives_a_mix_of_everything(tmp_path):
         TEST_MODEL,
         1,
         tmp_path / "server.log",
-        {"PREDICTION_LOG": str(tmp_path / "log"), "IDLE_SECONDS": "5"},
+        {
+            "PREDICTION_LOG": str(tmp_path / "log"),
+            "IDLE_SECONDS": "5",
+            # As a server with so little memory is set up.
+            "MAX_FILES_AT_ONCE": "1",
+        },
         # So that it fails instead of the machine. Memory that is reserved and not used,
         # like the stacks of threads, counts in this, and not in what is measured.
         memory_cap=MEMORY_CAP * 4,
