@@ -156,7 +156,8 @@ def test_a_worker_survives_a_mix_of_everything(tmp_path):
         assert set(statuses) <= {200, 503}
         assert statuses[200] > 0.95 * statuses.total()
         assert most < MEMORY_CAP / 1024 / 1024
-        wait_for(lambda: server.metric(IN_FLIGHT) == 1, seconds=30)
+        # The flights of the last files wait for the prediction log.
+        wait_for(lambda: server.metric(IN_FLIGHT) == 1, seconds=120)
         assert server.predict() == [1]
         assert server.stop() == 0
         assert "Traceback" not in server.log
