@@ -145,7 +145,7 @@ def _steps(axis: Axis, vocabulary: Vocabulary) -> dict[Any, int]:
         # No code beside a name: what is looked up is spelled as logs should have it.
         for code, name in enumerate(vocabulary[field.name]):
             steps[name] = (code + axis.first) * axis.stride
-        if field.choices and len(vocabulary[field.name]) == 1:
+        if vocabulary.implies(field):
             steps[None] = 0
     return steps
 

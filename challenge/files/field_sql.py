@@ -106,8 +106,7 @@ class FieldColumns:
             given = (
                 f"ELSE ({self._code(field, vocabulary)} + {axis.first}) * {axis.stride}"
             )
-        is_known = field.choices and len(vocabulary[field.name]) == 1
-        if is_known and field.name not in self.types:
+        if vocabulary.implies(field) and field.name not in self.types:
             return "0"
         if field.required:
             return given.removeprefix("ELSE ")

@@ -76,7 +76,7 @@ class FlightRules:
         """
         field = FIELD_OF[name]
         if is_not_given(value):
-            if field.choices and len(self.vocabulary[name]) == 1:
+            if self.vocabulary.implies(field):
                 return 0
             return _missing(field) if field.required else NOT_GIVEN
         if field.kind is Kind.MONTH:
@@ -234,9 +234,7 @@ def missing_columns(columns: Iterable[object], vocabulary: Vocabulary) -> list[s
     present = set(columns)
     if SCHEDULED in present:
         present.add(MONTH)
-    present |= {
-        one.name for one in CATEGORIES if one.choices and len(vocabulary[one.name]) == 1
-    }
+    present |= {field.name for field in CATEGORIES if vocabulary.implies(field)}
     return [name for name in REQUIRED_FIELDS if name not in present]
 
 

@@ -18,6 +18,7 @@ from challenge.flights.fields import (
     MONTHS,
     NOT_GIVEN,
     ORIGIN,
+    Field,
     Flight,
     Kind,
     code_of,
@@ -53,6 +54,10 @@ class Vocabulary:
     def __getitem__(self, name: str) -> tuple[str, ...]:
         """The names of a field; none if the training data has no such column."""
         return self.names.get(name, ())
+
+    def implies(self, field: Field) -> bool:
+        """Whether a field may be left out, as only one of its choices is known."""
+        return bool(field.choices) and len(self[field.name]) == 1
 
     @property
     def sizes(self) -> tuple[int, ...]:

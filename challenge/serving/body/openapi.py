@@ -111,11 +111,12 @@ def _json_body(schema: dict[str, Any], path: str) -> dict[str, Any]:
 
 def _needed(model: DelayModel) -> list[str]:
     """The fields that nothing can stand in for."""
-    needed = [field for field in FIELDS if field.required and field.name != MONTH]
     return [
         field.name
-        for field in needed
-        if not (field.choices and len(model.vocabulary[field.name]) == 1)
+        for field in FIELDS
+        if field.required
+        and field.name != MONTH
+        and not model.vocabulary.implies(field)
     ]
 
 
