@@ -25,7 +25,7 @@ from challenge.cli.reading import reads_flights
 from challenge.files.formats import ReadOptions
 
 if TYPE_CHECKING:
-    from challenge.files.dialects import Dialect
+    from challenge.files.answers import PredictionCounts
     from challenge.files.ranking import RankedFlight
 
 
@@ -88,8 +88,7 @@ def predict(
     rejected = str(counts.rejected) if counts.invalid else "none"
     told = [("rows", rows), ("invalid", rejected)]
     if counts.averaged:
-        many = (f"{count:,} {name}" for name, count in counts.averaged.items())
-        told.append(("unknown, averaged", ", ".join(many)))
+        told.append(("unknown, averaged", _averaged_text(counts)))
     show(columns(told))
 
 
@@ -116,22 +115,32 @@ def rank(
     from challenge.files.ranking import expected_late, rank_file
     from challenge.model import DelayModel
 
-    read_as: dict[str, Dialect] = {}
     with spinner("Ranking"):
         loaded = DelayModel.load(model)
         average = unknown == "average"
-        ranked, rows = rank_file(loaded, schedule, top, read_as, reading, average)
-    print_dialects(read_as)
+        ranked, counts = rank_file(loaded, schedule, top, reading, average)
+    print_dialects(counts.read_as)
     late = expected_late([one.probability for one in ranked])
     if as_json:
         flights = [
             {"row": one.row, "probability": one.probability} | one.values
             for one in ranked
         ]
-        print_json({"rows": rows, "expected_late": late, "flights": flights})
-    elif sys.stdout.isatty():
+        print_json(
+            {
+                "rows": counts.rows,
+                "averaged": counts.averaged,
+                "expected_late": late,
+                "flights": flights,
+            }
+        )
+        return
+    if counts.averaged:
+        typer.echo(f"unknown, averaged: {_averaged_text(counts)}", err=True)
+    if sys.stdout.isatty():
         _print_ranked(
-            ranked, f"of {rows:,} flights; about {late:.1f} of these will be late"
+            ranked,
+            f"of {counts.rows:,} flights; about {late:.1f} of these will be late",
         )
     else:
         names = list(ranked[0].values) if ranked else []
@@ -139,6 +148,10 @@ def rank(
         writer.writerow(["row", "probability", *names])
         for one in ranked:
             writer.writerow([one.row, f"{one.probability:.6f}", *one.values.values()])
+
+
+def _averaged_text(counts: PredictionCounts) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.averaged.items())
 
 
 def _print_ranked(ranked: Sequence[RankedFlight], caption: str) -> None:

@@ -32,14 +32,12 @@ from challenge.files.faults import (
 )
 from challenge.files.formats import ReadOptions
 from challenge.files.kinds import FileKind, reading
-from challenge.files.mapping import read_flights
 from challenge.files.opening import read_plain
 from challenge.files.parquet_answers import write_parquet
 from challenge.files.plain_file import PlainFile
-from challenge.files.scanning import UNCERTAIN, FlightsScan, zones_of_model
+from challenge.files.scanning import UNCERTAIN, FlightsScan, read_asked
 from challenge.files.sql import engine, file_source, text_sql
 from challenge.flights.fields import FIELDS, Kind
-from challenge.flights.rules import missing_columns
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -115,8 +113,7 @@ def predict_file(
                     scored = write(scan, temporary, invalid == "keep", progress)
                 except csv.Error as error:
                     raise UNREADABLE.error(path, reason=error) from error
-            scored.averaged = scan.averaged
-            scored.add_dialect(scan)
+            scored.add_reading(scan)
             return scored
 
         try:
@@ -146,16 +143,8 @@ def answered_rows(
         file = file_source(connection, answers)
         # Behind the columns of the file.
         added = list(file.types)[-3 if invalid == "keep" else -2 :]
-        read = read_flights(
-            connection,
-            answers,
-            file,
-            None,
-            lambda columns: missing_columns(columns, model.vocabulary),
-            [one.name for one in FIELDS],
-            zones_of_model(model),
-            added,
-        )
+        wanted = [one.name for one in FIELDS]
+        read = read_asked(connection, model, answers, file, wanted, others=added)
         columns, chosen = read.columns, []
         for one in FIELDS:
             if one.name not in columns:
@@ -203,8 +192,7 @@ def count_delays(
         decisions = model.decide(model.predict_cells(list(times)))
         scored.delayed = sum(compress(times.values(), decisions))
         scored.rows = scored.rows or sum(times.values())
-        scored.averaged = flights.averaged
-        scored.add_dialect(flights)
+        scored.add_reading(flights)
         return scored
 
     return read_plain(Path(source), count)

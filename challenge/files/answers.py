@@ -47,8 +47,9 @@ class PredictionCounts:
         self.averaged += other.averaged
         self.read_as |= other.read_as
 
-    def add_dialect(self, flights: FlightsScan) -> None:
-        """Take note of how a file was read."""
+    def add_reading(self, flights: FlightsScan) -> None:
+        """Take note of how a file was read, once all of its rows were."""
+        self.averaged += flights.averaged
         file, format = flights.file, flights.format
         if file.is_rewritten or format:
             self.read_as[file.source.name] = replace(file.dialect, format=format)

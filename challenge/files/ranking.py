@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from challenge.files.answers import PredictionCounts, judged_cells
-from challenge.files.dialects import Dialect
 from challenge.files.faults import INVALID_ROWS
 from challenge.files.formats import ReadOptions
 from challenge.files.opening import read_plain
@@ -53,17 +52,15 @@ def rank_file(
     model: DelayModel,
     source: str | Path,
     top: int,
-    read_as: dict[str, Dialect] | None = None,
     options: ReadOptions | None = None,
     average: bool = False,
-) -> tuple[list[RankedFlight], int]:
-    """The flights of a file to look at first, and how many it has.
+) -> tuple[list[RankedFlight], PredictionCounts]:
+    """The flights of a file to look at first, and what became of all of its rows.
 
     Args:
         model: what answers.
         source: a file, as `predict_file` takes it.
         top: how many are wanted at most.
-        read_as: gets the dialect of a file that is not plain, by its name.
         options, average: as `predict_file` takes them.
 
     Raises:
@@ -71,7 +68,7 @@ def rank_file(
     """
     path = Path(source)
 
-    def rank(file: PlainFile) -> tuple[list[RankedFlight], int]:
+    def rank(file: PlainFile) -> tuple[list[RankedFlight], PredictionCounts]:
         best: list[tuple[float, int]] = []
         with engine(model, file) as connection:
             flights = FlightsScan(
@@ -88,14 +85,12 @@ def rank_file(
             if scored.invalid:
                 raise INVALID_ROWS.error(path, rejected=scored.rejected)
             values = flights.rows([position for _, position in best])
-        scored.add_dialect(flights)
-        if read_as is not None:
-            read_as.update(scored.read_as)
+        scored.add_reading(flights)
         ranked = [
             RankedFlight(file.row_numbers[position], probability, values[position])
             for probability, position in best
         ]
-        return ranked, scored.rows
+        return ranked, scored
 
     return read_plain(path, rank)
 

@@ -15,9 +15,9 @@ from challenge.files.field_sql import FieldColumns, day_step
 from challenge.files.flight_times import Zones
 from challenge.files.formats import OURS, ReadOptions
 from challenge.files.kinds import reading
-from challenge.files.mapping import read_flights
+from challenge.files.mapping import Reading, read_flights
 from challenge.files.plain_file import PlainFile, row_fault
-from challenge.files.sql import file_source
+from challenge.files.sql import Source, file_source
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     DEPARTED,
@@ -77,15 +77,7 @@ class FlightsScan:
         self.file = file
         with reading(file.source):
             self.source = file_source(connection, file)
-            read = read_flights(
-                connection,
-                file,
-                self.source,
-                options,
-                lambda columns: missing_columns(columns, model.vocabulary),
-                _FIELDS,
-                zones_of_model(model),
-            )
+            read = read_asked(connection, model, file, self.source, _FIELDS, options)
         self.columns = list(self.source.types)
         self._rows, self._fields = read.rows, read.columns
         name = read.found.format.name
@@ -185,7 +177,35 @@ class FlightsScan:
         )
 
 
-def zones_of_model(model: DelayModel) -> Zones:
+def read_asked(
+    connection: duckdb.DuckDBPyConnection,
+    model: DelayModel,
+    file: PlainFile,
+    source: Source,
+    wanted: Collection[str],
+    options: ReadOptions | None = None,
+    others: Collection[str] = (),
+) -> Reading:
+    """Read the rows of a file as flights that a model is asked about.
+
+    Args:
+        model: its vocabulary says what is needed, its time zones are those of airports.
+        source: the rows.
+        connection, file, wanted, options, others: as for `read_flights`.
+    """
+    return read_flights(
+        connection,
+        file,
+        source,
+        options,
+        lambda columns: missing_columns(columns, model.vocabulary),
+        wanted,
+        _zones_of_model(model),
+        others,
+    )
+
+
+def _zones_of_model(model: DelayModel) -> Zones:
     """The time zones of a model's origins, by their names and codes."""
 
     def of(airports: Collection[str]) -> dict[str, str | None]:

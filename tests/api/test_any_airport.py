@@ -190,7 +190,10 @@ def test_unknown_cities_of_a_file_are_averaged_where_the_caller_says_so(
     assert main(["predict", str(path), *options, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["averaged"] == {"SIGLADES": 1}
     assert main(["rank", str(path), *options, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == 3
+    ranked = json.loads(capsys.readouterr().out)
+    assert (ranked["rows"], ranked["averaged"]) == (3, {"SIGLADES": 1})
+    assert main(["rank", str(path), *options]) == 0
+    assert "averaged: 1 SIGLADES" in capsys.readouterr().err
 
 
 def test_no_more_than_a_hundred_notes_are_told(client):

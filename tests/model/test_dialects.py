@@ -121,8 +121,8 @@ def test_training_counts_the_same_flights(way, source, flights, tmp_path):
 
 
 def test_ranking_names_the_rows_of_the_file(way, source, model, expected, flights):
-    ranked, rows = rank_file(model, source, 5)
-    assert rows == 200
+    ranked, counts = rank_file(model, source, 5)
+    assert counts.rows == 200
     above = len(getattr(way, "above", ()))
     first = {".parquet": 1, ".xlsx": 4}.get(way.suffix, above + 2)
     for one in ranked:

@@ -147,8 +147,8 @@ def test_a_file_with_the_name_of_a_pattern_is_that_file(
         target = str(source).replace("'", "''")
         duckdb.sql(f"COPY ({SQL} FROM range(3)) TO '{target}' (FORMAT parquet)")
     assert predict_file(model, source, tmp_path / f"answers{suffix}").rows == 3
-    ranked, rows = rank_file(model, source, 10)
-    assert len(ranked) == rows == 3
+    ranked, counts = rank_file(model, source, 10)
+    assert len(ranked) == counts.rows == 3
 
 
 @pytest.mark.parametrize("make", [csv_file, parquet_file])

@@ -48,10 +48,10 @@ def flights(request, sample_flights, tmp_path_factory):
 
 
 def test_a_file_is_ranked_as_its_rows_are_predicted(flights, model, sample_flights):
-    found, rows = rank_file(model, flights, 50)
+    found, counts = rank_file(model, flights, 50)
     probabilities = model.predict_proba(model.preprocess(sample_flights))
     order = pd.Series(probabilities).sort_values(ascending=False, kind="stable")
-    assert rows == len(sample_flights)
+    assert counts.rows == len(sample_flights)
     first = 1 if flights.suffix == ".parquet" else 2
     assert [one.row - first for one in found] == order.index[:50].tolist()
     assert [one.probability for one in found] == pytest.approx(order[:50].tolist())
@@ -65,8 +65,8 @@ def test_a_file_is_ranked_as_its_rows_are_predicted(flights, model, sample_fligh
 def test_more_than_there_are_is_all_of_them(model, tmp_path):
     path = tmp_path / "flights.csv"
     path.write_text("OPERA,TIPOVUELO,MES\nSky Airline,N,7\nGrupo LATAM,N,3\n")
-    found, rows = rank_file(model, path, 99)
-    assert rows == len(found) == 2
+    found, counts = rank_file(model, path, 99)
+    assert counts.rows == len(found) == 2
 
 
 def test_invalid_rows_are_told_and_nothing_is_ranked(model, tmp_path):
