@@ -9,7 +9,7 @@ import typer
 
 from challenge.cli.options import Json, PastFlights
 from challenge.cli.output import print_json
-from challenge.cli.reading import reads_flights
+from challenge.cli.reading import format_name, reads_flights
 from challenge.files.formats import ReadOptions, built_in_formats
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def formats(
     name: Annotated[
-        str | None, typer.Argument(help="Only this one, with its expressions.")
+        str | None,
+        typer.Argument(
+            callback=format_name, help="Only this one, with its expressions."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -34,10 +37,6 @@ def formats(
         flight-prophet formats bts
     """
     known = built_in_formats()
-    if name is not None and name not in known:
-        raise typer.BadParameter(
-            f"{name!r} is not a format; these are {', '.join(known)}"
-        )
     chosen = {one: known[one] for one in known if name in (None, one)}
     if as_json:
         print_json(

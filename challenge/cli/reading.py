@@ -6,12 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from challenge.files.formats import (
     LOCAL,
+    Dates,
     ReadOptions,
     built_in_formats,
     check_timezone,
@@ -19,10 +20,10 @@ from challenge.files.formats import (
 )
 
 _PANEL = "How to read the files"
-_Dates = Literal["day-first", "month-first"]
 
 
-def _format_name(name: str | None) -> str | None:
+def format_name(name: str | None) -> str | None:
+    """Refuse a name that is not that of a built-in format."""
     if name is not None and name not in built_in_formats():
         known = ", ".join(built_in_formats())
         raise typer.BadParameter(f"{name!r} is not a format; formats are {known}")
@@ -33,7 +34,7 @@ def _options(
     format: Annotated[
         str | None,
         typer.Option(
-            callback=_format_name,
+            callback=format_name,
             help="Format of the files, see `flight-prophet formats`. By default it is "
             "recognized by the columns.",
             rich_help_panel=_PANEL,
@@ -47,7 +48,7 @@ def _options(
         ),
     ] = None,
     dates: Annotated[
-        _Dates | None,
+        Dates | None,
         typer.Option(
             help="Order of dates like 06/03/2017, where the files do not tell it.",
             rich_help_panel=_PANEL,

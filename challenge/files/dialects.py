@@ -6,7 +6,7 @@ import codecs
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,14 +16,8 @@ from urllib.parse import quote
 from challenge.errors import FlightsFileError
 from challenge.files.kinds import FileKind
 from challenge.files.records import Record, records
-from challenge.flights.fields import DELAY, DEPARTED, FIELDS
+from challenge.flights.fields import OUR_COLUMNS
 
-KNOWN_NAMES: Final = (
-    *(field.name for field in FIELDS),
-    *(field.code_column for field in FIELDS if field.code_column is not None),
-    DEPARTED,
-    DELAY,
-)
 DELIMITERS: Final = (",", ";", "\t", "|")
 WINDOWS: Final = "cp1252"
 _MARKS: Final = {
@@ -153,17 +147,17 @@ class Header(NamedTuple):
     known: int
 
 
-def as_known(names: Sequence[str], known: Collection[str] = KNOWN_NAMES) -> list[str]:
-    """Names of columns, spelled as they are known.
+def as_known(names: Sequence[str]) -> list[str]:
+    """Names of columns, those that are ours spelled as we do.
 
     A name with blanks around it or other capitals stands for a known one, unless that
     or another such name is there as well.
     """
-    spelling = {name.lower(): name for name in known}
+    spelling = {name.lower(): name for name in OUR_COLUMNS}
     meant = [spelling.get(name.strip().lower(), name) for name in names]
     times = Counter(meant)
     return [
-        name if name in known or times[one] > 1 else one
+        name if name in OUR_COLUMNS or times[one] > 1 else one
         for name, one in zip(names, meant, strict=True)
     ]
 
@@ -199,7 +193,7 @@ def find_header(rows: Sequence[Sequence[str]]) -> Header:
     that with the most known names, else the first that is not mostly empty."""
     best = Header(0, 0)
     for row, values in enumerate(rows):
-        known = len(set(KNOWN_NAMES).intersection(as_known(values)))
+        known = len(set(OUR_COLUMNS).intersection(as_known(values)))
         if known > best.known:
             best = Header(row, known)
     if best.known:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,29 +18,18 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from challenge.errors import FlightsFileError, MissingColumnsError, TimeZoneError
 from challenge.flights.fields import (
     AIRLINE,
-    ARRIVED,
-    CATEGORIES,
     DELAY,
     DEPARTED,
     DESTINATION,
-    DUE,
     FIELD_OF,
-    FIELDS,
     ORIGIN,
+    OUR_COLUMNS,
     SCHEDULED,
 )
 from challenge.flights.rules import missing_columns
 from challenge.flights.vocabulary import Vocabulary, fold, hint
 
 ORIGIN_CODE: Final = str(FIELD_OF[ORIGIN].code_column)
-OUR_COLUMNS: Final = (
-    *(one.name for one in FIELDS),
-    *(one.code_column for one in CATEGORIES if one.code_column is not None),
-    DEPARTED,
-    DELAY,
-    DUE,
-    ARRIVED,
-)
 # What is known of a flight beside our columns, from which some of these are made.
 MINUTES_LATE: Final = "minutes_late"
 OWN_ARRIVAL_SCHEDULED: Final = "scheduled_arrival"
@@ -175,7 +165,8 @@ def load_format(path: Path) -> Format:
 
 
 def check_timezone(name: str) -> None:
-    """Check that a time zone has a name that is known.
+    """Check that a time zone has a name that both DuckDB and Python know: it is used in
+    SQL, and a model whose card had another, like DuckDB's CST, could not be loaded.
 
     Raises:
         TimeZoneError: it has not.
@@ -184,7 +175,8 @@ def check_timezone(name: str) -> None:
 
     with duckdb.connect() as connection:
         names = connection.execute("SELECT name FROM pg_timezone_names()").fetchall()
-    known = tuple(known for [known] in names)
+    python_names = zoneinfo.available_timezones()
+    known = tuple(known for [known] in names if known in python_names)
     if name not in known:
         raise TimeZoneError(name, hint(name, known))
 

@@ -7,15 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from challenge.files.field_sql import sql_text
-from challenge.flights.times import TIME_PATTERN
+from challenge.flights.times import OFFSET_PATTERN, TIME_PATTERN
 
 if TYPE_CHECKING:
     import duckdb
 
-_CLOCK: Final = r"[ T](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
-WITH_OFFSET: Final = (
-    rf"\d{{4}}-\d{{2}}-\d{{2}}{_CLOCK} ?(?:Z|[+-]\d{{2}}(?::?\d{{2}})?)"
-)
+WITH_OFFSET: Final = f"{TIME_PATTERN} ?{OFFSET_PATTERN}"
 # 24:00 is the midnight at the end of the day.
 MIDNIGHT: Final = r"\d{4}-\d{2}-\d{2}[ T]24:00(?::00)?"
 # Two numbers whose order a file does not tell, 06/03/2017 8:15.

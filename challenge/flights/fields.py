@@ -211,6 +211,15 @@ CATEGORIES: Final = tuple(field for field in FIELDS if field.kind is Kind.CATEGO
 REQUIRED_FIELDS: Final = tuple(field.name for field in FIELDS if field.required)
 # Those that a model may look at.
 FLIGHT_FIELDS: Final = tuple(f.name for f in FIELDS if f.kind is not Kind.TEXT)
+# What a file may tell of a flight.
+OUR_COLUMNS: Final = (
+    *(one.name for one in FIELDS),
+    *(one.code_column for one in CATEGORIES if one.code_column is not None),
+    DEPARTED,
+    DELAY,
+    DUE,
+    ARRIVED,
+)
 
 
 def code_of(field: Field) -> int:

@@ -11,7 +11,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from challenge.files.formats import (
-    OUR_COLUMNS,
     FoundColumns,
     ReadOptions,
     needed_to_learn,
@@ -18,6 +17,7 @@ from challenge.files.opening import read_plain
 from challenge.files.plain_file import PlainFile
 from challenge.files.sources import fetched
 from challenge.files.sql import file_source
+from challenge.flights.fields import OUR_COLUMNS
 from challenge.flights.rules import missing_columns
 from challenge.flights.vocabulary import Vocabulary
 from challenge.training.data.counting import FileCount, count_file

@@ -22,9 +22,9 @@ BY_CODE = Zones(zones_of_airports, by_code=True)
 def codes_of(vocabulary: Vocabulary) -> dict[str, str]:
     """The codes of the origins in a vocabulary, in capitals, and the names of these; a
     name is a code itself where none stands beside it."""
-    names = {name.upper(): name for name in vocabulary[ORIGIN]}
-    beside = vocabulary.aliases.get(ORIGIN, {})
-    return names | {code.upper(): name for code, name in beside.items()}
+    names = vocabulary[ORIGIN]
+    codes = vocabulary.codes(ORIGIN)
+    return {spelling.upper(): names[code] for spelling, code in codes.items()}
 
 
 def zones_of_origins(vocabulary: Vocabulary, timezone: str | None) -> dict[str, str]:
