@@ -33,6 +33,14 @@ def probabilities(model: DelayModel, flights: Iterable[Flight]) -> list[float]:
     return model.predict_cells(list(map(model.grid.cell, flights)))
 
 
+def trained(flights: pd.DataFrame, folder: Path, **parameters: float) -> Path:
+    """The file of a model of flights, in a folder."""
+    source, output = folder / "flights.csv", folder / "model.pkl"
+    flights.to_csv(source, index=False)
+    train(str(source), str(output), Recipe(parameters=parameters))
+    return output
+
+
 @pytest.fixture(scope="session")
 def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "data.csv"
@@ -76,10 +84,7 @@ def two_origins_model(
     flights_of_two_origins: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("two origins")
-    source, output = folder / "flights.csv", folder / "model.pkl"
-    flights_of_two_origins.to_csv(source, index=False)
-    train(str(source), str(output), Recipe(parameters={"rounds": 20}))
-    return output
+    return trained(flights_of_two_origins, folder, rounds=20)
 
 
 @pytest.fixture(scope="session")
@@ -114,11 +119,7 @@ def large_grid_model(
 ) -> Path:
     """A model of more cells than a table may have."""
     folder = tmp_path_factory.mktemp("large grid")
-    source, output = folder / "flights.csv", folder / "model.pkl"
-    flights_of_a_large_grid.to_csv(source, index=False)
-    parameters = {"rounds": 20, "learning_rate": 0.2}
-    train(str(source), str(output), Recipe(parameters=parameters))
-    return output
+    return trained(flights_of_a_large_grid, folder, rounds=20, learning_rate=0.2)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,16 @@ NO_FILE = FileFault(
     "does not exist or is not a file",
     "Check the path; quote patterns like 'flights/*.csv'.",
 )
+NO_FILES = FileFault(
+    "no_files",
+    "names no {suffixes} file",
+    "Look at what the folder, pattern or address names.",
+)
+NO_PACKAGE = FileFault(
+    "no_package",
+    "needs a package: {reason}",
+    "Install the package for this kind of address, like s3fs for s3://.",
+)
 UNKNOWN_KIND = FileFault(
     "unknown_kind",
     "is not a {suffixes} file",

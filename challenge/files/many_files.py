@@ -15,6 +15,7 @@ from challenge.errors import FlightsFileError, MissingColumnsError
 from challenge.files.answering import count_delays, predict_file
 from challenge.files.answers import PredictionCounts
 from challenge.files.dask_cluster import parallel_map
+from challenge.files.faults import UNWRITABLE
 from challenge.files.formats import ReadOptions
 from challenge.files.sources import fetched, file_name, find_files
 from challenge.model import DelayModel
@@ -139,4 +140,4 @@ def _new_folder(output: Path) -> Iterator[Path]:
                 output.rmdir()
     except OSError as error:
         reason = error.strerror or error
-        raise FlightsFileError(output, f"cannot be written: {reason}") from error
+        raise UNWRITABLE.error(output, reason=reason) from error

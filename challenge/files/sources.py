@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from challenge.errors import FlightsFileError
+from challenge.files.faults import NO_FILES, NO_PACKAGE, UNREADABLE
 from challenge.files.kinds import NAMES_OF_SUFFIXES
 
 # What else is in a folder is seldom flights.
@@ -60,7 +61,7 @@ def find_files(source: str | Path) -> list[str]:
         # If it is missing or of another format, reading it says so.
         return [text]
     if not files:
-        raise FlightsFileError(text, f"names no {NAMES_OF_SUFFIXES} file")
+        raise NO_FILES.error(text, suffixes=NAMES_OF_SUFFIXES)
     return files
 
 
@@ -90,7 +91,7 @@ def fetched(file: str) -> Iterator[Path]:
         except FlightsFileError as error:
             if error.path != path:
                 raise
-            raise FlightsFileError(file, error.problem) from error
+            raise type(error)(file, error.problem, error.kind) from error
 
 
 def _is_pattern(text: str) -> bool:
@@ -109,8 +110,8 @@ def _remote_errors(address: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise FlightsFileError(address, f"needs a package: {error}") from error
+        raise NO_PACKAGE.error(address, reason=error) from error
     # Each file system of fsspec has errors of its own.
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise FlightsFileError(address, f"cannot be read: {reason}") from error
+        raise UNREADABLE.error(address, reason=reason) from error

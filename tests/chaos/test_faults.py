@@ -217,26 +217,17 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_refuses_files_and_nothing_else(serve, tmp_path):
-    with small_disk(tmp_path / "full", "size=1m") as full:
+@pytest.mark.parametrize(
+    "size", ["1m", "5m"], ids=["no room for the file", "none for its answers"]
+)
+def test_a_full_disk_refuses_files_and_nothing_else(size, serve, tmp_path):
+    with small_disk(tmp_path / "full", f"size={size}") as full:
         server = serve(workers=1, TMPDIR=full)
         refused = upload(server)
         assert refused.status_code == 507
         assert refused.json()["detail"][0]["type"] == "no_room"
         assert server.predict() == [1]
         # What was written of the file is gone.
-        assert list(full.iterdir()) == []
-
-
-def test_a_disk_with_room_for_a_file_and_not_for_its_answers_is_told_as_full(
-    serve, tmp_path
-):
-    with small_disk(tmp_path / "full", "size=5m") as full:
-        server = serve(workers=1, TMPDIR=full)
-        refused = upload(server)
-        assert refused.status_code == 507
-        assert refused.json()["detail"][0]["type"] == "no_room"
-        assert server.predict() == [1]
         assert list(full.iterdir()) == []
 
 

@@ -36,7 +36,7 @@ def describe_model(schema: dict[str, Any], model: DelayModel) -> None:
     for path in ("/predict", "/explain", "/rank"):
         _json_body(schema, path)["examples"] = {
             "required fields": {"value": {FLIGHTS_KEY: [needed]}},
-            "all fields": {"value": {FLIGHTS_KEY: [flight]}},
+            "all that the model looks at": {"value": {FLIGHTS_KEY: [flight]}},
         }
     for tensor in _json_body(schema, INFER)["example"]["inputs"]:
         tensor["data"] = [flight[tensor["name"]]]
@@ -46,7 +46,7 @@ def describe_model(schema: dict[str, Any], model: DelayModel) -> None:
 
 
 def example_flight(model: DelayModel) -> dict[str, Any]:
-    """A flight without a time that the model knows."""
+    """A flight that the model knows, with all that it looks at."""
     flight: dict[str, Any] = {
         field.name: model.vocabulary[field.name][0]
         for field in CATEGORIES
@@ -56,7 +56,6 @@ def example_flight(model: DelayModel) -> dict[str, Any]:
     if model.card.known:
         # One that was flown, rather than a combination of names.
         flight |= model.card.known[0].flight
-        flight.pop(SCHEDULED, None)
     return flight
 
 

@@ -102,7 +102,7 @@ def read_dataset(
     that were cancelled, diverted or have no departure are left out, and counted.
 
     Args:
-        source: .csv, .csv.gz or .parquet files, as `find_files` takes them.
+        source: files of flights, as `find_files` takes them.
         skip_invalid: leave out rows with a fault instead of stopping.
         options: how the files are to be read.
         scheduler: as for `challenge.files.dask_cluster.parallel_map`; the result is

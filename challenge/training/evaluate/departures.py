@@ -97,7 +97,7 @@ def join_departures(
     of these are preferred, and the last of them is taken.
 
     Args:
-        predictions: a .csv, .csv.gz or .parquet file, or a table, with a `probability`.
+        predictions: a file of flights, or a table, with a `probability`.
         flights: such a file with Fecha-I and Fecha-O, or what tells them.
         options: how the files are to be read.
 

@@ -79,8 +79,8 @@ def monitor(
     """Join predictions with departures, and measure their quality.
 
     Args:
-        predictions: what `challenge.files.answering.predict_file` wrote, or any .csv, .csv.gz or
-            .parquet file with a column `probability`; or the prediction log of a server.
+        predictions: what `challenge.files.answering.predict_file` wrote, or any
+            file of flights with a column `probability`; or the prediction log of a server.
         flights: the flights as they left, with Fecha-I and Fecha-O.
         card: of the model that predicted, for its threshold and its promises.
         options: how the files are to be read.
