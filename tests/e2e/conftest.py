@@ -73,10 +73,11 @@ def open_page(browser, server) -> Iterator[Callable]:
 
 
 def _note(message, wrong: list[str]) -> None:
-    # A refused request is part of a story, as is a server that is gone; the browser
-    # notes each.
-    is_story = "Failed to load resource" in message.text and (
-        "status of 4" in message.text or "ERR_CONNECTION_REFUSED" in message.text
+    # A refused request is part of a story, as is a server that is busy or gone; the
+    # browser notes each.
+    is_story = "Failed to load resource" in message.text and any(
+        reason in message.text
+        for reason in ("status of 4", "status of 503", "ERR_CONNECTION_REFUSED")
     )
     if message.type in ("error", "warning") and not is_story:
         wrong.append(f"{message.type}: {message.text}")

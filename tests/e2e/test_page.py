@@ -490,6 +490,14 @@ def test_the_form_has_the_fields_that_the_model_tells_apart(
     expect(probability(page)).to_have_text(percent(why["probability"]))
 
 
+def test_a_busy_server_is_asked_again(open_page):
+    page = open_page()
+    busy = {"status": 503, "headers": {"Retry-After": "1"}, "body": "{}"}
+    page.route("**/explain*", lambda route: route.fulfill(**busy), times=2)
+    form(page).get_by_role("button", name="Ask").click()
+    expect(probability(page)).to_be_visible()
+
+
 def test_a_server_that_is_gone_is_told(open_page, serve, schedule_model):
     server = serve(schedule_model, workers=1)
     page = open_page(at=server.url)

@@ -20,6 +20,9 @@ export class Refused extends Error {
   }
 }
 
+// A busy server says when to ask again; the page does so this often before it tells.
+const ATTEMPTS = 4;
+
 export async function ask(path, body) {
   const options = { headers: keyHeaders() };
   if (body !== undefined) {
@@ -28,10 +31,15 @@ export async function ask(path, body) {
     options.headers["Content-Type"] = "application/json";
   }
   let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Error(text("unreachable"));
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    try {
+      response = await fetch(path, options);
+    } catch {
+      throw new Error(text("unreachable"));
+    }
+    const seconds = Number(response.headers.get("Retry-After"));
+    if (response.status !== 503 || !seconds || attempt === ATTEMPTS) break;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
   }
   const answered = await response.text();
   if (!response.ok) throw refusal(response.status, answered);
