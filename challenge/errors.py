@@ -103,6 +103,16 @@ class UnknownPastError(FlightProphetError):
         )
 
 
+class UnknownDayError(FlightProphetError, ValueError):
+    """A model was asked what the day adds, and has not learned it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model has not learned what the flights before say about the next: it "
+            "was trained on too few flights with a time"
+        )
+
+
 class TrainingDataError(FlightProphetError, ValueError):
     """Flights that no model can be learned from, or a file that cannot be read."""
 

@@ -7,21 +7,25 @@ from a model's table needs neither.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from challenge.compiled.computed_table import ComputedTable
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.grid import Grid
-from challenge.compiled.log_odds import shifted
 from challenge.compiled.table import ProbabilityTable
-from challenge.errors import InvalidFlightsError, UnknownPastError
+from challenge.errors import InvalidFlightsError, UnknownDayError, UnknownPastError
 from challenge.explain.evidence import Evidence
 from challenge.explain.shapley import Explainer, Explanation
 from challenge.explain.training_flights import TrainingFlights
+from challenge.flights.fields import DEPARTED
 from challenge.flights.vocabulary import Vocabulary
-from challenge.live.recent import Recent
+from challenge.live.day import Day
+from challenge.live.known import Question
+from challenge.live.questions import QUESTION_FIELDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
     from challenge.artifact.card import ModelCard
     from challenge.features.counts import Counts
+
+    FlightsLike: TypeAlias = pd.DataFrame | Sequence[Mapping[str, object]] | str | Path
 
 
 class Forecaster(ABC):
@@ -40,14 +46,14 @@ class Forecaster(ABC):
         grid: numbers the flights that differ to the model.
         encoder: numbers flights by the values of their fields.
         table: the probabilities of all cells; None if they were not compiled.
-        recent: what the last weeks add to them; None for nothing.
+        day: what the day of operations adds to them; None for nothing.
     """
 
     vocabulary: Vocabulary
     grid: Grid
     encoder: CellEncoder
     table: ProbabilityTable | ComputedTable | None
-    recent: Recent | None
+    day: Day | None
     _training_flights: TrainingFlights | None
     _explainer: Explainer | None
 
@@ -63,16 +69,25 @@ class Forecaster(ABC):
 
     @abstractmethod
     def _classify(self, codes: NDArray[np.int16]) -> NDArray[np.float64]:
-        """The answers of the classifier to coded flights, on no day."""
+        """The answers of the classifier to coded flights."""
 
     def forecast(
-        self, flights: pd.DataFrame | Sequence[Mapping[str, object]] | str | Path
+        self,
+        flights: FlightsLike,
+        history: FlightsLike | None = None,
+        at: str | datetime | None = None,
+        lead: int | None = None,
     ) -> pd.DataFrame:
-        """What the service answers to flights, recent form included.
+        """What the service answers to flights, with what the day adds.
 
         Args:
             flights: a frame, dicts with the fields of POST /predict, or the path of a
                 .csv, .csv.gz or .parquet file.
+            history: flights as they left so far, likewise, with Fecha-O; an empty one is
+                a flight that has not left. None for those that the model keeps.
+            at: the moment of the question, a local time or one with an offset from UTC;
+                None for that up to which all is known.
+            lead: minutes before each flight at which it is asked about; not with `at`.
 
         Returns:
             One row a flight, under the index of a frame: `probability` of a delay,
@@ -83,74 +98,119 @@ class Forecaster(ABC):
             NotFittedError: the model is not fitted.
             MissingColumnsError, InvalidFlightsError: both are ValueErrors.
             FlightsFileError: the file cannot be read.
+            UnknownDayError: the model has not learned what past flights say.
+            ValueError: `at` is no time, or `lead` is given, too.
         """
         import numpy as np
         import pandas as pd
 
         from challenge.flights.frames import code_flights, read_frame
+        from challenge.live.frames import history_of, questions_of
 
+        day = self.day
+        if history is not None:
+            past = read_frame(history, others=[DEPARTED])
+            rules, grid = self.encoder.rules, self.grid
+            past_flights = history_of(past, rules, grid, self.predict_cells)
+            day = self.known_day.with_history(past_flights)
+        if at is not None or lead is not None:
+            day = (day or self.known_day).asked(at, lead)
         data = read_frame(flights)
         coded = code_flights(data, self.encoder.rules)
         if coded.faults:
             raise InvalidFlightsError(coded.faults)
         cells = self.grid.numbers(coded.codes)
-        if self.recent is not None:
-            cells += self.recent.steps(coded.scheduled.astype("datetime64[D]"))
-        # Schedules repeat: each of their flights is asked about once.
+        # Schedules repeat: each of them is asked about once.
         asked, place = np.unique(cells, return_inverse=True)
-        probabilities = self.predict_cells(asked.tolist())
+        of_schedule = np.array(self.predict_cells(asked.tolist()))[place]
+        probabilities = of_schedule.tolist()
+        if day is not None:
+            asked_about = questions_of(data, day)
+            model = self.with_day(day)
+            probabilities = model._moved(probabilities, cells.tolist(), asked_about)
         support: list[int | None] = [None] * len(asked)
         if self.evidence is not None:
             support = [
                 self.evidence.support(self.grid.flight(cell)) for cell in asked.tolist()
             ]
-        answers = pd.DataFrame(
+        return pd.DataFrame(
             {
                 "probability": np.array(probabilities, dtype=np.float64),
                 "delay": np.array(self.decide(probabilities), dtype=np.int64),
-                "support": pd.array(support, dtype="Int64"),
-            }
+                "support": pd.array(support, dtype="Int64")[place],
+            },
+            index=data.index,
         )
-        return answers.iloc[place].set_axis(data.index)
 
     def predict_cells(self, cells: Sequence[int]) -> list[float]:
-        """The calibrated probabilities of flights, as the numbers that `encoder` gives
-        them.
+        """The calibrated probabilities of schedules, as the numbers of cells that
+        `encoder` gives them.
 
-        Read from the table where there is one, else computed by the classifier, and
-        moved by the recent form. A month that the training data lacks is averaged over:
-        as a field left out is, by a model that learned this, else over the months that
-        the training data held, each with its share of the flights.
+        Read from the table where there is one, else computed by the classifier. A month
+        that the training data lacks is averaged over: as a field left out is, by a model
+        that learned this, else over the months that the training data held, each with its
+        share of the flights.
 
         Raises:
             NotFittedError: the model is not fitted.
         """
-        size = self.grid.cells
-        if self.recent is None or max(cells, default=0) < size:
-            return self._on_no_day(cells)
-        return self.recent.moved_all(
-            cells, self._on_no_day([cell % size for cell in cells])
-        )
+        if self.table is not None:
+            return self.table.lookup(cells)
+        import numpy as np
 
-    def predict_codes(
-        self, codes: NDArray[np.int16], days: NDArray[np.datetime64] | None = None
-    ) -> NDArray[np.float32]:
-        """The answers of the classifier to coded flights, moved by the recent form.
+        codes = self.grid.codes(np.array(cells, dtype=np.int64))
+        return list(map(float, self.predict_codes(codes)))
+
+    def predict_flights(
+        self, cells: Sequence[int], questions: Mapping[int, Question]
+    ) -> list[float]:
+        """The same of flights: where the day says more than the schedule, with that.
 
         Args:
-            codes: of shape (flights, CODES).
-            days: datetime64[D] of shape (flights,), NaT where not known; None if no
-                flight has one.
+            cells: the flights.
+            questions: by their positions, of the flights to whose odds the day may add
+                something.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+        """
+        return self._moved(self.predict_cells(cells), cells, questions)
+
+    def questions(self, flights: Iterable[Mapping[str, object]]) -> dict[int, Question]:
+        """What is asked about valid flights, by their positions, for `predict_flights`."""
+        if self.day is None:
+            return {}
+        asked = (
+            self.day.question(*map(flight.get, QUESTION_FIELDS)) for flight in flights
+        )
+        return {place: one for place, one in enumerate(asked) if one is not None}
+
+    @property
+    def known_day(self) -> Day:
+        """What the day of operations adds.
+
+        Raises:
+            UnknownDayError: the model has not learned what past flights say.
+        """
+        if self.day is None:
+            raise UnknownDayError
+        return self.day
+
+    def with_day(self, day: Day | None) -> Self:
+        """The same model on another day."""
+        model = copy(self)
+        model.day = day
+        return model
+
+    def predict_codes(self, codes: NDArray[np.int16]) -> NDArray[np.float32]:
+        """The answers of the classifier to coded flights, shape (flights, CODES).
 
         Raises:
             NotFittedError: the model is not fitted.
         """
         import numpy as np
 
-        answers = self._classify(codes)
-        if self.recent is not None and days is not None:
-            answers = shifted(answers, np.exp(self.recent.offsets(codes, days)))
-        return answers.astype(np.float32)
+        return self._classify(codes).astype(np.float32)
 
     @property
     def cells_at_once(self) -> int:
@@ -163,7 +223,7 @@ class Forecaster(ABC):
         return [int(probability > threshold) for probability in probabilities]
 
     def explain(self, cells: Sequence[int]) -> list[Explanation]:
-        """Why flights have their probabilities: what each of their fields adds.
+        """Why schedules have their probabilities: what each of their fields adds.
 
         See `challenge.explain.shapley`; some milliseconds a flight.
 
@@ -185,11 +245,7 @@ class Forecaster(ABC):
                 sample,
                 table.mean_over if isinstance(table, ComputedTable) else None,
             )
-        form = self.recent
-        return [
-            self._explainer.explain(cell, 0.0 if form is None else form.offset(cell))
-            for cell in cells
-        ]
+        return list(map(self._explainer.explain, cells))
 
     @property
     def counts(self) -> Counts | None:
@@ -214,10 +270,15 @@ class Forecaster(ABC):
         known = self._training_flights
         return known is None or known.has_evidence
 
-    def _on_no_day(self, cells: Sequence[int]) -> list[float]:
-        if self.table is not None:
-            return self.table.lookup(cells)
-        import numpy as np
-
-        codes = self.grid.codes(np.array(cells, dtype=np.int64))
-        return list(map(float, self.predict_codes(codes)))
+    def _moved(
+        self,
+        probabilities: list[float],
+        cells: Sequence[int],
+        questions: Mapping[int, Question],
+    ) -> list[float]:
+        if self.day is not None:
+            for place, question in questions.items():
+                probabilities[place] = self.day.moved(
+                    probabilities[place], cells[place], question
+                )
+        return probabilities

@@ -6,27 +6,33 @@ serves predictions from a model's table needs none of them.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
+import msgspec
 from msgspec.structs import replace
 
 from challenge.artifact import known_flights, model_file
-from challenge.artifact.card import KnownFlight, ModelCard, RecentForm, new_card
+from challenge.artifact.card import KnownFlight, LiveCard, ModelCard, new_card
 from challenge.artifact.stored_table import stored_table
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.flight_classifier import FlightClassifier, month_shares
 from challenge.compiled.grid import Grid
-from challenge.errors import InvalidFlightsError, ModelFileError, NotFittedError
+from challenge.errors import (
+    InvalidFlightsError,
+    ModelFileError,
+    NotFittedError,
+)
 from challenge.explain.training_flights import TrainingFlights
 from challenge.features.feature_sets import feature_set
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.flights.vocabulary import Vocabulary
 from challenge.forecaster import Forecaster
-from challenge.live.recent import Recent
+from challenge.live.clock import EPOCH
+from challenge.live.day import Adjustment, Day
+from challenge.live.history import History
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,11 +81,12 @@ class DelayModel(Forecaster):
         self.fingerprint = self.name = ""
         self._path = Path()
         self.encoder = CellEncoder(self.vocabulary, self.grid)
-        self.table = self.recent = None
+        self.table = self.day = None
         self._stored: model_file.Artifact | None = None
         self._month_shares: dict[int, float] = {}
         self._training_flights = self._explainer = None
         self._rows = 0
+        self._helps: dict[str, list[str]] = {}
 
     @overload
     def preprocess(
@@ -175,8 +182,7 @@ class DelayModel(Forecaster):
     def predict_proba(self, features: pd.DataFrame) -> NDArray[np.float32]:
         """The calibrated probability of a delay of each flight, shape (flights,).
 
-        Features tell no day: a model with a recent form warns that it is left out, and
-        `forecast` takes it into account.
+        Features tell no day: what `forecast` adds for one is left out.
 
         Raises:
             NotFittedError: the model is not fitted.
@@ -185,9 +191,6 @@ class DelayModel(Forecaster):
         import numpy as np
 
         self._check_fitted()
-        if self.recent is not None:
-            message = "features tell no day: recent form is left out; use forecast"
-            warnings.warn(message, stacklevel=2)
         return self._model.predict_proba(self.features.checked(features)).astype(
             np.float32
         )
@@ -249,16 +252,20 @@ class DelayModel(Forecaster):
         Args:
             path: the file; its folder is made when missing.
             about: fields of the model card that only the caller knows: `rows_rejected`,
-                `data`, `data_sha256`, `period`, `metrics`, `threshold_rule`,
-                `form_settings`.
+                `data`, `data_sha256`, `period`, `metrics`, `threshold_rule`.
 
         Raises:
             NotFittedError, TrainingDataError: it cannot be compiled.
             ModelFileError: the file cannot be written.
         """
         self.compile()
-        counts = self.counts
-        card = replace(self.card, known=self._known_flights(), **about)
+        counts, day = self.counts, self.day
+        card = replace(
+            self.card,
+            known=self._known_flights(),
+            live=self._live_card(),
+            **about,
+        )
         contents = model_file.Artifact(
             card=card,
             vocabulary=self.vocabulary,
@@ -266,22 +273,46 @@ class DelayModel(Forecaster):
             classifier=self._model.state(),
             counts=None if counts is None else model_file.compress(counts.to_bytes()),
             table=None if self.table is None else self.table.to_bytes(),
+            adjustment=None if day is None else msgspec.to_builtins(day.adjustment),
+            history=None if day is None else day.history.to_bytes(),
         )
         return model_file.write(path, contents)
 
-    def save_with_form(self, form: RecentForm, path: str | Path) -> str:
-        """Write a model that was loaded from a file with another recent form; nothing
-        else of it changes. Returns the new file's fingerprint.
+    def learn_day(
+        self,
+        adjustment: Adjustment,
+        history: History,
+        helps: dict[str, list[str]],
+        time_zones: Mapping[str, str],
+    ) -> Self:
+        """Know what the day adds to the odds of flights.
+
+        Args:
+            adjustment: what was learned of past days.
+            history: the flights of the last days.
+            helps: for the card, see `LiveCard`.
+            time_zones: of the origins, as the card has them.
+        """
+        self.encoder = CellEncoder(self.vocabulary, self.grid, time_zones)
+        self.day = Day(adjustment, history, self.encoder.rules, self.grid)
+        self._helps = helps
+        return self
+
+    def save_with_history(self, history: History, path: str | Path) -> str:
+        """Write a model that was loaded from a file with other past flights; nothing else
+        of it changes. Returns the new file's fingerprint.
 
         Raises:
             NotFittedError: the model was not loaded from a file.
+            UnknownDayError: it has not learned what past flights say.
             ModelFileError: the file cannot be written.
         """
         if self._stored is None:
             raise NotFittedError("only a model that was loaded from a file is updated")
-        stored = replace(self._stored, card=replace(self.card, recent_form=form))
-        known = self._from_stored(stored)._known_flights()
-        card = replace(stored.card, known=known)
+        updated = self.with_day(self.known_day.with_history(history))
+        card = replace(updated.card, known=[], live=updated._live_card())
+        stored = replace(self._stored, card=card, history=history.to_bytes())
+        card = replace(card, known=updated._known_flights())
         return model_file.write(path, replace(stored, card=card))
 
     @classmethod
@@ -321,7 +352,9 @@ class DelayModel(Forecaster):
 
     def _answer(self, flight: Mapping[str, object]) -> float | None:
         cell = self.encoder.cell(flight)
-        return self.predict_cells([cell])[0] if isinstance(cell, int) else None
+        if not isinstance(cell, int):
+            return None
+        return self.predict_flights([cell], self.questions([flight]))[0]
 
     @classmethod
     def _from_stored(cls, stored: model_file.Artifact) -> Self:
@@ -333,13 +366,13 @@ class DelayModel(Forecaster):
         )
         vocabulary, grid = model.vocabulary, model.grid
         model.table = stored_table(stored, grid, model.features)
-        day_step = None
-        if (form := card.recent_form) is not None:
-            if card.form_settings is None:
-                raise ValueError("its card has a recent form without settings")
-            model.recent = Recent(form, card.form_settings, vocabulary, grid)
-            day_step = model.recent.step
-        model.encoder = CellEncoder(vocabulary, grid, day_step, card.time_zones)
+        model.encoder = CellEncoder(vocabulary, grid, card.time_zones)
+        if stored.adjustment is not None:
+            adjustment = msgspec.convert(stored.adjustment, Adjustment)
+            adjustment.check()
+            history = History.from_bytes(stored.history or b"", grid.cells)
+            helps = {} if card.live is None else card.live.helps
+            model.learn_day(adjustment, history, helps, card.time_zones)
         if stored.counts is not None:
             model._training_flights = TrainingFlights(
                 model.vocabulary, compressed=stored.counts, rows=card.rows
@@ -378,15 +411,31 @@ class DelayModel(Forecaster):
 
     def _known_flights(self) -> list[KnownFlight]:
         """Those for the card; none if the training flights were not counted. They leave
-        after the last flight of the recent form, if any."""
+        on the day after the model's last flights, if it keeps some."""
         if self.evidence is None:
             return []
         after = None
-        if self.recent is not None:
-            after = self.recent.until + timedelta(days=1)
+        if self.day is not None and self.day.clock is not None:
+            after = (EPOCH + timedelta(days=1, seconds=self.day.clock)).date()
         return known_flights.make(
-            self.evidence.sample, self.vocabulary, after, self.predict_codes
+            self.evidence.sample, self.vocabulary, after, self._expected_answers
         )
+
+    def _expected_answers(
+        self, codes: NDArray[np.int16], flights: Sequence[Mapping[str, object]]
+    ) -> list[float]:
+        """The answers of the classifier, with what the day adds."""
+        answers = self.predict_codes(codes).tolist()
+        cells = self.grid.numbers(codes).tolist()
+        return self._moved(answers, cells, self.questions(flights))
+
+    def _live_card(self) -> LiveCard | None:
+        if self.day is None:
+            return None
+        until = None
+        if self.day.clock is not None:
+            until = (EPOCH + timedelta(seconds=self.day.clock)).isoformat() + "Z"
+        return LiveCard(self._helps, len(self.day.history), until)
 
     def _learn(
         self,

@@ -7,11 +7,11 @@ import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 MADE_WITH: Final = ("flight-prophet", "numpy", "scikit-learn", "xgboost", "xgboost-cpu")
 
 ClassifierName: TypeAlias = Literal["logistic-regression", "xgboost"]
@@ -24,38 +24,20 @@ class KnownFlight(msgspec.Struct, frozen=True):
     probability: float
 
 
-class FormSettings(msgspec.Struct, frozen=True):
-    """How recent form is made of past flights.
+class LiveCard(msgspec.Struct, frozen=True):
+    """What a model knows of the day of operations; see `challenge.live.day`.
 
     Attributes:
-        window_days: it is made of the flights of so many days.
-        prior: as if so many more flights of each group had left as the model says, so
-            that few flights move little.
-        half_life_days: so many days after the last flight seen half of it is left.
+        helps: by so many minutes before a flight, what then helps to predict it better
+            than its schedule; nothing where nothing does.
+        flights: how many past flights the model's file keeps.
+        until: the moment up to which it knows how they left, UTC, ISO 8601; None if
+            none has left.
     """
 
-    window_days: Annotated[int, msgspec.Meta(ge=1, le=366)]
-    prior: Annotated[float, msgspec.Meta(gt=0)]
-    half_life_days: Annotated[float, msgspec.Meta(gt=0, le=366)]
-
-
-Offset: TypeAlias = Annotated[float, msgspec.Meta(ge=-50, le=50)]
-
-
-class RecentForm(msgspec.Struct, frozen=True):
-    """What the last weeks add to a model's answers; see `challenge.live.recent`.
-
-    Attributes:
-        until: the day of the last flight seen, like "2017-09-06".
-        flights: how many flights it is made of.
-        airlines, destinations: what each adds in log-odds; nothing where it is not
-            named.
-    """
-
-    until: Annotated[str, msgspec.Meta(pattern=r"^[1-9]\d{3}-\d\d-\d\d$")]
+    helps: dict[str, list[str]]
     flights: int
-    airlines: dict[str, Offset]
-    destinations: dict[str, Offset]
+    until: str | None
 
 
 class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
@@ -64,9 +46,8 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     `delay_rate` and `threshold` are shares, 0 to 1; `created` is UTC, ISO 8601;
     `data_sha256` is that of the training file's bytes; `period` holds the first and
     the last scheduled time of the training flights, as they write it; `known` are some
-    flights with the probabilities that the model must answer with; `form_settings` are
-    None if too few flights had a time to choose them by, `recent_form` is None before
-    the first update. `time_zones` are those of the origins, by their names, as far as they
+    flights with the probabilities that the model must answer with; `live` is None if too
+    few flights had a time to learn from. `time_zones` are those of the origins, by their names, as far as they
     are known; of a model whose flights tell no origin, by the empty text.
     """
 
@@ -86,8 +67,7 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     metrics: dict[str, Any] = {}
     library_versions: dict[str, str] = {}
     known: list[KnownFlight] = []
-    form_settings: FormSettings | None = None
-    recent_form: RecentForm | None = None
+    live: LiveCard | None = None
     schema_version: int = SCHEMA_VERSION
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from challenge.artifact.card import KnownFlight
-from challenge.flights.fields import NOT_GIVEN, SCHEDULED, Flight
+from challenge.flights.fields import NOT_GIVEN, Flight
 from challenge.flights.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def make(
     vocabulary: Vocabulary,
     day: date | None,
     predict: Callable[
-        [NDArray[np.int16], NDArray[np.datetime64]], NDArray[np.floating]
+        [NDArray[np.int16], Sequence[Mapping[str, object]]], Sequence[float]
     ],
 ) -> list[KnownFlight]:
     """Some flights of a sample, every other one without its optional fields.
@@ -37,7 +37,7 @@ def make(
         sample: the flights.
         vocabulary: names them.
         day: when those with a time leave; None for whenever they did.
-        predict: the model's answers to coded flights on their days.
+        predict: the model's answers to flights, by their codes and their fields.
     """
     import numpy as np
 
@@ -53,9 +53,8 @@ def make(
             for flight in flights
         ]
     named = [vocabulary.values(flight, day) for flight in flights]
-    days = [day if SCHEDULED in values else None for values in named]
-    answers = predict(np.array(flights, np.int16), np.array(days, "datetime64[D]"))
-    return list(map(KnownFlight, named, answers.tolist()))
+    answers = predict(np.array(flights, np.int16), named)
+    return list(map(KnownFlight, named, answers))
 
 
 def problem(

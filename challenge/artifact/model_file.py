@@ -51,6 +51,9 @@ class Artifact(msgspec.Struct, kw_only=True, frozen=True):
             large for one; then answers are computed from the state of the classifier.
             Compressed they would be an eighth less, and a quarter of the start would go
             into unpacking them.
+        adjustment: what the day adds to the answers, as `challenge.live.day.Adjustment`
+            has it; None if too few flights had a time to learn from.
+        history: the flights of the last days, as `History.to_bytes` gave them.
     """
 
     card: ModelCard
@@ -59,6 +62,8 @@ class Artifact(msgspec.Struct, kw_only=True, frozen=True):
     classifier: dict[str, Any]
     counts: bytes | None
     table: bytes | None
+    adjustment: dict[str, Any] | None = None
+    history: bytes | None = None
 
 
 def write(path: str | Path, artifact: Artifact) -> str:

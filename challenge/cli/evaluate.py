@@ -22,14 +22,6 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(help="Write an HTML report with charts to this file.")
     ] = None,
-    rolling: Annotated[
-        bool,
-        typer.Option(
-            "--rolling",
-            help="Also predict day by day, with and without nightly updates, the flights "
-            "after those the model was trained on, or else the last third by date.",
-        ),
-    ] = False,
     live: Annotated[
         bool,
         typer.Option(
@@ -52,29 +44,22 @@ def evaluate(
 
         flight-prophet evaluate model.pkl flights.csv --report report.html
 
-        flight-prophet evaluate model.pkl flights.csv --rolling
-
         flight-prophet evaluate model.pkl flights.csv --live --timezone America/Santiago
 
         flight-prophet evaluate model.pkl flights.csv --json
     """
-    from challenge.cli.summaries.evaluation import print_evaluation, print_rolling
+    from challenge.cli.summaries.evaluation import print_evaluation
     from challenge.cli.summaries.live import print_live
     from challenge.model import DelayModel
     from challenge.training.data.dataset import read_dataset
     from challenge.training.data.past import read_past
     from challenge.training.evaluate.evaluation import evaluate as run
     from challenge.training.evaluate.live import evaluate_live
-    from challenge.training.form import play, play_as_it_is
 
     with spinner("Evaluating"):
         dataset = read_dataset(source, skip_invalid, reading)
         loaded = DelayModel.load(model)
         evaluation = run(loaded, dataset)
-        played = None
-        if rolling:
-            played = play_as_it_is(loaded, dataset)
-            played = played or play(evaluation.recipe, dataset, evaluation.rule)
         replayed = None
         if live:
             past = read_past(source, dataset, skip_invalid, reading)
@@ -85,18 +70,9 @@ def evaluate(
 
         write_report(evaluation, report)
     if as_json:
-        print_json(
-            evaluation.to_dict()
-            | {
-                "rolling": played and played.to_dict(),
-                "live": replayed and replayed.to_dict(),
-            }
-        )
+        print_json(evaluation.to_dict() | {"live": replayed and replayed.to_dict()})
         return
     print_evaluation(evaluation)
-    if rolling:
-        print()
-        print_rolling(played)
     if live:
         print()
         print_live(replayed)

@@ -10,13 +10,13 @@ import typer
 DEFAULT_MODEL: Final = Path("tmp/delay_model.pkl")
 
 FILE: Final = "a .csv, .txt, .tsv, .gz, .zip, .xlsx or .parquet file"
-_FILES: Final = (
+FILES: Final = (
     f"{FILE}, a folder or a glob pattern of such files, or an "
     "address like s3://bucket/flights/*.parquet."
 )
 
-Flights = Annotated[str, typer.Argument(help=f"Flights: {_FILES}")]
-PastFlights = Annotated[str, typer.Argument(help=f"Past flights: {_FILES}")]
+Flights = Annotated[str, typer.Argument(help=f"Flights: {FILES}")]
+PastFlights = Annotated[str, typer.Argument(help=f"Past flights: {FILES}")]
 ModelFile = Annotated[Path, typer.Argument(help="Model file.")]
 # With a default, so that servers and scripts can set it once.
 ModelArgument = Annotated[
@@ -46,4 +46,39 @@ Scheduler = Annotated[
         "process per CPU."
     ),
 ]
+_DAY_PANEL = "What was known"
+HistoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--history",
+        help="Flights as they left so far, in place of those that the model keeps: "
+        f"{FILES} An empty Fecha-O is a flight that has not left.",
+        rich_help_panel=_DAY_PANEL,
+    ),
+]
+LeadOption = Annotated[
+    int | None,
+    typer.Option(
+        "--lead",
+        min=0,
+        help="Predict each flight with what was known so many minutes before its "
+        "scheduled time.",
+        rich_help_panel=_DAY_PANEL,
+    ),
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        help="Predict all flights with what was known at this time, like '2017-03-06 "
+        "08:15' or 2017-03-06T08:15-03:00. By default all that the past flights tell.",
+        rich_help_panel=_DAY_PANEL,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def check_day_options(at: str | None, lead: int | None) -> None:
+    """Refuse --at and --lead together."""
+    if at is not None and lead is not None:
+        raise typer.BadParameter("--at and --lead exclude each other")

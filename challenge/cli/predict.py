@@ -14,11 +14,15 @@ import typer
 from challenge.cli.options import (
     DEFAULT_MODEL,
     FILE,
+    AtOption,
     Flights,
+    HistoryOption,
     Json,
+    LeadOption,
     ModelOption,
     Scheduler,
     Unknown,
+    check_day_options,
 )
 from challenge.cli.output import print_dialects, print_json, spinner
 from challenge.cli.reading import reads_flights
@@ -50,11 +54,17 @@ def predict(
     ] = "stop",
     unknown: Unknown = "reject",
     scheduler: Scheduler = None,
+    history: HistoryOption = None,
+    lead: LeadOption = None,
+    at: AtOption = None,
     as_json: Json = False,
     *,
     reading: ReadOptions,
 ) -> None:
     """Predict the delays of flights in files of any size.
+
+    Flights up to four weeks after those that the model keeps, or --history has, are
+    predicted with how these left.
 
     Examples:
 
@@ -62,10 +72,13 @@ def predict(
 
         flight-prophet predict flights.parquet --model model.pkl --json
 
+        flight-prophet predict today.csv predictions.csv --history last_weeks.csv
+
         flight-prophet predict 'flights/*.parquet' output --scheduler tcp://host:8786
     """
     from challenge.files.many_files import predict_files
 
+    check_day_options(at, lead)
     with spinner("Predicting") as progress:
         counts = predict_files(
             model,
@@ -76,6 +89,9 @@ def predict(
             scheduler,
             progress,
             average=unknown == "average",
+            history=history,
+            at=at,
+            lead=lead,
         )
     print_dialects(counts.read_as)
     if as_json:
@@ -98,6 +114,9 @@ def rank(
     top: Annotated[int, typer.Option(min=1, help="Number of flights.")] = 20,
     model: ModelOption = DEFAULT_MODEL,
     unknown: Unknown = "reject",
+    history: HistoryOption = None,
+    lead: LeadOption = None,
+    at: AtOption = None,
     as_json: Json = False,
     *,
     reading: ReadOptions,
@@ -112,11 +131,13 @@ def rank(
 
         flight-prophet rank tomorrow.parquet > first.csv
     """
+    from challenge.files.history import on_day
     from challenge.files.ranking import expected_late, rank_file
     from challenge.model import DelayModel
 
+    check_day_options(at, lead)
     with spinner("Ranking"):
-        loaded = DelayModel.load(model)
+        loaded = on_day(DelayModel.load(model), history, at, lead, reading)
         average = unknown == "average"
         ranked, counts = rank_file(loaded, schedule, top, reading, average)
     print_dialects(counts.read_as)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from challenge.cli.options import (
+    FILES,
     Classifier,
     Json,
     ModelFile,
@@ -127,7 +128,10 @@ def update(
     model: ModelFile,
     flights: Annotated[
         str,
-        typer.Argument(help="Flights of the last weeks, in the format of `train`."),
+        typer.Argument(
+            help=f"Flights of the last weeks as they left: {FILES} An empty Fecha-O is "
+            "a flight that has not left."
+        ),
     ],
     output: Annotated[
         Path, typer.Argument(help="Model file to write; may be the same file.")
@@ -137,10 +141,10 @@ def update(
     *,
     reading: ReadOptions,
 ) -> None:
-    """Adjust a model to how flights left in the last weeks.
+    """Replace the flights of the last 30 days that a model keeps.
 
-    Airlines and destinations that were later than predicted get higher probabilities,
-    fading with each day to come. Run it every night.
+    Flights of the next four weeks are predicted with how these left, by airline,
+    destination and aircraft. Run it every night.
 
     Example:
 
@@ -148,7 +152,7 @@ def update(
         flight-prophet model promote new.pkl --model model.pkl
     """
     from challenge.cli.summaries.training import print_update
-    from challenge.training.form import update as run
+    from challenge.files.history import update as run
 
     with spinner("Updating"):
         updated = run(model, flights, output, skip_invalid, reading)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Any, Final
 
@@ -40,8 +40,6 @@ class CellEncoder:
     Args:
         vocabulary: the names that the model knows.
         grid: numbers the cells.
-        day_step: what the day of a flight adds to the number of its cell; None for
-            nothing.
         time_zones: as `FlightRules` takes them.
 
     Attributes:
@@ -54,20 +52,20 @@ class CellEncoder:
         self,
         vocabulary: Vocabulary,
         grid: Grid,
-        day_step: Callable[[date], int] | None = None,
         time_zones: Mapping[str, str] = {},
     ) -> None:
         self.rules = FlightRules(vocabulary, time_zones)
-        self._made_of = (vocabulary, grid, day_step, time_zones)
+        self._made_of = (vocabulary, grid, time_zones)
         self._grid = grid
-        self._day_step = day_step
         self._time_axis = grid.axis(SCHEDULED)
         # A schedule names the same days and times of day over and over.
+        self._of_day = lru_cache(_DATES_KEPT)(self._read_day)
         self._of_date = lru_cache(_DATES_KEPT)(self._read_date)
         self._of_clock = lru_cache(_CLOCKS_KEPT)(self._read_clock)
         self.look_up: Callable[[Sequence[Any]], list[int]] = _look_up(
             {axis.field.attribute: _steps(axis, vocabulary) for axis in grid.axes},
             self.time,
+            self._moment,
         )
 
     def cell(
@@ -78,12 +76,7 @@ class CellEncoder:
         outcome = self.rules.read(flight, hints)
         if not isinstance(outcome, Flight):
             return outcome
-        cell = self._grid.cell(outcome)
-        if self._day_step is not None:
-            scheduled = self.rules.local_time(SCHEDULED, flight)
-            if isinstance(scheduled, datetime):
-                cell += self._day_step(scheduled.date())
-        return cell
+        return self._grid.cell(outcome)
 
     def cell_averaged(
         self, flight: Mapping[str, object], hints: bool = True
@@ -115,15 +108,27 @@ class CellEncoder:
             scheduled[_DATE_LENGTH:]
         )
 
+    def _moment(self, time: str) -> int:
+        """What another time adds: nothing.
+
+        Raises:
+            ValueError: it is not certainly valid.
+        """
+        self._of_clock(time[_DATE_LENGTH:])
+        self._of_day(time[:_DATE_LENGTH])
+        return 0
+
     def _read_date(self, text: str, month: int) -> int:
-        if not _TIME.fullmatch(text + "00:00:00"):
-            raise ValueError(text)
-        day = date.fromisoformat(text[:-1])
+        day = self._of_day(text)
         if day.month != month:
             raise ValueError(text)
         entry = day.weekday() * HOURS + self._time_axis.first
-        day_step = 0 if self._day_step is None else self._day_step(day)
-        return entry * self._time_axis.stride + day_step
+        return entry * self._time_axis.stride
+
+    def _read_day(self, text: str) -> date:
+        if not _TIME.fullmatch(text + "00:00:00"):
+            raise ValueError(text)
+        return date.fromisoformat(text[:-1])
 
     def _read_clock(self, text: str) -> int:
         if not _TIME.fullmatch("2000-01-01 " + text):
@@ -151,7 +156,9 @@ def _steps(axis: Axis, vocabulary: Vocabulary) -> dict[Any, int]:
 
 
 def _look_up(
-    steps: Mapping[str, Mapping[Any, int]], time: Callable[[str, int], int]
+    steps: Mapping[str, Mapping[Any, int]],
+    time: Callable[[str, int], int],
+    moment: Callable[[str], int],
 ) -> Callable[[Sequence[Any]], list[int]]:
     """A function that adds up the steps of flights.
 
@@ -164,10 +171,12 @@ def _look_up(
         step = f"{field.attribute}[{value}]"
         if field.kind is Kind.TIME:
             step = f"time({value}, flight.month)"
+        elif field.kind is Kind.MOMENT:
+            step = f"moment({value})"
         if field.kind is not Kind.TEXT:
             added.append(step if field.required else f"({step} if {value} else 0)")
     source = f"lambda flights: [{' + '.join(added)} for flight in flights]"
     # Nothing but the declaration's own names is in it.
     made: Callable[[Sequence[Any]], list[int]]
-    made = eval(source, {**steps, "time": time})  # nosec B307
+    made = eval(source, {**steps, "time": time, "moment": moment})  # nosec B307
     return made

@@ -69,7 +69,7 @@ class Grid:
     """
 
     def __init__(self, vocabulary: Vocabulary, looked_at: Collection[str]) -> None:
-        fields = [field for field in FIELDS if field.kind is not Kind.TEXT]
+        fields = [field for field in FIELDS if field.is_in_table]
         self.sizes = tuple(_size(field, vocabulary, looked_at) for field in fields)
         self.cells = math.prod(self.sizes)
         self.axes = tuple(
@@ -96,8 +96,7 @@ class Grid:
         return tuple(axis.entry(flight) * axis.stride for axis in self.axes)
 
     def flight(self, cell: int) -> Flight:
-        """The flight with a number, as far as the model looks at it; the day that a
-        number beyond the cells tells (see `challenge.live.recent`) is left out."""
+        """The flight with a number, as far as the model looks at it."""
         codes = {}
         for axis in reversed(self.axes):
             cell, entry = divmod(cell, axis.size)

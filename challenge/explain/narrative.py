@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from challenge.explain.evidence import SimilarFlights
 from challenge.explain.shapley import Explanation
@@ -16,15 +17,12 @@ from challenge.flights.fields import (
     ORIGIN,
     SCHEDULED,
     Flight,
+    Language,
 )
 from challenge.flights.vocabulary import Vocabulary
 
-Language = Literal["en", "es"]
-
 # In log-odds; about one percentage point near the delay rate.
 MENTIONED: Final = 0.07
-# Beside the fields of a flight.
-_RECENT: Final = "recent form"
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,6 @@ class _Phrases:
     origin: str
     destination: str
     time: str
-    recent: str
     conjunction: str
     likely: str
     raised: str
@@ -63,7 +60,6 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
         origin="the origin {}",
         destination="the destination {}",
         time="the time ({weekday}, {hour}:00 to {hour}:59)",
-        recent="how the last days' flights left",
         conjunction=" and ",
         likely=(
             "A delay of more than 15 minutes has a probability of {probability}; "
@@ -99,7 +95,6 @@ _PHRASES: Final[dict[Language, _Phrases]] = {
         origin="el origen {}",
         destination="el destino {}",
         time="la hora ({weekday}, {hour}:00 a {hour}:59)",
-        recent="cómo salieron los vuelos de los últimos días",
         conjunction=" y ",
         likely=(
             "Un atraso de más de 15 minutos tiene una probabilidad de {probability}; "
@@ -133,21 +128,26 @@ def describe(
     threshold: float,
     base_rate: float,
     language: Language,
+    probability: float,
+    day: Mapping[str, float],
 ) -> str:
     """A few sentences: the probability, what moves it most, and the decision.
 
     Args:
-        why: what `DelayModel.explain` gave for the flight.
+        why: what `DelayModel.explain` gave for the flight's schedule.
         flight: the flight.
         similar: past flights like it.
         vocabulary: the model's.
         threshold: the model's.
         base_rate: the share of late flights among the training flights, 0 to 1.
         language: "en" or "es".
+        probability: of a delay.
+        day: what the day adds to that of the schedule, in log-odds, by what people are
+            told that it is.
     """
     phrases = _PHRASES[language]
-    names = _names(flight, vocabulary, phrases)
-    added = why.contributions | {_RECENT: why.recent_form}
+    names = _names(flight, vocabulary, phrases) | {name: name for name in day}
+    added = why.contributions | dict(day)
     by_size = sorted(added.items(), key=lambda item: -abs(item[1]))
     moving = [item for item in by_size if abs(item[1]) >= MENTIONED]
     raising = [names[field] for field, size in moving if size > 0]
@@ -158,9 +158,9 @@ def describe(
     if lowering:
         clauses.append(phrases.lowered.format(_listed(lowering, phrases)))
     moved = "; ".join(clauses) or phrases.nothing
-    decided = phrases.late if why.probability > threshold else phrases.on_time
+    decided = phrases.late if probability > threshold else phrases.on_time
     likely = phrases.likely.format(
-        probability=_percent(why.probability, language),
+        probability=_percent(probability, language),
         base_rate=_percent(base_rate, language),
     )
     alike = [phrases.fields[name] for name in similar.alike]
@@ -183,7 +183,6 @@ def _names(flight: Flight, vocabulary: Vocabulary, phrases: _Phrases) -> dict[st
         AIRLINE: vocabulary[AIRLINE][flight.airline],
         FLIGHT_TYPE: phrases.flight_types.get(flight_type, flight_type),
         MONTH: phrases.months[flight.month],
-        _RECENT: phrases.recent,
     }
     for name, code, phrase in (
         (ORIGIN, flight.origin, phrases.origin),

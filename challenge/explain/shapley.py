@@ -29,18 +29,15 @@ MeanOver = Callable[[Collection[int], Mapping[int, int]], Callable[[int], float]
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a flight has its probability, and what others would have.
+    """Why a flight has the probability of its schedule, and what others would have.
 
     Attributes:
         probability: of a delay.
         base_log_odds: the mean log-odds of past flights.
         contributions: what each field adds to that, in log-odds; 0 for a field that is
             not given, or that the model does not look at.
-        recent_form: what the last weeks add (see `challenge.live.recent`); 0 without a day,
-            or far from them. The sum of it, the base and all contributions is the
-            log-odds of the probability.
-        by_month: the probability of the same flight in each month, on no day: only
-            this one has recent form.
+            The sum of the base and all contributions is the log-odds of the probability.
+        by_month: the probability of the same flight in each month.
         by_hour: that at each hour of the same day; None if no time is given, or the
             model looks at none.
     """
@@ -48,7 +45,6 @@ class Explanation:
     probability: float
     base_log_odds: float
     contributions: dict[str, float]
-    recent_form: float
     by_month: list[float]
     by_hour: list[float] | None
 
@@ -77,18 +73,12 @@ class Explainer:
         self._mean_over = mean_over
         self._means: dict[tuple[int, ...], Callable[[int], float]] = {}
 
-    def explain(self, cell: int, recent_form: float = 0.0) -> Explanation:
+    def explain(self, cell: int) -> Explanation:
         """Why the flight with a number has its probability: some milliseconds of
-        computing.
-
-        Args:
-            cell: the number, with the flight's day.
-            recent_form: what the last weeks add to it.
-        """
+        computing."""
         grid = self._grid
         names = [axis.field.name for axis in grid.axes]
         flight = grid.flight(cell)
-        day = cell - cell % grid.cells
         steps = grid.steps(flight)
         given = tuple(
             place
@@ -111,12 +101,11 @@ class Explainer:
         by_hour = None
         if names.index(SCHEDULED) in given:
             hours = [flight._replace(hour=hour) for hour in range(HOURS)]
-            by_hour = self._predict_cells([grid.cell(hour) + day for hour in hours])
+            by_hour = self._predict_cells(list(map(grid.cell, hours)))
         return Explanation(
             probability=self._predict_cells([cell])[0],
             base_log_odds=worth[()],
             contributions=contributions,
-            recent_form=recent_form,
             by_month=self._predict_cells(list(map(grid.cell, months))),
             by_hour=by_hour,
         )

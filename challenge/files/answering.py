@@ -17,7 +17,7 @@ from challenge.files.answers import (
     ADDED_COLUMNS,
     PredictionCounts,
     Progress,
-    judged_cells,
+    judged_rows,
 )
 from challenge.files.bounds import OWN_FILES, Bounds
 from challenge.files.cancellation import Cancellation
@@ -184,13 +184,19 @@ def count_delays(
             times = flights.count_cells()
             if UNCERTAIN in times:
                 times = Counter()
-                for cells, _ in judged_cells(flights, scored):
+                for cells, questions, _ in judged_rows(flights, scored):
+                    places = list(questions)
+                    asked = [cells[place] for place in places]
+                    found = dict(enumerate(questions.values()))
+                    decisions = model.decide(model.predict_flights(asked, found))
+                    scored.delayed += sum(decisions)
                     times.update(cells)
+                    times.subtract(asked)
                     scored.rows += len(cells)
                 times.pop(UNCERTAIN, None)
         # A file has few kinds of flights: each is asked about once.
         decisions = model.decide(model.predict_cells(list(times)))
-        scored.delayed = sum(compress(times.values(), decisions))
+        scored.delayed += sum(compress(times.values(), decisions))
         scored.rows = scored.rows or sum(times.values())
         scored.add_reading(flights)
         return scored

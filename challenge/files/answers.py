@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from challenge.files.dialects import Dialect
 from challenge.files.rejected_rows import RejectedRows
-from challenge.files.scanning import UNCERTAIN, FlightsScan
+from challenge.files.scanning import UNCERTAIN, FlightsScan, asked_cell
+from challenge.live.known import Question
 
 ADDED_COLUMNS: Final = ("probability", "delay", "fault")
 
@@ -50,31 +51,51 @@ class PredictionCounts:
     def add_reading(self, flights: FlightsScan) -> None:
         """Take note of how a file was read, once all of its rows were."""
         self.averaged += flights.averaged
-        file, format = flights.file, flights.format
-        if file.is_rewritten or format:
-            self.read_as[file.source.name] = replace(file.dialect, format=format)
+        self.read_as |= flights.read_as
 
 
-def judged_cells(
-    flights: FlightsScan, scored: PredictionCounts
-) -> Iterator[tuple[list[int], dict[int, str]]]:
-    """The cells of a scan, batch by batch, and what is wrong by position in the batch.
+class Batch(NamedTuple):
+    """Some rows of a scan.
 
-    The rows with a fault are counted in `scored.rejected`, and their cell is still UNCERTAIN;
-    who asks counts all rows there, batch by batch.
+    Attributes:
+        cells: of each row; still UNCERTAIN of those with a fault.
+        questions: by their positions in the batch, of the rows to whose odds the day may
+            add something.
+        faults: what is wrong, by position.
     """
-    uncertain = flights.uncertain_rows()
+
+    cells: list[int]
+    questions: dict[int, Question]
+    faults: dict[int, str]
+
+
+def judged_rows(flights: FlightsScan, scored: PredictionCounts) -> Iterator[Batch]:
+    """The rows of a scan, batch by batch.
+
+    Those with a fault are counted in `scored.rejected`; who asks counts all rows there,
+    batch by batch.
+    """
+    uncertain, asked = flights.uncertain_rows(), flights.asked_rows()
     for cells in flights.cells():
-        faults: dict[int, str] = {}
-        if UNCERTAIN in cells:
+        batch = Batch(cells, {}, {})
+        if min(cells) <= UNCERTAIN:
             for place, cell in enumerate(cells):
                 if cell == UNCERTAIN:
-                    judged = flights.judge(next(uncertain))
-                    if isinstance(judged, int):
-                        cells[place] = judged
-                    else:
-                        row = flights.file.row_numbers[scored.rows + place]
+                    row = next(uncertain)
+                    judged = flights.judge(row)
+                    if not isinstance(judged, int):
+                        number = flights.file.row_numbers[scored.rows + place]
                         name = flights.file.source.name
-                        scored.rejected.add_row(row, name, judged)
-                        faults[place] = "; ".join(map(str, judged))
-        yield cells, faults
+                        scored.rejected.add_row(number, name, judged)
+                        batch.faults[place] = "; ".join(map(str, judged))
+                        continue
+                    cells[place] = judged
+                elif cell < UNCERTAIN:
+                    row = next(asked)
+                    cells[place] = asked_cell(cell)
+                else:
+                    continue
+                question = flights.question(row)
+                if question is not None:
+                    batch.questions[place] = question
+        yield batch

@@ -19,13 +19,14 @@ from challenge.files.answers import (
     ADDED_COLUMNS,
     PredictionCounts,
     Progress,
-    judged_cells,
+    judged_rows,
 )
 from challenge.files.dialects import Dialect
 from challenge.files.kinds import FileKind, open_text
 from challenge.files.plain_file import PlainFile
 from challenge.files.records import byte_records, lossless
 from challenge.files.scanning import UNCERTAIN, FlightsScan
+from challenge.live.known import Question
 from challenge.model import DelayModel
 
 _BUFFER: Final = 1 << 20
@@ -59,16 +60,19 @@ def write_csv(
         target.write(titles + style.joined(header, *added) + end)
         last = style.delimiter + end if keep else end
         answers = _AnswerTexts(flights.model, style, last)
-        for cells, faults in judged_cells(flights, scored):
+        for cells, questions, faults in judged_rows(flights, scored):
             batch = list(islice(records, len(cells)))
             if len(batch) < len(cells):
                 raise csv.Error("quotes do not pair up")
             texts = list(map(answers.__getitem__, cells))
+            scored.delayed += answers.delayed(cells)
+            for place, question in questions.items():
+                texts[place], more = answers.moved(cells[place], question)
+                scored.delayed += more
             for place, fault in faults.items():
                 texts[place] = style.joined(b"", "", "", _quoted(fault)) + end
             if keep or not scored.invalid:
                 target.writelines(map(bytes.__add__, batch, texts))
-            scored.delayed += answers.delayed(cells)
             answers.limit()
             scored.rows += len(cells)
             progress(scored.rows)
@@ -118,12 +122,21 @@ class _AnswerTexts(dict[int, bytes]):
         self._delayed = {UNCERTAIN: 0}
 
     def __missing__(self, cell: int) -> bytes:
-        probabilities = self._model.predict_cells([cell])
-        [self._delayed[cell]] = self._model.decide(probabilities)
-        values = self._style.probability(probabilities[0]), str(self._delayed[cell])
-        text = self._style.joined(b"", *values) + self._rest
-        self[cell] = text
-        return text
+        [probability] = self._model.predict_cells([cell])
+        self[cell], self._delayed[cell] = self._answer(probability)
+        return self[cell]
+
+    def moved(self, cell: int, question: Question) -> tuple[bytes, int]:
+        """What is written behind a row to whose odds the day adds something, and by how
+        much more it counts as predicted late: -1, 0 or 1."""
+        [probability] = self._model.predict_flights([cell], {0: question})
+        text, decision = self._answer(probability)
+        return text, decision - self._delayed[cell]
+
+    def _answer(self, probability: float) -> tuple[bytes, int]:
+        [decision] = self._model.decide([probability])
+        values = self._style.probability(probability), str(decision)
+        return self._style.joined(b"", *values) + self._rest, decision
 
     def delayed(self, cells: list[int]) -> int:
         """How many of the cells, whose texts were asked for, are predicted late."""

@@ -12,7 +12,7 @@ from challenge.files.answers import (
     ADDED_COLUMNS,
     PredictionCounts,
     Progress,
-    judged_cells,
+    judged_rows,
 )
 from challenge.files.excel import Value, value_text
 from challenge.files.faults import NOT_AS_EXCEL
@@ -81,8 +81,8 @@ def _answered(
             continue
         yield number, [*values, *added]
         break
-    for cells, faults in judged_cells(flights, scored):
-        probabilities = flights.model.predict_cells(cells)
+    for cells, questions, faults in judged_rows(flights, scored):
+        probabilities = flights.model.predict_flights(cells, questions)
         decisions = flights.model.decide(probabilities)
         for place, (probability, decision) in enumerate(zip(probabilities, decisions)):
             number, values = next(rows)

@@ -170,6 +170,12 @@ LARGE_TEXTS = FileFault(
     "Save it as CSV.",
     is_size=True,
 )
+MANY_PAST_FLIGHTS = FileFault(
+    "many_past_flights",
+    "has over {most:,} flights",
+    "Give those of the last weeks.",
+    is_size=True,
+)
 # Of a row.
 RAGGED_ROW = FileFault(
     "ragged_row",

@@ -14,7 +14,6 @@ from challenge.flights.fields import CATEGORIES, MONTH, SCHEDULED, Field, Kind
 from challenge.flights.rules import MAX_NAME_LENGTH
 from challenge.flights.times import TIME_PATTERN
 from challenge.flights.vocabulary import Vocabulary
-from challenge.live.recent import Recent
 
 _WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
@@ -128,17 +127,6 @@ class FieldColumns:
         folded = f"TRY_CAST(strip_accents(lower(trim({column}))) AS {_folded(field)})"
         codes = list(vocabulary.folded_codes(field.name).values())
         return f"coalesce({exact}, {codes}[enum_code({folded}) + 1])"
-
-
-def day_step(recent: Recent | None, cells: int) -> str:
-    """SQL for what the day of `time_` adds, as `Recent.step` says it."""
-    if recent is None:
-        return "0"
-    place = f"(time_::DATE - DATE '{recent.first}')"
-    return (
-        f"CASE WHEN {place} BETWEEN 0 AND {recent.days - 1} "
-        f"THEN ({place} + 1) * {cells} ELSE 0 END"
-    )
 
 
 def name_types(vocabulary: Vocabulary) -> Iterator[str]:

@@ -17,7 +17,9 @@ from challenge.files.answers import PredictionCounts
 from challenge.files.dask_cluster import parallel_map
 from challenge.files.faults import UNWRITABLE
 from challenge.files.formats import ReadOptions
+from challenge.files.history import on_day
 from challenge.files.sources import fetched, file_name, find_files
+from challenge.live.history import History
 from challenge.model import DelayModel
 
 
@@ -30,6 +32,9 @@ def predict_files(
     scheduler: str | None = None,
     progress: Callable[[str], None] = lambda text: None,
     average: bool = False,
+    history: str | None = None,
+    at: str | None = None,
+    lead: int | None = None,
 ) -> PredictionCounts:
     """Predict files as `predict_file` does, or only count their delays.
 
@@ -43,14 +48,16 @@ def predict_files(
         scheduler: as for `challenge.files.dask_cluster.parallel_map`.
         progress: called with how far it is, as text.
         average: as for `predict_file`.
+        history, at, lead: as for `on_day`.
 
     Raises:
         ModelFileError: the model cannot be read.
+        UnknownDayError, ValueError: as from `on_day`.
         MissingColumnsError, FlightsFileError: as by `predict_file`; or `output` exists
             and is not an empty folder.
         ClusterError: the scheduler cannot be used.
     """
-    loaded = DelayModel.load(model)
+    loaded = on_day(DelayModel.load(model), history, at, lead, options)
     files = find_files(source)
     if len(files) == 1 and scheduler is None and not (output and output.is_dir()):
         with fetched(files[0]) as path:
@@ -65,8 +72,10 @@ def predict_files(
                 options=options,
                 average=average,
             )
-    content = Path(model).read_bytes()
     with contextlib.ExitStack() as stack:
+        content = Path(model).read_bytes()
+        if history is not None:
+            content = _with_history(model, loaded.known_day.history)
         folder = None
         if output is not None:
             _check_names(files)
@@ -76,7 +85,9 @@ def predict_files(
         )
         total = PredictionCounts()
         for counts in map_files(
-            _predict, _Task(content, folder, invalid, options, average), files
+            _predict,
+            _Task(content, folder, invalid, options, average, at, lead),
+            files,
         ):
             total.add(counts)
     return total
@@ -91,10 +102,12 @@ class _Task(NamedTuple):
     invalid: Literal["stop", "keep"]
     options: ReadOptions
     average: bool
+    at: str | None
+    lead: int | None
 
 
 def _predict(task: _Task, file: str) -> PredictionCounts:
-    loaded = _model(task.model)
+    loaded = on_day(_model(task.model), None, task.at, task.lead)
     try:
         with fetched(file) as path:
             if task.folder is None:
@@ -110,6 +123,14 @@ def _predict(task: _Task, file: str) -> PredictionCounts:
             )
     except MissingColumnsError as error:
         raise FlightsFileError(file, f"has {error}") from error
+
+
+def _with_history(model: str | Path, history: History) -> bytes:
+    """The file of a model with other past flights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.pkl")
+        DelayModel.load(model).save_with_history(history, path)
+        return path.read_bytes()
 
 
 @functools.lru_cache(maxsize=1)

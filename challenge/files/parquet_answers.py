@@ -6,7 +6,7 @@ from array import array
 from math import nan
 from pathlib import Path
 
-from challenge.files.answers import PredictionCounts, Progress, judged_cells
+from challenge.files.answers import PredictionCounts, Progress, judged_rows
 from challenge.files.field_sql import sql_text
 from challenge.files.kinds import reading
 from challenge.files.scanning import FlightsScan
@@ -23,8 +23,8 @@ def write_parquet(
     model, answers = flights.model, flights.cursor()
     answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
     double = nanoarrow.float64()
-    for cells, faults in judged_cells(flights, scored):
-        values = array("d", model.predict_cells(cells))
+    for cells, questions, faults in judged_rows(flights, scored):
+        values = array("d", model.predict_flights(cells, questions))
         for place in faults:
             values[place] = nan
         columns = {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from challenge.files.answers import PredictionCounts, judged_cells
+from challenge.files.answers import PredictionCounts, judged_rows
 from challenge.files.faults import INVALID_ROWS
 from challenge.files.formats import ReadOptions
 from challenge.files.opening import read_plain
@@ -75,9 +75,9 @@ def rank_file(
                 connection, model, file, options=options, average=average
             )
             scored = PredictionCounts()
-            for cells, faults in judged_cells(flights, scored):
+            for cells, questions, faults in judged_rows(flights, scored):
                 if not faults:
-                    found = model.predict_cells(cells)
+                    found = model.predict_flights(cells, questions)
                     more = highest(found, top, scored.rows)
                     best = sorted([*best, *more], key=lambda one: (-one[0], one[1]))
                     best = best[:top]

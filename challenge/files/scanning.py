@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from challenge.files.cancellation import Cancellation
-from challenge.files.field_sql import FieldColumns, day_step
+from challenge.files.dialects import Dialect
+from challenge.files.field_sql import FieldColumns
 from challenge.files.flight_times import Zones
 from challenge.files.formats import OURS, ReadOptions
 from challenge.files.kinds import reading
@@ -20,22 +22,33 @@ from challenge.files.plain_file import PlainFile, row_fault
 from challenge.files.sql import Source, file_source
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
+    AIRCRAFT,
+    ARRIVED,
     DEPARTED,
+    DUE,
     FLIGHT_FIELDS,
     MONTH,
     ORIGIN,
     SCHEDULED,
 )
 from challenge.flights.rules import missing_columns, whole_number
+from challenge.live.known import Question
+from challenge.live.questions import QUESTION_FIELDS
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
     import duckdb
 
 UNCERTAIN: Final = -1
+# A row to whose odds the day may add something has its cell below that.
+_ASKED: Final = UNCERTAIN - 1
+_DAY_SECONDS: Final = 86_400
+_CELL: Final = "cell_"
 # No field: what is wrong with a row as a whole.
 _FAULT: Final = ""
 _FIELDS: Final = (*FLIGHT_FIELDS, DEPARTED)
+# What a question has beside them.
+_OF_DAY: Final = (AIRCRAFT, DUE, ARRIVED)
 
 
 class FlightsScan:
@@ -48,12 +61,16 @@ class FlightsScan:
         cancellation: stops its queries.
         options: how it is to be read; None for a file of a caller who cannot say it.
         average: whether a name that is not known is taken as not given, where it may be.
+        others: columns of ours that are wanted beside those of a question.
 
     Attributes:
         format: the name of its format; empty for ours.
         averaged: how many values were taken as not given, by their fields.
         source: the file for DuckDB, as it is.
         columns: the names of the file's columns, known ones as they are known.
+        fields: our columns that the file has, or that are made of its own.
+        departures_as_shown: whether departures are what the clock of the airport showed;
+            else they are as far from the schedule as they really were.
 
     Raises:
         MissingColumnsError: a column that is needed is not there.
@@ -68,6 +85,7 @@ class FlightsScan:
         cancellation: Cancellation | None = None,
         options: ReadOptions | None = None,
         average: bool = False,
+        others: Collection[str] = (),
     ) -> None:
         self._connection = connection
         self._cancellation = cancellation
@@ -77,12 +95,23 @@ class FlightsScan:
         self.file = file
         with reading(file.source):
             self.source = file_source(connection, file)
-            read = read_asked(connection, model, file, self.source, _FIELDS, options)
+            wanted = [*_FIELDS, *others, *(_OF_DAY if model.day else ())]
+            read = read_asked(connection, model, file, self.source, wanted, options)
         self.columns = list(self.source.types)
         self._rows, self._fields = read.rows, read.columns
         name = read.found.format.name
         self.format = "" if name == OURS else name
-        self._names = [name for name in _FIELDS if name in self._fields]
+        self.fields = [name for name in wanted if name in self._fields]
+        self._arrivals_as_shown = read.has_clock_arrivals
+        self.departures_as_shown = read.has_clock_departures
+
+    @property
+    def read_as(self) -> dict[str, Dialect]:
+        """The file's dialect by its name, unless it is plain."""
+        if not (self.file.is_rewritten or self.format):
+            return {}
+        dialect = replace(self.file.dialect, format=self.format)
+        return {self.file.source.name: dialect}
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Another connection to the same database, for a query beside others."""
@@ -92,11 +121,13 @@ class FlightsScan:
         return cursor
 
     def cells(self) -> Iterator[list[int]]:
-        """The cell of each row, in batches; UNCERTAIN where `judge` must decide."""
+        """The cell of each row, in batches; UNCERTAIN where `judge` must decide, and
+        below that where there may be a question about the day, see `asked_cell`."""
         import nanoarrow
 
         with reading(self.file.source):
-            query = self._query(f"coalesce(cell_, {UNCERTAIN})")
+            cell = f"CASE WHEN {self._is_near} THEN {_ASKED} - cell_ ELSE cell_ END"
+            query = self._query(f"coalesce({cell}, {UNCERTAIN})")
             for batch in nanoarrow.ArrayStream(self.cursor().sql(query)):
                 if self._cancellation is not None:
                     self._cancellation.check()
@@ -105,25 +136,39 @@ class FlightsScan:
                 yield values[column.offset : column.offset + len(column)].tolist()
 
     def count_cells(self) -> dict[int, int]:
-        """How many rows each cell has; those that `judge` must decide: UNCERTAIN."""
+        """How many rows each cell has; those of which more must be known: UNCERTAIN."""
         with reading(self.file.source):
+            certain = f"CASE WHEN {self._is_near} THEN NULL ELSE cell_ END AS cell_"
             counted = self.cursor().execute(
                 f"SELECT coalesce(cell_, {UNCERTAIN}), count(*) "
-                f"FROM ({self._query('cell_')}) GROUP BY ALL"
+                f"FROM ({self._query(certain)}) GROUP BY ALL"
             )
             return dict(counted.fetchall())
 
     def uncertain_rows(self) -> Iterator[dict[str, object]]:
         """The fields of the rows without a certain cell, in their order."""
+        return self._some_rows("cell_ IS NULL")
+
+    def asked_rows(self) -> Iterator[dict[str, object]]:
+        """The fields of the rows with a certain cell, but below UNCERTAIN, in their
+        order."""
+        return self._some_rows(f"cell_ IS NOT NULL AND {self._is_near}")
+
+    def past_rows(self) -> Iterator[tuple[int | None, dict[str, object]]]:
+        """The cell of each row, None where `judge` must decide, and its fields."""
+        for row in self._some_rows("true", _CELL):
+            cell = row.pop(_CELL)
+            yield (cell if isinstance(cell, int) else None), row
+
+    def _some_rows(self, where: str, *others: str) -> Iterator[dict[str, object]]:
         with reading(self.file.source):
-            names, chosen = [*self._names], [
-                *map(self._fields.judged_value, self._names)
-            ]
+            names = [*self.fields, *others]
+            chosen = [*map(self._fields.judged_value, self.fields), *others]
             if self._rows.fault is not None:
                 names.append(_FAULT)
                 chosen.append("fault_")
             rows = self.cursor().execute(
-                self._query(", ".join(chosen), "WHERE cell_ IS NULL")
+                self._query(", ".join(chosen), f"WHERE {where}")
             )
             while values := rows.fetchmany(1_000):
                 yield from (dict(zip(names, row)) for row in values)
@@ -157,15 +202,28 @@ class FlightsScan:
         self.averaged.update(note.field for note in notes)
         return outcome
 
+    def question(self, row: Mapping[str, object]) -> Question | None:
+        """What is asked about a row that is valid; None if the day adds nothing."""
+        if self.model.day is None:
+            return None
+        values = map(row.get, QUESTION_FIELDS)
+        return self.model.day.question(*values, as_shown=self._arrivals_as_shown)
+
+    @property
+    def _is_near(self) -> str:
+        """SQL that is true of the rows to whose odds the day may add something."""
+        span = None if self.model.day is None else self.model.day.span
+        if span is None:
+            return "false"
+        # Whatever the time zones are.
+        first, last = span[0] - _DAY_SECONDS, span[1] + _DAY_SECONDS
+        return f"coalesce(epoch(time_) BETWEEN {first} AND {last}, false)"
+
     def _query(self, chosen: str, where: str = "") -> str:
         """SQL for the rows with their `cell_`, NULL unless one is certainly valid."""
         fields, model = self._fields, self.model
         steps = [fields.step(axis, model.vocabulary) for axis in model.grid.axes]
-        on_day = (
-            f"CASE WHEN {fields.is_not_given(SCHEDULED)} THEN 0 "
-            f"ELSE {day_step(model.recent, model.grid.cells)} END"
-        )
-        cell, others = f"({' + '.join([*steps, on_day])})::BIGINT", []
+        cell, others = f"({' + '.join(steps)})::BIGINT", []
         if self._rows.fault is not None:
             cell = f"CASE WHEN fault_ IS NULL THEN {cell} END"
             others = [f"{self._rows.fault} AS fault_"]
@@ -173,8 +231,13 @@ class FlightsScan:
             f"SELECT {chosen} FROM (SELECT *, {cell} "
             f"AS cell_ FROM (SELECT *, {fields.month()} AS month_, "
             f"{fields.time(SCHEDULED)} AS time_ "
-            f"FROM ({fields.select(self._names, self._rows.sql, *others)}))) {where}"
+            f"FROM ({fields.select(self.fields, self._rows.sql, *others)}))) {where}"
         )
+
+
+def asked_cell(number: int) -> int:
+    """The cell of a row about which there may be a question, by what `cells` gave."""
+    return _ASKED - number
 
 
 def read_asked(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 AIRLINE: Final = "OPERA"
 FLIGHT_TYPE: Final = "TIPOVUELO"
@@ -22,8 +22,9 @@ AIRCRAFT: Final = "MATRICULA"
 # Of flights that have left.
 DEPARTED: Final = "Fecha-O"
 DELAY: Final = "delay"
-# When its aircraft should come in for a flight, and when it came.
+# When its aircraft should come in for a flight, is expected to by now, and came.
 DUE: Final = "Llegada-I"
+EXPECTED: Final = "Llegada-E"
 ARRIVED: Final = "Llegada-O"
 
 DELAY_THRESHOLD_MINUTES: Final = 15
@@ -47,17 +48,22 @@ DAYS_A_WEEK: Final = 7
 NOT_GIVEN: Final = -1
 
 
+# Of texts for people.
+Language: TypeAlias = Literal["en", "es"]
+
+
 class Kind(Enum):
     """What the values of a field are.
 
     A CATEGORY is one of the names in a model's vocabulary, a MONTH a whole number from
     1 to 12, a TIME a local date and time, of which a model looks at the hour and the
-    weekday. No model looks at a TEXT.
+    weekday. No table looks at a TEXT or at a MOMENT, another local date and time.
     """
 
     CATEGORY = "category"
     MONTH = "month"
     TIME = "time"
+    MOMENT = "moment"
     TEXT = "text"
 
 
@@ -95,6 +101,11 @@ class Field:
     def may_be_left_out(self) -> bool:
         """Whether the values of other fields, or of the vocabulary, can stand in for it."""
         return not self.required or self.kind is Kind.MONTH or bool(self.choices)
+
+    @property
+    def is_in_table(self) -> bool:
+        """Whether a model's table may look at it."""
+        return self.kind not in (Kind.TEXT, Kind.MOMENT)
 
 
 # In the order of a grid's axes: of past flights like one that is asked about, the first
@@ -171,9 +182,35 @@ FIELDS: Final = (
         Kind.TEXT,
         attribute="aircraft",
         noun="a registration",
-        description="The registration of the aircraft; logged, not used to predict",
+        description="The registration of the aircraft; tells how it last left, where the "
+        "model knows that",
         example="CC-BFO",
         max_length=20,
+    ),
+    Field(
+        DUE,
+        Kind.MOMENT,
+        attribute="due",
+        noun="a local time",
+        description="When the aircraft should come in for the flight, by the clock of "
+        "the airport",
+        example="2017-03-06 07:20:00",
+    ),
+    Field(
+        EXPECTED,
+        Kind.MOMENT,
+        attribute="expected",
+        noun="a local time",
+        description="When it is expected to come in by now",
+        example="2017-03-06 07:55:00",
+    ),
+    Field(
+        ARRIVED,
+        Kind.MOMENT,
+        attribute="arrived",
+        noun="a local time",
+        description="When it came in",
+        example="2017-03-06 07:52:00",
     ),
 )
 
@@ -207,18 +244,18 @@ CODES: Final = len(Flight._fields)
 ) = range(CODES)
 
 FIELD_OF: Final = {field.name: field for field in FIELDS}
+# Of these the label is computed.
+LABEL_COLUMNS: Final = (SCHEDULED, DEPARTED)
 CATEGORIES: Final = tuple(field for field in FIELDS if field.kind is Kind.CATEGORY)
 REQUIRED_FIELDS: Final = tuple(field.name for field in FIELDS if field.required)
-# Those that a model may look at.
-FLIGHT_FIELDS: Final = tuple(f.name for f in FIELDS if f.kind is not Kind.TEXT)
+# Those that a table may look at.
+FLIGHT_FIELDS: Final = tuple(field.name for field in FIELDS if field.is_in_table)
 # What a file may tell of a flight.
 OUR_COLUMNS: Final = (
     *(one.name for one in FIELDS),
     *(one.code_column for one in CATEGORIES if one.code_column is not None),
     DEPARTED,
     DELAY,
-    DUE,
-    ARRIVED,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -18,9 +18,13 @@ from challenge.errors import (
 )
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
+    ARRIVED,
     DELAY_THRESHOLD_MINUTES,
     DEPARTED,
+    DUE,
+    EXPECTED,
     FIELDS,
+    LABEL_COLUMNS,
     MONTH,
     NOT_GIVEN,
     ORIGIN,
@@ -42,7 +46,6 @@ from challenge.flights.times import (
 
 TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 TIMES: Final = "datetime64[us]"
-LABEL_COLUMNS: Final = (SCHEDULED, DEPARTED)
 
 Faults: TypeAlias = list[tuple[int, Fault]]
 
@@ -86,6 +89,8 @@ def code_flights(
     of_times: Faults = []
     scheduled = read_times(data, SCHEDULED, rules, of_times)
     departed = read_times(data, DEPARTED, rules, of_times)
+    for name in (DUE, EXPECTED, ARRIVED):
+        read_times(data, name, rules, of_times)
     columns: dict[str, Any] = {}
     for field in FIELDS:
         if field.kind is Kind.CATEGORY:
@@ -119,12 +124,14 @@ def code_flights(
 
 def read_frame(
     flights: pd.DataFrame | Sequence[Mapping[str, object]] | str | Path,
+    others: Collection[str] = (),
 ) -> pd.DataFrame:
     """Flights as a frame, with whole months also where they were texts.
 
     Args:
         flights: a frame, which is not changed; dicts, one a flight; or the path of a
             .csv, .csv.gz or .parquet file.
+        others: what a dict may have beside the fields of a request.
 
     Raises:
         FlightsFileError: the file cannot be read.
@@ -137,6 +144,7 @@ def read_frame(
             (place, fault)
             for place, flight in enumerate(flights)
             for fault in unknown_fields(flight)
+            if fault.field not in others
         ]
         if unknown:
             raise InvalidFlightsError(unknown)

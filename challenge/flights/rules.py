@@ -52,15 +52,21 @@ class FlightRules:
     Args:
         vocabulary: the names that flights may have.
         time_zones: of each origin, like {"Santiago": "America/Santiago"}, where known.
+        implied: whether a field of which only one choice is known may be left out; not
+            of past flights, which are what the vocabulary is made of.
 
     Raises:
         ValueError: a time zone does not exist.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, time_zones: Mapping[str, str] = {}
+        self,
+        vocabulary: Vocabulary,
+        time_zones: Mapping[str, str] = {},
+        implied: bool = True,
     ) -> None:
         self.vocabulary = vocabulary
+        self._implied = implied
         self.time_zones = {origin: _zone(name) for origin, name in time_zones.items()}
         self._codes = {one.name: vocabulary.codes(one.name) for one in CATEGORIES}
         self._folded = {one: vocabulary.folded_codes(one) for one in self._codes}
@@ -76,7 +82,7 @@ class FlightRules:
         """
         field = FIELD_OF[name]
         if is_not_given(value):
-            if self.vocabulary.implies(field):
+            if self._implied and self.vocabulary.implies(field):
                 return 0
             return _missing(field) if field.required else NOT_GIVEN
         if field.kind is Kind.MONTH:
@@ -138,6 +144,9 @@ class FlightRules:
                 outcome: int | Fault | None = _text_fault(field, value)
             elif field.kind is Kind.TIME:
                 continue
+            elif field.kind is Kind.MOMENT:
+                moment = self.local_time(field.name, flight)
+                outcome = moment if isinstance(moment, Fault) else None
             elif field.kind is Kind.MONTH and _is_untold(month, scheduled):
                 continue
             else:

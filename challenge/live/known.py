@@ -1,7 +1,7 @@
 """What was known of flights at a moment: the only module that looks at how flights left.
 
 A fact has a moment from which it is known, and no question asked about an earlier moment
-sees it. All times are UTC.
+sees it. All times are seconds since 1970, UTC.
 
 - That a flight has left, and how late: from its departure.
 - That it is late: from its departure, or from 16 minutes after its schedule, whichever
@@ -9,234 +9,227 @@ sees it. All times are UTC.
 - That its aircraft has come: from the arrival. Until then the aircraft is expected at its
   scheduled arrival, moved by the delay with which it left for here, or by how far that
   departure is overdue.
+
+`challenge.training.live.known` answers the same for many flights at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+NOT_LEFT: Final = -(1 << 62)
 LATE_FROM_MINUTES: Final = DELAY_THRESHOLD_MINUTES + 1
-# Seconds since 1970 need fewer bits, until the year 9999: above them a number has room
-# for a key.
-_KEY: Final = 1 << 40
+# An aircraft that came in earlier than so long ago stood here overnight or longer.
+MAX_HOURS_BETWEEN_LEGS: Final = 48
 
 
-class Flights(NamedTuple):
-    """Flights and how they left; arrays of shape (flights,), times datetime64[s] in UTC.
+class Lateness(NamedTuple):
+    """Whether a flight is late, more than 15 minutes, and when that becomes known."""
+
+    is_late: bool
+    known_from: int
+
+
+class Question(NamedTuple):
+    """What is told of a flight that is asked about, beside its cell.
 
     Attributes:
-        scheduled: the departures as scheduled.
-        departed: the departures; NaT of a flight that has not left.
-        aircraft: a number for each aircraft, -1 where it is not known.
-        due: when the flight's aircraft should arrive; NaT where it is not known.
-        arrived: when it arrived; NaT if it has not.
-        leg: the position of the flight on which it arrives, -1 where it is not known.
+        at: the moment of the question.
+        scheduled: when the flight should leave.
+        aircraft: the registration; empty if it is not known.
+        due: when the aircraft should come in for it; None if it is not known.
+        expected: when it is expected to by now; None for what `due` and its last leg say.
+        arrived: when it came; None if it has not.
     """
 
-    scheduled: NDArray[np.datetime64]
-    departed: NDArray[np.datetime64]
-    aircraft: NDArray[np.int64]
-    due: NDArray[np.datetime64]
-    arrived: NDArray[np.datetime64]
-    leg: NDArray[np.intp]
+    at: int
+    scheduled: int
+    aircraft: str = ""
+    due: int | None = None
+    expected: int | None = None
+    arrived: int | None = None
 
 
 class Inbound(NamedTuple):
-    """What is known of the aircraft that flights wait for; of shape (flights,) each.
+    """What is known of the aircraft that a flight waits for.
 
     Attributes:
-        is_told: whether it is known when it should arrive; the others mean nothing else.
+        due: when it should arrive.
+        expected: when it arrived, or is expected to.
         has_landed: whether it has arrived.
-        has_left: whether it has left for here; False where its flight is not known.
+        has_left: whether it has left for here; False where its leg is not known.
         has_not_left: whether it is known not to have.
-        expected: when it arrived, or is expected to, datetime64[s].
     """
 
-    is_told: NDArray[np.bool_]
-    has_landed: NDArray[np.bool_]
-    has_left: NDArray[np.bool_]
-    has_not_left: NDArray[np.bool_]
-    expected: NDArray[np.datetime64]
+    due: int
+    expected: int
+    has_landed: bool
+    has_left: bool
+    has_not_left: bool
 
 
 class LastDeparture(NamedTuple):
-    """The last departure of the aircraft of flights; of shape (flights,) each.
+    """When an aircraft last left, and by how many seconds later than scheduled."""
 
-    Attributes:
-        is_known: whether there is one; the others mean nothing else.
-        departed: when it left, datetime64[s].
-        delay: by how much later than scheduled, timedelta64[s].
-    """
-
-    is_known: NDArray[np.bool_]
-    departed: NDArray[np.datetime64]
-    delay: NDArray[np.timedelta64]
+    departed: int
+    delay: int
 
 
-class Known:
-    """Answers what was known.
+class Sums(NamedTuple):
+    """Of flights: how many, how many of them were late, how many were expected to be."""
+
+    flights: int
+    late: int
+    expected: float
+
+
+class Leg(NamedTuple):
+    """A flight of an aircraft; `comes_to` is the origin that its destination is, by code,
+    None for any other place."""
+
+    scheduled: int
+    departed: int
+    comes_to: int | None
+
+
+def lateness(scheduled: int, departed: int) -> Lateness:
+    """Whether a flight is late, and from when that is known; of one that has not left
+    (NOT_LEFT) it is late once its time has passed."""
+    late_from = scheduled + 60 * LATE_FROM_MINUTES
+    if departed == NOT_LEFT:
+        return Lateness(True, late_from)
+    if departed - scheduled > 60 * DELAY_THRESHOLD_MINUTES:
+        return Lateness(True, min(departed, late_from))
+    return Lateness(False, departed)
+
+
+class Windows:
+    """How flights that have something in common left, in any window of time.
 
     Args:
-        flights: those that there were.
-
-    The methods take `asked`, positions of flights, and `at`, for each of them the moment
-    that is asked about, datetime64[s].
+        moments: when the lateness of flights became known, in their order.
+        flights: in that order, for each flight what it has in common with others, one
+            group for each kind; whether it was late; and the probability with which it
+            was expected to be.
     """
 
-    def __init__(self, flights: Flights) -> None:
-        import numpy as np
-
-        self._flights = flights
-        has_left = ~np.isnat(flights.departed)
-        late_from = flights.scheduled + np.timedelta64(LATE_FROM_MINUTES, "m")
-        # Without a departure, as of one in an unknown future.
-        self._late = ~has_left | is_late(flights.scheduled, flights.departed)
-        self._lateness_from = np.where(
-            has_left & (~self._late | (flights.departed < late_from)),
-            flights.departed,
-            late_from,
-        )
-        of_aircraft = np.flatnonzero(has_left & (flights.aircraft >= 0))
-        self._departures = _in_order(
-            flights.aircraft[of_aircraft], flights.departed[of_aircraft]
-        )
-        self._departures = self._departures._replace(
-            place=of_aircraft[self._departures.place]
-        )
-
-    def has_left(
-        self, asked: NDArray[np.intp], at: NDArray[np.datetime64]
-    ) -> NDArray[np.bool_]:
-        """Whether the flights were known to have left."""
-        left: NDArray[np.bool_] = self._flights.departed[asked] <= at
-        return left
-
-    def lateness(
+    def __init__(
         self,
-        key: NDArray[np.int64],
-        expected: NDArray[np.float64],
-        asked: NDArray[np.intp],
-        at: NDArray[np.datetime64],
-        windows: Sequence[np.timedelta64],
-    ) -> NDArray[np.float64]:
-        """How flights like those asked about left in the time before.
+        moments: array[int],
+        flights: Iterable[tuple[Iterable[Hashable], bool, float]],
+    ) -> None:
+        self._moments = moments
+        self._groups: dict[Hashable, _RunningSums] = defaultdict(_RunningSums)
+        for place, (groups, is_late, expected) in enumerate(flights):
+            for group in groups:
+                self._groups[group].add(place, is_late, expected)
 
-        Args:
-            key: what flights have in common, for each flight; at least 0.
-            expected: the probability with which each flight was expected to be late; NaN
-                of flights that do not count.
-            asked, at: as above.
-            windows: how long before `at` the lateness of a flight became known.
-
-        Returns:
-            Of shape (windows, asked, 3): how many flights, how many of them late, and
-            how many were expected to be.
-        """
-        import numpy as np
-
-        counted = np.flatnonzero(~np.isnan(expected))
-        numbers, place = _in_order(key[counted], self._lateness_from[counted])
-        place = counted[place]
-        facts = np.zeros((len(place) + 1, 3))
-        facts[1:, 0] = 1
-        facts[1:, 1] = self._late[place]
-        facts[1:, 2] = expected[place]
-        until = facts.cumsum(axis=0)
-        # Questions in order find their places faster.
-        questions = _numbered(key[asked], at)
-        order = np.argsort(questions, kind="stable")
-        questions = questions[order]
-        end = until[np.searchsorted(numbers, questions, "right")]
-        sums = np.empty((len(windows), len(asked), 3))
-        for window, of_window in zip(windows, sums, strict=True):
-            seconds = int(window.astype("timedelta64[s]").astype(np.int64))
-            begin = np.searchsorted(numbers, questions - seconds, "right")
-            of_window[order] = end - until[begin]
-        return sums
-
-    def inbound(self, asked: NDArray[np.intp], at: NDArray[np.datetime64]) -> Inbound:
-        """Where the aircraft of the flights were known to be."""
-        import numpy as np
-
-        due, arrived = self._flights.due[asked], self._flights.arrived[asked]
-        leg = self._flights.leg[asked]
-        departed, scheduled = self._flights.departed[leg], self._flights.scheduled[leg]
-        is_told = ~np.isnat(due)
-        has_landed = is_told & (arrived <= at)
-        is_coming = is_told & ~has_landed & (leg >= 0)
-        has_left = is_coming & (departed <= at)
-        has_not_left = is_coming & ~has_left
-        none = np.timedelta64(0, "s")
-        overdue = np.maximum(at - scheduled, none)
-        delay = np.where(has_left, departed - scheduled, none)
-        delay = np.where(has_not_left, overdue, delay)
-        expected = np.where(has_landed, arrived, np.maximum(at, due + delay))
-        return Inbound(is_told, has_landed, has_left, has_not_left, expected)
-
-    def last_departure(
-        self, asked: NDArray[np.intp], at: NDArray[np.datetime64]
-    ) -> LastDeparture:
-        """The last departure of their aircraft, from any airport that the flights tell."""
-        import numpy as np
-
-        aircraft = self._flights.aircraft[asked]
-        if not len(self._departures.place):
-            never = np.full(len(asked), np.datetime64("NaT", "s"))
-            return LastDeparture(np.zeros(len(asked), dtype=bool), never, never - never)
-        questions = _numbered(np.maximum(aircraft, 0), at)
-        before = np.searchsorted(self._departures.numbers, questions, "right") - 1
-        last = self._departures.place[before]
-        is_same = self._flights.aircraft[last] == aircraft
-        departed = self._flights.departed[last]
-        return LastDeparture(
-            (before >= 0) & is_same & (aircraft >= 0),
-            departed,
-            departed - self._flights.scheduled[last],
-        )
+    def sums(
+        self, groups: Sequence[Hashable], at: int, hours: Sequence[int]
+    ) -> list[list[Sums]]:
+        """The sums of groups over so many hours before a moment, by group and hours."""
+        end = bisect_right(self._moments, at)
+        begins = [bisect_right(self._moments, at - 3_600 * one) for one in hours]
+        return [
+            (
+                [Sums(0, 0, 0.0)] * len(hours)
+                if (running := self._groups.get(group)) is None
+                else running.between(begins, end)
+            )
+            for group in groups
+        ]
 
 
-def is_late(
-    scheduled: NDArray[np.datetime64], departed: NDArray[np.datetime64]
-) -> NDArray[np.bool_]:
-    """Whether flights left more than 15 minutes after their schedule."""
-    import numpy as np
+class _RunningSums:
+    """Sums over the first flights of a group, with the places of all its flights."""
 
-    threshold = np.timedelta64(DELAY_THRESHOLD_MINUTES, "m")
-    late: NDArray[np.bool_] = departed - scheduled > threshold
-    return late
+    def __init__(self) -> None:
+        self._places = array("i")
+        self._late = array("i", [0])
+        self._expected = array("d", [0.0])
+
+    def add(self, place: int, is_late: bool, expected: float) -> None:
+        self._places.append(place)
+        self._late.append(self._late[-1] + is_late)
+        self._expected.append(self._expected[-1] + expected)
+
+    def between(self, begins: Iterable[int], end: int) -> list[Sums]:
+        """The sums from each of some places until another."""
+        places, late, expected = self._places, self._late, self._expected
+        last = bisect_left(places, end)
+        firsts = (bisect_left(places, begin, 0, last) for begin in begins)
+        return [
+            Sums(
+                last - first, late[last] - late[first], expected[last] - expected[first]
+            )
+            for first in firsts
+        ]
 
 
-class _Ordered(NamedTuple):
-    """Facts by key and moment.
+class Aircraft:
+    """Where aircraft were.
 
-    Attributes:
-        numbers: both in one, in order.
-        place: the positions that they had before.
+    Args:
+        legs: of each aircraft by its registration, in the order of their schedules.
     """
 
-    numbers: NDArray[np.int64]
-    place: NDArray[np.intp]
+    def __init__(self, legs: Mapping[str, Sequence[Leg]]) -> None:
+        self._legs = legs
+        self._scheduled = {
+            name: [leg.scheduled for leg in of_aircraft]
+            for name, of_aircraft in legs.items()
+        }
+        self._departures = {
+            name: sorted(
+                LastDeparture(leg.departed, leg.departed - leg.scheduled)
+                for leg in of_aircraft
+                if leg.departed != NOT_LEFT
+            )
+            for name, of_aircraft in legs.items()
+        }
+        self._departed = {
+            name: [one.departed for one in departures]
+            for name, departures in self._departures.items()
+        }
 
+    def last_departure(self, aircraft: str, at: int) -> LastDeparture | None:
+        """The last departure of an aircraft, from any airport that the flights tell."""
+        before = bisect_right(self._departed.get(aircraft, []), at)
+        return self._departures[aircraft][before - 1] if before else None
 
-def _in_order(key: NDArray[np.int64], moment: NDArray[np.datetime64]) -> _Ordered:
-    import numpy as np
+    def inbound(self, question: Question, origin: int) -> Inbound | None:
+        """Where the aircraft of a flight from an origin is; None if it is not known when
+        it should come."""
+        if question.due is None:
+            return None
+        at, due, arrived = question.at, question.due, question.arrived
+        if arrived is not None and arrived <= at:
+            return Inbound(due, arrived, True, False, False)
+        leg = self._leg(question, origin)
+        has_left = leg is not None and NOT_LEFT != leg.departed <= at
+        delay = 0
+        if leg is not None:
+            delay = leg.departed - leg.scheduled if has_left else at - leg.scheduled
+        expected = due + (delay if has_left else max(delay, 0))
+        if question.expected is not None:
+            expected = question.expected
+        has_not_left = leg is not None and not has_left
+        return Inbound(due, max(at, expected), False, has_left, has_not_left)
 
-    numbers = _numbered(key, moment)
-    place = np.argsort(numbers, kind="stable")
-    return _Ordered(numbers[place], place)
-
-
-def _numbered(
-    key: NDArray[np.int64], moment: NDArray[np.datetime64]
-) -> NDArray[np.int64]:
-    import numpy as np
-
-    seconds = moment.astype("datetime64[s]").astype(np.int64)
-    return key.astype(np.int64) * _KEY + seconds
+    def _leg(self, question: Question, origin: int) -> Leg | None:
+        """The flight on which the aircraft comes: its last one before, if that comes here
+        and fits the schedule."""
+        scheduled = self._scheduled.get(question.aircraft, [])
+        before = bisect_left(scheduled, question.scheduled)
+        if not before or question.due is None:
+            return None
+        leg = self._legs[question.aircraft][before - 1]
+        ago = question.due - leg.scheduled
+        is_leg = leg.comes_to == origin and 0 < ago < 3_600 * MAX_HOURS_BETWEEN_LEGS
+        return leg if is_leg else None

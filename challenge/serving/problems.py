@@ -47,6 +47,7 @@ _DESCRIPTIONS: Final = {
     400: "The request is not valid; the first hundred faults are listed",
     401: "X-API-Key is missing or not valid",
     408: "The file took too long to arrive",
+    410: "The model no longer knows what it was asked about",
     413: "More flights or more bytes than the server accepts",
     415: "The route does not accept the media type",
     429: "Too many requests of this client; see Retry-After",

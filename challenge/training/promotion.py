@@ -60,7 +60,7 @@ def promote(candidate: str | Path, path: str | Path) -> str:
     """Replace the model in use, and return the new one's fingerprint.
 
     The candidate is validated first. The model that was in use stays in the history,
-    unless the candidate differs from it in its recent form only.
+    unless the candidate differs from it in its past flights only.
 
     Raises:
         ModelFileError: the candidate is invalid; nothing has changed.
@@ -80,7 +80,7 @@ def promote(candidate: str | Path, path: str | Path) -> str:
         atomic.replace(path, source.read_bytes())
         dropped = kept[:-KEPT]
         if len(kept) > 1 and _is_update(kept[-1].path, kept[-2].path):
-            # A rollback restores the model before, not the form of last night.
+            # A rollback restores the model before, not the flights of last night.
             dropped = [*kept[: -KEPT - 1], kept[-2]]
         for old in dropped:
             old.path.unlink()
@@ -118,14 +118,13 @@ def _remove_later(past: list[Promotion]) -> None:
 
 
 def _is_update(new: Path, old: Path) -> bool:
-    """Whether two models differ in their recent form only."""
+    """Whether two models differ in the flights that they keep only."""
     try:
         cards = [DelayModel.load(path).card for path in (new, old)]
     except ModelFileError:
         return False
     bare = [
-        card and msgspec.structs.replace(card, recent_form=None, known=[])
-        for card in cards
+        card and msgspec.structs.replace(card, live=None, known=[]) for card in cards
     ]
     return bare[0] == bare[1] and cards[0] != cards[1]
 

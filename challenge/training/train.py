@@ -13,6 +13,7 @@ from challenge.files.dask_cluster import ProgressCallback
 from challenge.files.formats import ReadOptions
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset, read_dataset
+from challenge.training.data.past import read_past
 from challenge.training.data.splits import random_split
 from challenge.training.evaluate.evaluation import (
     EvaluationResult,
@@ -20,7 +21,7 @@ from challenge.training.evaluate.evaluation import (
     splits,
 )
 from challenge.training.evaluate.model_comparison import Comparison, compare
-from challenge.training.form import choose_settings
+from challenge.training.live.learning import learn_day
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Balanced, ThresholdRule
 
@@ -90,6 +91,9 @@ def train(
         dataset.vocabulary,
         _threshold(recipe, dataset, rule),
     )
+    if dataset.every == 1 and not np.isnat(dataset.scheduled).all():
+        past = read_past(source, dataset, skip_invalid, options)
+        learn_day(model, recipe, past, dataset.counted.time_zones)
     fingerprint = model.save(
         output,
         rows_rejected=dataset.rejected,
@@ -98,11 +102,6 @@ def train(
         period=dataset.period,
         time_zones=dataset.counted.time_zones,
         threshold_rule=str(rule),
-        form_settings=(
-            choose_settings(results["forward"], dataset)
-            if "forward" in results
-            else None
-        ),
         metrics={name: result.to_dict() for name, result in results.items()},
     )
     return Training(dataset, results, comparison, model.threshold, fingerprint)

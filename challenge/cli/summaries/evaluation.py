@@ -12,7 +12,6 @@ from challenge.cli.summaries.training import dataset_lines
 from challenge.cli.tables import columns, interval, number, rates, show, table
 from challenge.training.evaluate.evaluation import Evaluation
 from challenge.training.evaluate.metrics import MEASURES, Quality
-from challenge.training.form import Rolling
 
 OUTCOMES: Final = {
     "delayed_as_delayed": "delays caught",
@@ -21,7 +20,6 @@ OUTCOMES: Final = {
     "on_time_as_on_time": "on time as predicted",
 }
 COMPARED: Final = ("roc_auc", "average_precision", "brier", "recall", "f1")
-ROLLING: Final = ("roc_auc", "average_precision", "brier", "ece")
 SPLITS: Final = {"random": "random third", "forward": "last third by date"}
 
 
@@ -56,38 +54,6 @@ def print_evaluation(evaluation: Evaluation) -> None:
         for field, groups in judged.groups.items():
             items.append(_group_table(f"{field}, {SPLITS[split]}", groups))
     show(*items)
-
-
-def print_rolling(rolling: Rolling | None) -> None:
-    """Print the quality by month, with and without updates each night."""
-    if rolling is None:
-        show("There are too few flights with a time to predict them day by day.")
-        return
-    settings = rolling.settings
-    pairs = rolling.months | {"all": (rolling.without, rolling.with_form)}
-    rows = [
-        [
-            name,
-            *rates(quality),
-            *(interval(getattr(quality, measure)) for measure in ROLLING),
-        ]
-        for month, (without, with_form) in pairs.items()
-        for name, quality in ((month, without), ("  with form", with_form))
-    ]
-    headers = [
-        "",
-        "flights",
-        "delayed",
-        "predicted",
-        *(MEASURES[name] for name in ROLLING),
-    ]
-    show(
-        "The months after training, day by day, without recent form and with one that "
-        "is updated each night:\n"
-        f"of the last {settings.window_days} days, prior {settings.prior:g}, half-life "
-        f"{settings.half_life_days:g} days, as chosen on the flights before.",
-        table(headers, rows),
-    )
 
 
 def _quality_table(qualities: Mapping[str, Quality]) -> Table:

@@ -9,6 +9,7 @@ from challenge.artifact.card import ModelCard
 from challenge.cli.tables import columns, show
 from challenge.flights.fields import AIRLINE, DESTINATION, ORIGIN
 from challenge.flights.vocabulary import Vocabulary
+from challenge.live.day import said
 
 # Not those of the evaluation, whose module needs the training libraries.
 _SPLITS = {"random": "random third", "forward": "last third by date"}
@@ -35,9 +36,14 @@ def _lines(
         yield "time zone", ", ".join(sorted(set(card.time_zones.values())))
     yield "delay rate", f"{card.delay_rate:.1%}"
     yield "threshold", f"{card.threshold:.4f}, {card.threshold_rule}"
-    if card.recent_form is not None:
-        form = card.recent_form
-        yield "recent form", f"of {form.flights:,} flights until {form.until}"
+    if card.live is not None:
+        kept = f"{card.live.flights:,} flights until {card.live.until}"
+        yield "keeps", kept if card.live.until else "no flights that have left"
+        helps = [
+            f"{said(int(minutes))}: {', '.join(groups)}"
+            for minutes, groups in card.live.helps.items()
+        ]
+        yield "what helps", "\n".join(helps) or "nothing but the schedule"
     yield from _quality(card.metrics)
     known = len(vocabulary[AIRLINE]), len(vocabulary[DESTINATION])
     yield "knows", "{} airlines, {} destinations".format(*known)

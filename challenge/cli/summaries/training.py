@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from challenge.cli.tables import columns, interval, number, show
+from challenge.files.history import Update
 from challenge.flights.fields import ORIGIN
+from challenge.live.history import KEPT_DAYS
 from challenge.training.data.dataset import Dataset
 from challenge.training.evaluate.metrics import Quality
-from challenge.training.form import Update
 from challenge.training.train import Training
 
-OFFSETS_SHOWN: Final = 5
 NAMES_SHOWN: Final = 8
 
 
@@ -32,18 +33,19 @@ def print_training(training: Training, output: Path) -> None:
 
 
 def print_update(update: Update, output: Path) -> None:
-    """Print the airlines and destinations that changed most."""
-    form = update.form
+    """Print how many flights the model keeps, and until when."""
+    history = update.history
+    assert history.clock is not None
+    until = datetime.fromtimestamp(history.clock, UTC)
     lines = {
-        "used": f"{form.flights:,} of {update.flights:,} flights, of the last "
-        f"{update.settings.window_days} days until {form.until}",
+        "flights": f"{len(history):,} of {update.flights:,}, of the last {KEPT_DAYS} days "
+        f"until {until:%Y-%m-%d %H:%M} UTC",
     }
-    if update.unknown:
-        lines["unknown"] = f"{update.unknown:,} flights that the model does not know"
-    for title, offsets in (("airlines", form.airlines), ("routes", form.destinations)):
-        most = sorted(offsets.items(), key=lambda item: -abs(item[1]))[:OFFSETS_SHOWN]
-        changes = ", ".join(f"{name} {offset:+.2f}" for name, offset in most)
-        lines[title] = changes or "none changed"
+    if update.left_out:
+        lines["left out"] = (
+            f"{update.left_out:,} flights without a time, that were cancelled, or of an "
+            "airline that the model does not know"
+        )
     lines["model"] = f"{output} ({update.fingerprint[:12]})"
     show(columns(lines.items()))
 

@@ -23,6 +23,7 @@ from starlette.types import Receive
 from challenge.flights.faults import INPUT_SHOWN, Fault, shown
 from challenge.flights.fields import FIELD_OF
 from challenge.flights.rules import unknown_fields
+from challenge.live.known import Question
 from challenge.model import DelayModel
 from challenge.serving.body.budget import BodyBudget, Held
 from challenge.serving.body.items import (
@@ -71,6 +72,8 @@ class FlightsReader:
 
     Attributes:
         cells: the flights as numbers of cells of the model's grid.
+        questions: by their positions, of the flights to whose odds the day may add
+            something.
         asked: the flights as requested, if they are kept.
         flight_numbers: the number of each flight, None for those without; empty if no
             flight has one.
@@ -90,6 +93,7 @@ class FlightsReader:
         average: bool = False,
     ) -> None:
         self.cells: list[int] = []
+        self.questions: dict[int, Question] = {}
         self.asked: list[Any] = []
         self._flight_numbers: list[str | None] = []
         self.notes = FaultList()
@@ -227,10 +231,28 @@ class FlightsReader:
         """Code the flights, or raise KeyError or ValueError and add none of them."""
         cells = self._model.encoder.look_up(flights)
         self._count(len(cells))
+        self._ask(flights)
         self.cells += cells
         self._flight_numbers += [flight.flight_number for flight in flights]
         if self._keep:
             self.asked += flights
+
+    def _ask(self, flights: list[Any]) -> None:
+        """Take note of what is asked about the next flights, which are valid."""
+        if (day := self._model.day) is None:
+            return
+        for place, flight in enumerate(flights, start=len(self.cells)):
+            if flight.scheduled:
+                question = day.question(
+                    flight.scheduled,
+                    flight.origin,
+                    flight.aircraft,
+                    flight.due,
+                    flight.expected,
+                    flight.arrived,
+                )
+                if question is not None:
+                    self.questions[place] = question
 
     async def _read_whole(self, text: bytes) -> None:
         """Decode a small body value by value, to list its faults."""
@@ -327,6 +349,7 @@ class FlightsReader:
             outcome = self._read_value(position, item)
             if isinstance(outcome, int):
                 asked = msgspec.convert(item, AskedFlight, strict=False)
+                self._ask([asked])
                 self.cells.append(outcome)
                 self._flight_numbers.append(asked.flight_number)
                 if self._keep:

@@ -9,14 +9,20 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from challenge.errors import UnknownPastError
-from challenge.explain.narrative import Language, describe
-from challenge.flights.fields import FLIGHT_NUMBER
+from challenge.explain.narrative import describe
+from challenge.flights.fields import FLIGHT_NUMBER, Language
+from challenge.live.terms import Term, group_text, term_text
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import BODY
 from challenge.serving.body.reader import FlightsReader
 from challenge.serving.problems import problem_responses, rejection
 from challenge.serving.routes.dependencies import State
-from challenge.serving.routes.predictions import FlightNumbers, evidence_of
+from challenge.serving.routes.predictions import (
+    AtTime,
+    FlightNumbers,
+    asked_at,
+    evidence_of,
+)
 
 router = APIRouter(tags=["predict"])
 
@@ -38,11 +44,23 @@ class PastEvidence(BaseModel):
     high: float
 
 
+class DayTerm(BaseModel):
+    """Something that is known of the day and of the weeks before it."""
+
+    term: Annotated[str, Field(description="Its name for programs")]
+    name: Annotated[str, Field(description="Its name for people")]
+    group: Annotated[
+        str,
+        Field(description="The last hours, the last days and weeks, or the aircraft"),
+    ]
+    log_odds: Annotated[float, Field(description="What it adds to the log-odds")]
+
+
 class ExplainedFlight(BaseModel):
     """Why a flight has its probability.
 
-    `base_log_odds`, all `contributions` and `recent_form` add up to the log-odds of
-    `probability`.
+    `base_log_odds`, all `contributions` and the `log_odds` of all of `day` add up to the
+    log-odds of `probability`.
     """
 
     delay: Annotated[int, Field(description="1 if it is predicted to be late, else 0")]
@@ -66,26 +84,27 @@ class ExplainedFlight(BaseModel):
             "sample of the training flights; 0 for a field that is not given"
         ),
     ]
-    recent_form: Annotated[
-        float,
+    day: Annotated[
+        list[DayTerm],
         Field(
-            description="What the delays of the last weeks, of the airline and to the "
-            "destination, add to the log-odds; 0 without a recent update of the model"
+            description="How other flights left before, and where the aircraft is, the "
+            "largest first; empty for a flight without a time, or over four weeks after "
+            "the flights that the model knows"
         ),
     ]
     past: PastEvidence
     by_month: Annotated[
         list[float],
         Field(
-            description="The probability in each month, all else equal, without recent "
-            "form"
+            description="The probability in each month, all else equal, without what "
+            "the day adds"
         ),
     ]
     by_hour: Annotated[
         list[float] | None,
         Field(
-            description="The probability at each hour of the same day, 0 to 23; null "
-            "without a time"
+            description="The probability at each hour of the same day, 0 to 23, without "
+            "what the day adds; null without a time"
         ),
     ]
     text: Annotated[str, Field(description="The explanation as text")]
@@ -102,7 +121,7 @@ class ExplainedFlights(BaseModel):
     "/explain",
     openapi_extra={"requestBody": BODY},
     response_model_exclude_unset=True,
-    responses=problem_responses(400, 413, 415, 501),
+    responses=problem_responses(400, 410, 413, 415, 501),
 )
 async def explain(
     request: Request,
@@ -110,9 +129,10 @@ async def explain(
     language: Annotated[
         Language, Query(description="The language of the text: English or Spanish")
     ] = "en",
+    at: AtTime = None,
 ) -> ExplainedFlights:
     """Explain the probability of each flight, of at most 100 flights."""
-    settings, model = state.settings, state.watcher.model
+    settings, model = state.settings, asked_at(state.watcher.model, at)
     check_headers(request.scope, settings.max_body_bytes)
     reader = FlightsReader(
         model,
@@ -125,21 +145,43 @@ async def explain(
     if evidence is None:
         raise rejection(501, "unknown_past", str(UnknownPastError()))
     explained = []
-    for cell in cells:
+    for place, cell in enumerate(cells):
         (why,) = model.explain([cell])
+        question = reader.questions.get(place)
+        probability, added = why.probability, dict[Term, float]()
+        if question is not None and model.day is not None:
+            [probability] = model.predict_flights([cell], {0: question})
+            added = model.day.terms(cell, question)
+        groups = [term.group for term in added]
+        of_groups = {
+            group_text(group, language): sum(
+                value for term, value in added.items() if term.group is group
+            )
+            for group in dict.fromkeys(groups)
+        }
         flight = model.grid.flight(cell)
         similar = evidence.similar(flight)
         low, high = similar.interval
         base_rate, threshold = model.card.delay_rate, model.threshold
         explained.append(
             ExplainedFlight(
-                delay=int(why.probability > threshold),
-                probability=why.probability,
+                delay=int(probability > threshold),
+                probability=probability,
                 threshold=threshold,
                 base_rate=base_rate,
                 base_log_odds=why.base_log_odds,
                 contributions=why.contributions,
-                recent_form=why.recent_form,
+                day=[
+                    DayTerm(
+                        term=term.name,
+                        name=term_text(term, language),
+                        group=group_text(term.group, language),
+                        log_odds=value,
+                    )
+                    for term, value in sorted(
+                        added.items(), key=lambda item: -abs(item[1])
+                    )
+                ],
                 past=PastEvidence(
                     alike=list(similar.alike),
                     flights=similar.flights,
@@ -157,6 +199,8 @@ async def explain(
                     threshold,
                     base_rate,
                     language,
+                    probability,
+                    of_groups,
                 ),
             )
         )

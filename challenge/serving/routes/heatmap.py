@@ -15,7 +15,6 @@ from challenge.flights.fields import (
     MONTHS,
     SCHEDULED,
     Flight,
-    Kind,
 )
 from challenge.serving.body.openapi import field_schema
 from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
@@ -28,9 +27,7 @@ T = TypeVar("T")
 
 # What the cells of a map have in common; they differ in airline and month.
 COMMON_FIELDS: Final = tuple(
-    one
-    for one in FIELDS
-    if one.kind is not Kind.TEXT and one.name not in (AIRLINE, MONTH)
+    one for one in FIELDS if one.is_in_table and one.name not in (AIRLINE, MONTH)
 )
 
 

@@ -138,11 +138,11 @@ def _metrics(
         "When the model was loaded",
         state.watcher.loaded_at,
     )
-    if card.recent_form is not None:
+    if card.live is not None and card.live.until is not None:
         yield GaugeMetricFamily(
-            PREFIX + "recent_form_timestamp_seconds",
-            "The last day of flights in the recent form",
-            datetime.fromisoformat(f"{card.recent_form.until}T00:00Z").timestamp(),
+            PREFIX + "known_until_timestamp_seconds",
+            "The moment up to which the model knows how flights left",
+            datetime.fromisoformat(card.live.until).timestamp(),
         )
     yield from _drift_metrics(drifted)
 

@@ -39,8 +39,11 @@ from challenge.serving.problems import (
     send_rejection,
 )
 from challenge.serving.routes.predictions import (
+    AT,
+    AT_EXAMPLE,
     AT_ONCE,
     FlightNumbers,
+    asked_at,
     evidence_of,
     predict_and_log,
     reader_of,
@@ -107,13 +110,14 @@ class PredictEndpoint:
         check_headers(scope, state.settings.max_body_bytes)
         details, average = False, False
         if scope["query_string"]:
-            details, average = _options(scope["query_string"])
+            details, average, at = _options(scope["query_string"])
+            model = asked_at(model, at)
         begin = functools.partial(self._begin, scope.get(CONNECTION))
         reader = reader_of(state, model, begin, average=average)
         cells = await reader.read(receive)
         numbers = reader.flight_numbers
         if len(cells) == 1 and not (details or numbers or reader.notes):
-            probability = model.predict_cells(cells)[0]
+            probability = model.predict_flights(cells, reader.questions)[0]
             late = int(probability > model.threshold)
             scope[ANSWERED_FLIGHTS] = 1
             state.count_answered(model, cells, late, 1)
@@ -165,14 +169,13 @@ def _rounded(probabilities: Sequence[float]) -> list[float]:
 def _support(
     model: DelayModel, evidence: Evidence, cells: Sequence[int]
 ) -> Sequence[int]:
-    # Schedules repeat: each distinct flight is counted once, whatever its day.
-    dayless = [cell % model.grid.cells for cell in cells]
-    found = {cell: evidence.support(model.grid.flight(cell)) for cell in set(dayless)}
-    return [found[cell] for cell in dayless]
+    # Schedules repeat: each distinct flight is counted once.
+    found = {cell: evidence.support(model.grid.flight(cell)) for cell in set(cells)}
+    return [found[cell] for cell in cells]
 
 
-def _options(query: bytes) -> tuple[bool, bool]:
-    """Whether the query has `details=true`, and `unknown=average`.
+def _options(query: bytes) -> tuple[bool, bool, str | None]:
+    """Whether the query has `details=true`, and `unknown=average`; and its `at`.
 
     Raises:
         RejectedRequest: a value is another than the two that there are.
@@ -191,7 +194,7 @@ def _options(query: bytes) -> tuple[bool, bool]:
     if faults:
         raise RejectedRequest(400, *faults)
     details, average = chosen
-    return details, average
+    return details, average, given.get("at", [None])[-1]
 
 
 @router.post(
@@ -218,10 +221,17 @@ def _options(query: bytes) -> tuple[bool, bool]:
                     "default": "reject",
                 },
             },
+            {
+                "name": "at",
+                "in": "query",
+                "description": AT,
+                "schema": {"type": "string"},
+                "example": AT_EXAMPLE,
+            },
         ],
     },
     response_model=PredictedFlights,
-    responses=problem_responses(400, 413, 415),
+    responses=problem_responses(400, 410, 413, 415),
 )
 async def predict(request: Request) -> Response:
     """Predict for each flight whether it will leave more than 15 minutes late."""

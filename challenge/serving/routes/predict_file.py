@@ -34,6 +34,7 @@ from challenge.serving.observability.log import event
 from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
 from challenge.serving.problems import RejectedRequest, problem_responses, rejection
 from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.predictions import AtTime, asked_at
 from challenge.serving.upload import (
     CSV,
     EXCEL,
@@ -80,7 +81,7 @@ _OWN_ANSWERS: Final = Bounds(engine_memory=UPLOADS.engine_memory)
     "/predict/file",
     response_class=FileResponse,
     responses={
-        **problem_responses(400, 408, 413, 415, 507),
+        **problem_responses(400, 408, 410, 413, 415, 507),
         200: {
             "description": "The file, with the columns `probability` and `delay` added",
             "content": {
@@ -120,6 +121,7 @@ async def predict_file(
     state: State,
     invalid: Literal["stop", "keep"] = "stop",
     unknown: Literal["reject", "average"] = "reject",
+    at: AtTime = None,
 ) -> Response:
     """Predict the flights of a CSV, Excel (.xlsx) or Parquet file.
 
@@ -134,13 +136,13 @@ async def predict_file(
     model does not know is taken as not given.
     """
     check_media_type(request)
+    model = asked_at(state.watcher.model, at)
     state.files.check_room()
     try:
         folder = UploadFolder()
     except OSError as error:
         raise _no_room(error.strerror) from error
     received = folder.path / "received.csv"
-    model = state.watcher.model
     wants_excel = EXCEL in request.headers.get("accept", "")
 
     def answer(cancellation: Cancellation) -> tuple[PredictionCounts, Path, FileKind]:

@@ -6,20 +6,27 @@ Large requests are processed in steps, between which other requests have their t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final
 
+from fastapi import Query
 from pydantic import Field
 from starlette.types import Scope
 
+from challenge.errors import UnknownDayError
 from challenge.explain.evidence import Evidence
+from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
+from challenge.live.known import Question
 from challenge.model import DelayModel
 from challenge.serving.body.reader import FlightsReader
 from challenge.serving.middleware.requests import ANSWERED_FLIGHTS, REQUEST_ID
+from challenge.serving.problems import RejectedRequest, rejection, request_fault
 from challenge.serving.state import ServiceState
 
 AT_ONCE: Final = 5_000
+# Of those that the day moves, which take a hundred times as long.
+MOVED_AT_ONCE: Final = 50
 
 FlightNumbers = Annotated[
     list[str | None] | None,
@@ -28,6 +35,36 @@ FlightNumbers = Annotated[
         description="The flights' numbers, in the same order, if any was given",
     ),
 ]
+
+
+AT: Final = (
+    "Answer as it would have been answered at this time, a local one like 2017-03-06 "
+    "08:15 or one with an offset from UTC, as far back as the model keeps past flights. "
+    "By default with all that it knows."
+)
+AT_EXAMPLE: Final = "2017-12-30 08:15"
+AtTime = Annotated[str | None, Query(description=AT, examples=[AT_EXAMPLE])]
+
+
+def asked_at(model: DelayModel, at: str | None) -> DelayModel:
+    """The model as it would have answered at a time; None for now.
+
+    Raises:
+        RejectedRequest: it is no time, or before all that the model knows.
+    """
+    if at is None:
+        return model
+    try:
+        day = model.known_day.asked(at)
+    except UnknownDayError as error:
+        raise rejection(400, "unknown_day", str(error)) from None
+    except ValueError as error:
+        fault = request_fault(["at"], "datetime_format", str(error), at)
+        raise RejectedRequest(400, fault) from None
+    if not day.is_kept:
+        message = f"{shown(at)} is before the flights that the model keeps"
+        raise rejection(410, "gone", message)
+    return model.with_day(day)
 
 
 def reader_of(
@@ -55,7 +92,7 @@ async def predict_and_log(
     state: ServiceState, scope: Scope, model: DelayModel, reader: FlightsReader
 ) -> tuple[list[float], list[int]]:
     """The probabilities of the flights that were read, and the decisions."""
-    probabilities = await predict_probabilities(model, reader.cells)
+    probabilities = await predict_probabilities(model, reader.cells, reader.questions)
     decisions: list[int] = []
     for start in range(0, len(probabilities), AT_ONCE):
         decisions += model.decide(probabilities[start : start + AT_ONCE])
@@ -81,12 +118,23 @@ async def evidence_of(model: DelayModel) -> Evidence | None:
     return await asyncio.to_thread(lambda: model.evidence)
 
 
-async def predict_probabilities(model: DelayModel, cells: Sequence[int]) -> list[float]:
-    """The probabilities of cells."""
+async def predict_probabilities(
+    model: DelayModel,
+    cells: Sequence[int],
+    questions: Mapping[int, Question] = {},
+) -> list[float]:
+    """The probabilities of flights, as `DelayModel.predict_flights` gives them."""
     probabilities: list[float] = []
     at_once = model.cells_at_once
     for start in range(0, len(cells), at_once):
         if start:
             await asyncio.sleep(0)
         probabilities += model.predict_cells(cells[start : start + at_once])
+    if model.day is not None:
+        for done, (place, question) in enumerate(questions.items(), start=1):
+            probabilities[place] = model.day.moved(
+                probabilities[place], cells[place], question
+            )
+            if done % MOVED_AT_ONCE == 0:
+                await asyncio.sleep(0)
     return probabilities

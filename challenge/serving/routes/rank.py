@@ -15,7 +15,9 @@ from challenge.serving.body.openapi import RANKED_BODY
 from challenge.serving.problems import problem_responses
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.predictions import (
+    AtTime,
     FlightNumbers,
+    asked_at,
     predict_and_log,
     reader_of,
 )
@@ -43,11 +45,11 @@ class RankedFlights(BaseModel):
     "/rank",
     openapi_extra={"requestBody": RANKED_BODY},
     response_model_exclude_unset=True,
-    responses=problem_responses(400, 413, 415),
+    responses=problem_responses(400, 410, 413, 415),
 )
-async def rank(request: Request, state: State) -> RankedFlights:
+async def rank(request: Request, state: State, at: AtTime = None) -> RankedFlights:
     """Return the flights that are most likely to be late."""
-    model = state.watcher.model
+    model = asked_at(state.watcher.model, at)
     check_headers(request.scope, state.settings.max_body_bytes)
     reader = reader_of(state, model, has_top=True)
     await reader.read(request.receive)

@@ -19,7 +19,7 @@ export function showCard({ fingerprint, card }) {
     [text("trained"), day(card.created)],
     [text("trainedOn"), card.data ? `${number(card.rows)} (${card.data})` : number(card.rows)],
     card.period ? [text("period"), `${day(card.period[0])} – ${day(card.period[1])}`] : null,
-    card.recent_form ? [text("formUntil"), card.recent_form.until] : null,
+    card.live?.until ? [text("knownUntil"), day(card.live.until)] : null,
     [text("delayRate"), percent(card.delay_rate, 1)],
     [text("threshold"), percent(card.threshold, 1)],
     ...Object.entries(text("qualitySplits"))

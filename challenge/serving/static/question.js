@@ -138,14 +138,17 @@ function comparison(flight, why) {
 }
 
 function contributions(why) {
-  const entries = Object.entries({ ...why.contributions, recentForm: why.recent_form })
+  const day = {};
+  for (const { group, log_odds } of why.day) day[group] = (day[group] ?? 0) + log_odds;
+  const named = Object.entries(why.contributions).map(([name, added]) => [text(name), added]);
+  const entries = [...named, ...Object.entries(day)]
     .filter(([, added]) => added !== 0)
     .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
   const most = 2.1 * Math.max(0.2, ...entries.map(([, added]) => Math.abs(added)));
   return element("figure", {},
     element("h3", {}, text("contributions")),
     bars(entries.map(([name, added]) => ({
-      name: text(name),
+      name,
       from: added > 0 ? 0.5 : 0.5 + added / most,
       value: Math.abs(added) / most,
       className: added > 0 ? "up" : "down",
@@ -167,7 +170,7 @@ function months(flight, why) {
       late: share > why.threshold,
       now: i + 1 === flight.MES,
     }))),
-    why.recent_form ? element("figcaption", { class: "soft" }, text("byMonthAbout")) : "");
+    why.day.length ? element("figcaption", { class: "soft" }, text("scheduleAlone")) : "");
 }
 
 function hours(flight, why) {
@@ -182,5 +185,6 @@ function hours(flight, why) {
       value: share / most,
       late: share > why.threshold,
       now: hour === now,
-    })), "hours"));
+    })), "hours"),
+    why.day.length ? element("figcaption", { class: "soft" }, text("scheduleAlone")) : "");
 }

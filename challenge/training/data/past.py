@@ -32,13 +32,12 @@ from challenge.flights.fields import (
 from challenge.flights.frames import Faults, read_times
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
-from challenge.live.known import Flights, is_late
+from challenge.live.known import MAX_HOURS_BETWEEN_LEGS
 from challenge.training.data.dataset import MAX_ROWS_KEPT, Dataset
 from challenge.training.data.past_flights import COLUMNS
 from challenge.training.data.rows import code_past, rows_of
+from challenge.training.live.known import Flights, is_late
 
-# An aircraft that came in earlier than so long ago stood here overnight or longer.
-MAX_HOURS_BETWEEN_LEGS: Final = 48
 NOT_KNOWN: Final = -1
 _WANTED: Final = (*COLUMNS, AIRCRAFT, DUE, ARRIVED)
 
@@ -53,12 +52,14 @@ class Past:
             `challenge.flights.fields.Flight`, by the vocabulary.
         local: the scheduled local time, datetime64[s] of shape (flights,).
         vocabulary: the values that the flights have.
+        registrations: of the aircraft, by their numbers.
     """
 
     flights: Flights
     codes: NDArray[np.int16]
     local: NDArray[np.datetime64]
     vocabulary: Vocabulary
+    registrations: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -140,7 +141,7 @@ def _read(
 ) -> _Columns:
     data = rows_of(file, dataset.vocabulary, options, _WANTED)
     coded = code_past(data, dataset.vocabulary)
-    rules = FlightRules(dataset.vocabulary)
+    rules = FlightRules(dataset.vocabulary, implied=False)
     faults: Faults = []
     departed, due, arrived = (
         read_times(data, field, rules, faults) for field in (DEPARTED, DUE, ARRIVED)
@@ -200,6 +201,7 @@ def _past(
         codes,
         columns.scheduled[order],
         vocabulary,
+        tuple(map(str, names)),
     )
 
 

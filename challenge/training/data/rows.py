@@ -72,4 +72,4 @@ def rows_of(
 def code_past(data: pd.DataFrame, vocabulary: Vocabulary | None) -> CodedFlights:
     """Past flights as codes and labels; without a vocabulary, by their own."""
     known = vocabulary or vocabulary_of(data)
-    return code_flights(data, FlightRules(known), DELAY)
+    return code_flights(data, FlightRules(known, implied=False), DELAY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -143,7 +142,7 @@ def evaluate(model: DelayModel, dataset: Dataset) -> Evaluation:
         results=results,
         comparison=comparison,
         as_it_is=_as_it_is(model, dataset),
-        may_have_seen=may_have_seen(model, dataset) or _updated_by(model, dataset),
+        may_have_seen=may_have_seen(model, dataset),
     )
 
 
@@ -153,7 +152,7 @@ def _as_it_is(model: DelayModel, dataset: Dataset) -> Quality | None:
     codes, known = translate(dataset.codes, dataset.vocabulary, model.vocabulary)
     if not known.any():
         return None
-    probability = model.predict_codes(codes[known], dataset.days[known])
+    probability = model.predict_codes(codes[known])
     return measure(Predictions(probability, dataset.delayed[known]), model.threshold)
 
 
@@ -163,13 +162,6 @@ def may_have_seen(model: DelayModel, dataset: Dataset) -> bool:
     if theirs is None or ours is None:
         return True
     return theirs[0] <= ours[1] and ours[0] <= theirs[1]
-
-
-def _updated_by(model: DelayModel, dataset: Dataset) -> bool:
-    """Whether flights of the dataset may be among those of the recent form."""
-    if model.recent is None or dataset.period is None:
-        return False
-    return dataset.period[0] < str(model.recent.until + timedelta(days=1))
 
 
 def splits(dataset: Dataset) -> Iterator[tuple[str, Split]]:

@@ -9,20 +9,25 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from challenge.live.day import DAY, DISTANCES_MINUTES, said
+from challenge.live.terms import Group
 from challenge.training.data.past import Past
 from challenge.training.data.splits import TRAINING_SHARE
-from challenge.training.evaluate.metrics import Predictions, Quality, measure
+from challenge.training.evaluate.metrics import (
+    Predictions,
+    Quality,
+    has_both_classes,
+    measure,
+)
 from challenge.training.live.adjustment import (
-    DAY,
-    DISTANCES_MINUTES,
-    HOUR,
     MIN_FLIGHTS,
-    Adjustment,
+    FittedAdjustment,
     fit_adjustment,
 )
-from challenge.training.live.features import MINUTE, Group, Replay, State
+from challenge.training.live.features import MINUTE, Replay, State
+from challenge.training.live.learning import can_learn
 from challenge.training.live.regression import sigmoid
-from challenge.training.live.tables import BOUNDARIES, counts_of, walk_forward
+from challenge.training.live.tables import counts_of, walk_forward
 from challenge.training.recipe import Recipe
 
 # Each interval is one of three models at one of nine distances.
@@ -81,7 +86,7 @@ class LiveEvaluation:
 
     training: int
     held_out: int
-    adjustment: Adjustment
+    adjustment: FittedAdjustment
     distances: tuple[LiveQuality, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,13 +114,13 @@ def evaluate_live(
     Returns: None if there are too few flights.
     """
     training = int(len(past) * training_share)
-    late = past.late
-    first, held_out = late[: int(BOUNDARIES[0] * training)], late[training:]
-    is_enough = min(len(first), len(held_out)) >= MIN_FLIGHTS
-    if not is_enough or not all(_has_both(part) for part in (first, held_out)):
+    held_out = past.late[training:]
+    is_enough = len(held_out) >= MIN_FLIGHTS and has_both_classes(held_out)
+    if not (is_enough and can_learn(past, training)):
         return None
     model = recipe.fit(counts_of(past, training), past.vocabulary)
-    replay = Replay(past, walk_forward(recipe, past, training, model))
+    expected = walk_forward(recipe, past, training, model)
+    replay = Replay(past, expected, model.grid)
     adjustment = fit_adjustment(replay, training)
     without_aircraft = None
     if any(term.group is Group.AIRCRAFT for term in replay.terms):
@@ -139,7 +144,7 @@ class _Moment(NamedTuple):
 
 
 def _moments(
-    past: Past, asked: NDArray[np.intp], adjustment: Adjustment
+    past: Past, asked: NDArray[np.intp], adjustment: FittedAdjustment
 ) -> Iterator[_Moment]:
     scheduled, local = past.flights.scheduled[asked], past.local[asked]
     for distance in DISTANCES_MINUTES:
@@ -150,22 +155,12 @@ def _moments(
         yield _Moment(said(distance), groups, scheduled - distance * MINUTE)
 
 
-def said(minutes: int) -> str:
-    """A distance as people say it: "15 min", "4 h", "7 days"."""
-    if minutes < HOUR:
-        return f"{minutes} min"
-    if minutes < DAY:
-        return f"{minutes // HOUR} h"
-    days = minutes // DAY
-    return "1 day" if days == 1 else f"{days} days"
-
-
 class _Judged(NamedTuple):
     """A table and its adjustments, with and without the aircraft."""
 
     replay: Replay
-    adjustment: Adjustment
-    without_aircraft: Adjustment | None
+    adjustment: FittedAdjustment
+    without_aircraft: FittedAdjustment | None
     threshold: float
 
     def quality(self, moment: _Moment, asked: NDArray[np.intp]) -> LiveQuality:
@@ -198,7 +193,3 @@ class _Judged(NamedTuple):
             sigmoid(log_odds.round(DECIMALS)), past.late[asked], days
         )
         return measure(predictions, self.threshold, LIVE_REPLICATES)
-
-
-def _has_both(late: NDArray[np.int8]) -> bool:
-    return 0 < int(late.sum()) < len(late)

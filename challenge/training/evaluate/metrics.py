@@ -66,7 +66,12 @@ class Predictions:
 
     @property
     def has_both_classes(self) -> bool:
-        return 0 < int(self.delayed.sum()) < len(self)
+        return has_both_classes(self.delayed)
+
+
+def has_both_classes(delayed: NDArray[np.int8]) -> bool:
+    """Whether some flights are delayed, and some are not."""
+    return 0 < int(delayed.sum()) < len(delayed)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def compare(
 def compare_as_they_are(
     candidate: DelayModel, baseline: DelayModel, dataset: Dataset
 ) -> Comparison | None:
-    """Compare two models, each with its recent form, on the flights that both know.
+    """Compare the tables of two models on the flights that both know.
 
     Returns: None if there are no such flights, or only of one class.
     """
@@ -80,10 +80,7 @@ def compare_as_they_are(
     ]
     known = coded[0][1] & coded[1][1]
     ours, theirs = (
-        Predictions(
-            model.predict_codes(codes[known], dataset.days[known]),
-            dataset.delayed[known],
-        )
+        Predictions(model.predict_codes(codes[known]), dataset.delayed[known])
         for model, (codes, _) in zip((candidate, baseline), coded, strict=True)
     )
     if not ours.has_both_classes:

@@ -11,29 +11,30 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.training.live.features import MINUTE, Group, Replay, State, Term
+from challenge.live.day import (
+    DAY,
+    DISTANCES_MINUTES,
+    HOUR,
+    REACH_MINUTES,
+    Adjustment,
+)
+from challenge.live.terms import Group, Term
+from challenge.training.live.features import MINUTE, Replay, State
 from challenge.training.live.regression import fit_coefficients, log_loss
 
-HOUR: Final = 60
-DAY: Final = 24 * HOUR
-DISTANCES_MINUTES: Final = (
-    15,
-    30,
-    HOUR,
-    2 * HOUR,
-    4 * HOUR,
-    DAY,
-    7 * DAY,
-    14 * DAY,
-)
-# Beyond, nothing is known that the table does not say.
-REACH_MINUTES: Final = 28 * DAY
 PRIORS: Final = (5.0, 10.0, 20.0, 50.0)
 PENALTIES: Final = (10.0, 30.0, 100.0, 300.0)
 # One prior and one penalty for all distances, chosen where hours and where days count.
 CHOSEN_AT_MINUTES: Final = (HOUR, DAY)
 # A window is used where so many of the flights have it whole.
 COMPLETE_SHARE: Final = 1 / 3
+# What says nothing there is not judged: hours a day ahead, and days and weeks on fewer
+# days.
+SHORT_UNTIL_MINUTES: Final = DAY
+LONG_JUDGED_DAYS: Final = 14
+# So much each term of a group must lower the log loss, in nats. Akaike (1974) asks for one;
+# the flights of a day are late together, so chance gives more.
+NATS_A_TERM: Final = 2.0
 # Shares of the flights, in the order of time: coefficients of those before each are judged
 # on those until the next.
 JUDGED_FROM: Final = (0.4, 0.6, 0.8)
@@ -43,7 +44,7 @@ MAX_FLIGHTS: Final = 60_000
 
 
 @dataclass(frozen=True)
-class Adjustment:
+class FittedAdjustment:
     """What is added to the log-odds of the table.
 
     Attributes:
@@ -81,6 +82,20 @@ class Adjustment:
         fading = np.clip((REACH_MINUTES - ahead) / (REACH_MINUTES - last), 0, 1)
         columns = [np.interp(logarithm, known, one) for one in self.coefficients.T]
         return np.stack(columns, axis=1) * fading[:, np.newaxis]
+
+    def stored(self) -> Adjustment:
+        """The same for a model's file."""
+        used = zip(self.terms, self.coefficients.T.tolist(), strict=True)
+        coefficients = {term.name: values for term, values in used if any(values)}
+        return Adjustment(self.prior, coefficients)
+
+    def helps(self) -> dict[str, list[str]]:
+        """What helps, as `LiveCard.helps` has it."""
+        groups = {
+            distance: list(map(str, self.groups(distance)))
+            for distance in DISTANCES_MINUTES
+        }
+        return {str(distance): found for distance, found in groups.items() if found}
 
     def to_dict(self) -> dict[str, Any]:
         """Prior, penalty, and by minutes ahead the coefficients that are not 0."""
@@ -131,7 +146,7 @@ class _Rows(NamedTuple):
 
 def fit_adjustment(
     replay: Replay, training: int, groups: Collection[Group] = tuple(Group)
-) -> Adjustment:
+) -> FittedAdjustment:
     """Learn how much each term counts.
 
     Prior, penalty and what helps are chosen forward in time: coefficients are judged by
@@ -153,7 +168,7 @@ def fit_adjustment(
             of_distance[used] = fit_coefficients(
                 features[:, used], rows.late, rows.offset, penalty
             )
-    return Adjustment(replay.terms, prior, penalty, coefficients)
+    return FittedAdjustment(replay.terms, prior, penalty, coefficients)
 
 
 def _choose(
@@ -190,10 +205,27 @@ def _rows(
     whole = np.flatnonzero(reach >= longest)
     whole = whole[:: ceil(len(whole) / MAX_FLIGHTS) or 1]
     state = replay.state(asked[whole], at[whole])
-    usable = in_groups & [term.hours <= longest for term in replay.terms]
+    groups = _judged_groups(distance, at[whole])
+    usable = in_groups & [
+        term.hours <= longest and term.group in groups for term in replay.terms
+    ]
     return _Rows(
         state, replay.expected[state.asked], replay.past.late[state.asked], usable
     )
+
+
+def _judged_groups(distance: int, at: NDArray[np.datetime64]) -> set[Group]:
+    """The groups of which flights that are asked about at some moments can say whether
+    they help."""
+    if not len(at):
+        return set()
+    judged_days = (1 - JUDGED_FROM[0]) * (at[-1] - at[0]) / np.timedelta64(1, "D")
+    groups = {Group.AIRCRAFT}
+    if distance < SHORT_UNTIL_MINUTES:
+        groups.add(Group.SHORT)
+    if judged_days >= LONG_JUDGED_DAYS:
+        groups.add(Group.LONG)
+    return groups
 
 
 def _helping(
@@ -202,13 +234,13 @@ def _helping(
     features: NDArray[np.float64],
     penalty: float,
 ) -> NDArray[np.bool_]:
-    """The terms of the groups that lower the forward loss, by more than one nat a term
-    (Akaike, 1974), so that few of chance are among them. Groups are left out one by one,
-    first the one that is missed least."""
+    """The terms of the groups that lower the forward loss by NATS_A_TERM. Groups are left
+    out one by one, first the one that is missed least."""
     of_group = np.array([list(Group).index(term.group) for term in terms])
 
     def cost(used: NDArray[np.bool_]) -> float:
-        return _forward_loss(rows, features, used, penalty) + int(used.sum())
+        terms = int(used.sum())
+        return _forward_loss(rows, features, used, penalty) + NATS_A_TERM * terms
 
     used = rows.usable
     best = cost(used)

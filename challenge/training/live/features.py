@@ -1,13 +1,13 @@
-"""What the state of the day says about flights, as numbers that log-odds are linear in."""
+"""The terms of `challenge.live.terms` of many flights at once."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from challenge.compiled.grid import Grid
 from challenge.flights.fields import (
     AIRLINE_CODE,
     DESTINATION_CODE,
@@ -16,49 +16,24 @@ from challenge.flights.fields import (
     NOT_GIVEN,
     ORIGIN_CODE,
 )
-from challenge.live.known import Inbound, Known, LastDeparture
+from challenge.live.terms import (
+    INBOUND_TERMS,
+    LAST_DEPARTURE_HOURS,
+    LAST_DEPARTURE_TERMS,
+    MAX_LAST_DELAY_MINUTES,
+    MAX_MINUTES,
+    SLACK_MINUTES,
+    UNIT_MINUTES,
+    WAVE_HOURS,
+    WINDOW_TERMS,
+    Key,
+    Term,
+)
 from challenge.training.data.past import Past
+from challenge.training.live.known import Inbound, Known, LastDeparture
 from challenge.training.live.tables import log_odds
 
-SHORT_WINDOWS_HOURS: Final = (1, 3, 12)
-LONG_WINDOWS_HOURS: Final = (24, 7 * 24, 28 * 24)
-WINDOWS_HOURS: Final = SHORT_WINDOWS_HOURS + LONG_WINDOWS_HOURS
-# Airlines are late in waves, of so many hours by the local clock.
-WAVE_HOURS: Final = 4
-WAVE: Final = "the airline at this time of day"
-# The aircraft is there so many minutes before the flight leaves, or fewer.
-SLACK_MINUTES: Final = (0, 15, 30, 45)
-# The aircraft left here last within so many hours, and longer ago than the one before.
-LAST_DEPARTURE_HOURS: Final = (8, 16, 40)
-# A delay beyond says no more: the next flight gets another aircraft.
-MAX_MINUTES: Final = 240
-MAX_LAST_DELAY_MINUTES: Final = 180
-# Delays are counted in quarters of an hour, so that all terms are of one size and one
-# penalty is right for them.
-UNIT_MINUTES: Final = 15
 MINUTE: Final = np.timedelta64(1, "m")
-
-
-class Group(StrEnum):
-    """Terms that help at a distance together, or are left out there together."""
-
-    SHORT = "the last hours"
-    LONG = "the last days and weeks"
-    AIRCRAFT = "the aircraft"
-
-
-class Term(NamedTuple):
-    """A feature.
-
-    Attributes:
-        name: as people are told it.
-        group: its group.
-        hours: of its window; 0 if it has none.
-    """
-
-    name: str
-    group: Group
-    hours: int = 0
 
 
 class State(NamedTuple):
@@ -94,6 +69,7 @@ class Replay:
         past: the flights.
         expected: the log-odds of each as a table told them that had not seen it; NaN
             where there is none: these are in no window.
+        grid: of the model; what it does not look at, nothing is learned of.
 
     Attributes:
         past, expected: as given.
@@ -101,11 +77,11 @@ class Replay:
         terms: the features of `State.features`, in their order.
     """
 
-    def __init__(self, past: Past, expected: NDArray[np.float64]) -> None:
+    def __init__(self, past: Past, expected: NDArray[np.float64], grid: Grid) -> None:
         self.past = past
         self.expected = expected
         self.known = Known(past.flights)
-        self._keys = _keys(past.codes)
+        self._keys = _keys(grid.codes(grid.numbers(past.codes)))
         self._probability = 1 / (1 + np.exp(-expected))
         self._has_aircraft = past.has_aircraft
         self._has_inbound = not np.isnat(past.flights.due).all()
@@ -118,36 +94,23 @@ class Replay:
         asked, at = asked[waiting], at[waiting]
         sums = [
             self.known.lateness(
-                key,
+                numbers,
                 self._probability,
                 asked,
                 at,
-                [np.timedelta64(hours, "h") for hours in _windows(name)],
+                [np.timedelta64(hours, "h") for hours in key.windows],
             )
-            for name, key in self._keys.items()
+            for key, numbers in self._keys.items()
         ]
         return State(asked, at, np.concatenate(sums), self._aircraft(asked, at))
 
     def _terms(self) -> list[Term]:
-        terms = [
-            Term(
-                f"{name}, last {hours} h",
-                Group.SHORT if hours in SHORT_WINDOWS_HOURS else Group.LONG,
-                hours,
-            )
-            for name in self._keys
-            for hours in _windows(name)
-        ]
-        names: list[str] = []
+        terms = [term for term in WINDOW_TERMS if term.key in self._keys]
         if self._has_inbound:
-            names += [f"less than {m} min with the aircraft" for m in SLACK_MINUTES]
-            names += ["arrival overdue", "landed", "in the air", "not left for here"]
-            names += ["arrival not known"]
+            terms += INBOUND_TERMS
         if self._has_aircraft:
-            for hours in LAST_DEPARTURE_HOURS:
-                within = f"last departure within {hours} h"
-                names += [within, f"{within}, delay", f"{within}, late"]
-        return terms + [Term(name, Group.AIRCRAFT) for name in names]
+            terms += LAST_DEPARTURE_TERMS
+        return terms
 
     def _aircraft(
         self, asked: NDArray[np.intp], at: NDArray[np.datetime64]
@@ -173,32 +136,27 @@ def window_effects(sums: NDArray[np.float64], prior: float) -> NDArray[np.float6
     return log_odds(share) - log_odds(mean)
 
 
-def _windows(key: str) -> tuple[int, ...]:
-    """The windows of a key in hours; a wave comes once a day."""
-    return LONG_WINDOWS_HOURS if key == WAVE else WINDOWS_HOURS
-
-
-def _keys(codes: NDArray[np.int16]) -> dict[str, NDArray[np.int64]]:
-    """What flights have in common. Those that tell no destination, or no origin, have that
-    in common, too."""
+def _keys(codes: NDArray[np.int16]) -> dict[Key, NDArray[np.int64]]:
+    """What flights have in common, as `Key.of` says, in one number. Those that tell no
+    destination, or no origin, have that in common, too."""
     origin, airline, destination = (
         codes[:, column].astype(np.int64) - NOT_GIVEN
         for column in (ORIGIN_CODE, AIRLINE_CODE, DESTINATION_CODE)
     )
-    wave = codes[:, HOUR_CODE].astype(np.int64) // WAVE_HOURS
+    wave = codes[:, HOUR_CODE].astype(np.int64) // WAVE_HOURS - NOT_GIVEN
     keys = {
-        "all flights": np.zeros_like(origin),
-        "the origin": origin,
-        "the airline": airline,
-        "the airline at the origin": airline * (origin.max(initial=0) + 1) + origin,
-        WAVE: airline * HOURS + wave,
-        "the destination": destination,
+        Key.ALL: np.zeros_like(origin),
+        Key.ORIGIN: origin,
+        Key.AIRLINE: airline,
+        Key.AIRLINE_ORIGIN: airline * (origin.max(initial=0) + 1) + origin,
+        Key.WAVE: airline * HOURS + wave,
+        Key.DESTINATION: destination,
     }
     # Of one airline, or one origin, the same is said once.
-    told_apart: dict[str, NDArray[np.int64]] = {}
-    for name, key in keys.items():
-        if not any(_are_alike(key, other) for other in told_apart.values()):
-            told_apart[name] = key
+    told_apart: dict[Key, NDArray[np.int64]] = {}
+    for key, numbers in keys.items():
+        if not any(_are_alike(numbers, other) for other in told_apart.values()):
+            told_apart[key] = numbers
     return told_apart
 
 

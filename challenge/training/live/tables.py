@@ -59,6 +59,8 @@ def walk_forward(
         table = _table(recipe, past, learned)
         probability[learned:end] = _answers(table, past.codes[learned:end], past)
     later = slice(training, None)
+    if training == len(past):
+        return log_odds(probability)
     unique, place = unique_rows(past.codes[later], past.vocabulary.sizes)
     probability[later] = model.predict_codes(unique)[place]
     return log_odds(probability)

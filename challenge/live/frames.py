@@ -1,0 +1,98 @@
+"""Past flights and questions in data frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from challenge.errors import InvalidFlightsError, MissingColumnsError
+from challenge.flights.fields import (
+    AIRCRAFT,
+    AIRLINE,
+    DEPARTED,
+    LABEL_COLUMNS,
+    ORIGIN,
+    SCHEDULED,
+)
+from challenge.flights.frames import Faults, code_flights, read_times
+from challenge.flights.rules import UNKNOWN, FlightRules
+from challenge.live.clock import seconds
+from challenge.live.day import Day
+from challenge.live.history import History, PastFlight
+from challenge.live.known import NOT_LEFT, Question
+from challenge.live.questions import QUESTION_FIELDS, LocalTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from challenge.compiled.grid import Grid
+
+
+def history_of(
+    data: pd.DataFrame,
+    rules: FlightRules,
+    grid: Grid,
+    predict_cells: Callable[[Sequence[int]], list[float]],
+) -> History:
+    """The flights of a frame and how they left.
+
+    Flights without a time, or of an airline that the model does not know, are left out;
+    an empty Fecha-O is a flight that has not left.
+
+    Args:
+        data: the flights, as `code_flights` takes them, with Fecha-I and Fecha-O.
+        rules, grid: the model's.
+        predict_cells: asks its table.
+
+    Raises:
+        MissingColumnsError, InvalidFlightsError: something else is wrong.
+    """
+    missing = [name for name in LABEL_COLUMNS if name not in data]
+    if missing:
+        raise MissingColumnsError(missing, data.columns)
+    coded = code_flights(data, rules)
+    faults: Faults = [one for one in coded.faults if one[1].type != UNKNOWN]
+    departed = read_times(data, DEPARTED, rules, [])
+    if faults:
+        raise InvalidFlightsError(faults)
+    left_out = {row for row, fault in coded.faults if fault.field == AIRLINE}
+    timed = np.flatnonzero(~np.isnat(coded.scheduled))
+    rows = [row for row in timed.tolist() if row not in left_out]
+    cells = grid.numbers(coded.codes[rows]).tolist()
+    unique = list(dict.fromkeys(cells))
+    expected = dict(zip(unique, predict_cells(unique)))
+    times = LocalTimes(rules)
+    origins = _values(data, ORIGIN)
+    aircraft = _values(data, AIRCRAFT)
+    flights = []
+    for row, cell in zip(rows, cells, strict=True):
+        clock = times.clock(origins[row])
+        scheduled = seconds(pd.Timestamp(coded.scheduled[row]).to_pydatetime())
+        left = departed.iloc[row]
+        moment = NOT_LEFT
+        if not pd.isna(left):
+            moment = clock.utc_by_schedule(scheduled, seconds(left.to_pydatetime()))
+        name = str(aircraft[row] or "").strip().upper()
+        flights.append(
+            PastFlight(cell, clock.utc(scheduled), moment, name, expected[cell])
+        )
+    return History.of(flights)
+
+
+def questions_of(data: pd.DataFrame, day: Day) -> dict[int, Question]:
+    """What is asked about the flights of a frame, by their positions."""
+    if SCHEDULED not in data:
+        return {}
+    columns = [_values(data, name) for name in QUESTION_FIELDS]
+    asked = (day.question(*values) for values in zip(*columns, strict=True))
+    return {place: one for place, one in enumerate(asked) if one is not None}
+
+
+def _values(data: pd.DataFrame, name: str) -> list[Any]:
+    """The values of a column, None where there is none."""
+    if name not in data:
+        return [None] * len(data)
+    column = data[name].astype(object)
+    return column.where(column.notna(), None).tolist()

@@ -1,0 +1,68 @@
+"""What a new model learns of the past day by day."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from challenge.live.history import KEPT_DAYS, History
+from challenge.live.known import NOT_LEFT
+from challenge.model import DelayModel
+from challenge.training.data.past import Past
+from challenge.training.evaluate.metrics import has_both_classes
+from challenge.training.live.adjustment import MIN_FLIGHTS, fit_adjustment
+from challenge.training.live.features import Replay
+from challenge.training.live.regression import sigmoid
+from challenge.training.live.tables import BOUNDARIES, walk_forward
+from challenge.training.recipe import Recipe
+
+_DAY: Final = np.timedelta64(1, "D")
+
+
+def can_learn(past: Past, training: int) -> bool:
+    """Whether the first flights of the past suffice to learn from."""
+    first = past.late[: int(BOUNDARIES[0] * training)]
+    return len(first) >= MIN_FLIGHTS and has_both_classes(first)
+
+
+def learn_day(
+    model: DelayModel, recipe: Recipe, past: Past, time_zones: Mapping[str, str]
+) -> None:
+    """Let a model know what the day adds to the odds of flights, if they suffice.
+
+    Args:
+        model: it learned from all flights, and has their vocabulary.
+        recipe: how it was made.
+        past: the flights.
+        time_zones: of the origins, as far as they are known.
+    """
+    if not can_learn(past, len(past)):
+        return
+    expected = walk_forward(recipe, past, len(past), model)
+    fitted = fit_adjustment(Replay(past, expected, model.grid), len(past))
+    history = _history(model, past, sigmoid(expected))
+    model.learn_day(fitted.stored(), history.last_days(), fitted.helps(), time_zones)
+
+
+def _history(model: DelayModel, past: Past, expected: NDArray[np.float64]) -> History:
+    """The flights of the last days that a table had not seen."""
+    flights = past.flights
+    first = flights.scheduled[-1] - (KEPT_DAYS + 2) * _DAY
+    kept = np.flatnonzero((flights.scheduled >= first) & ~np.isnan(expected))
+
+    def seconds(times: NDArray[np.datetime64]) -> array[int]:
+        known = np.where(np.isnat(times), NOT_LEFT, times.astype(np.int64))
+        return array("q", known[kept].tolist())
+
+    return History(
+        array("q", model.grid.numbers(past.codes[kept]).tolist()),
+        seconds(flights.scheduled),
+        seconds(flights.departed),
+        array("i", flights.aircraft[kept].tolist()),
+        array("d", expected[kept].tolist()),
+        past.registrations,
+    )
