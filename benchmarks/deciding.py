@@ -1,9 +1,10 @@
-"""What recent form, the record and ranking cost, beside the service without them.
+"""What the day, the prediction log and ranking cost, beside the service without them.
 
     python benchmarks/deciding.py MODEL DATA [--rounds N] [--seconds N]
 
 Needs wrk. One server on one core, the load on another; the kinds of server take turns in
-every round, each asked about one flight on a day that recent form reaches. Medians, and
+every round, each asked about one flight: beyond the reach of the day, or on the day after
+the flights that the model keeps. Medians, and
 the medians of the ratios within a round. The core of the load is kept awake: to wake it
 takes a virtual machine longer than what is measured, and happens as it happens.
 """
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -26,12 +28,11 @@ from serving import OURS, cpu_seconds, load, server
 
 from challenge.files.prediction_log import read_prediction_log
 from challenge.model import DelayModel
-from challenge.training.form import update
 
 CONNECTIONS = 32
 WITHOUT = "neither"
 AWAKE = "while True: pass"
-KINDS = (WITHOUT, "recent form", "record", "both")
+KINDS = (WITHOUT, "the day", "log", "both")
 
 
 def script(flight: dict[str, object]) -> str:
@@ -43,14 +44,15 @@ wrk.body = [[{body}]]
 """
 
 
-def last_day(data: str) -> list[dict[str, object]]:
-    """The flights of the data's last day, on which the form counts fully."""
+def flights_on(data: str, day: date) -> list[dict[str, object]]:
+    """The flights of the data's last day, on another day."""
     with open(data, encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     last = max(row["Fecha-I"] for row in rows)[:10]
-    names = ("OPERA", "TIPOVUELO", "SIGLADES", "Fecha-I")
+    names = ("OPERA", "TIPOVUELO", "SIGLADES")
     return [
-        {**{name: row[name] for name in names}, "MES": int(row["MES"])}
+        {name: row[name] for name in names}
+        | {"MES": day.month, "Fecha-I": f"{day}{row['Fecha-I'][10:]}"}
         for row in rows
         if row["Fecha-I"].startswith(last)
     ]
@@ -59,7 +61,8 @@ def last_day(data: str) -> list[dict[str, object]]:
 def check(model: DelayModel, url: str, flights: list[dict[str, object]]) -> None:
     """All answers right, and not all the same."""
     answer = httpx.post(f"{url}?details=true", json={"flights": flights}).json()
-    expected = model.predict_cells(list(map(model.encoder.cell, flights)))
+    cells = list(map(model.encoder.cell, flights))
+    expected = model.predict_flights(cells, model.questions(flights))
     assert 0 < sum(answer["predict"]) < len(flights), answer["predict"]
     assert (
         max(abs(a - b) for a, b in zip(answer["probability"], expected, strict=True))
@@ -103,34 +106,42 @@ def main() -> None:
     options = parser.parse_args()
     rate = "requests/s"
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    flights = last_day(options.data)
+    model = DelayModel.load(options.model)
+    known_until = datetime.fromisoformat(model.card.live.until).date()
+    asked = {
+        "near": flights_on(options.data, known_until + timedelta(days=1)),
+        "far": flights_on(options.data, known_until + timedelta(days=366)),
+    }
     with ExitStack() as stack:
         awake = subprocess.Popen(
             ["taskset", "-c", "1", "chrt", "--idle", "0", sys.executable, "-c", AWAKE]
         )
         stack.callback(awake.kill)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        updated = folder / "updated.pkl"
-        update(options.model, options.data, updated)
-        models = {
-            path: DelayModel.load(path) for path in (Path(options.model), updated)
-        }
-        asked = folder / "flight.lua"
-        asked.write_text(script(flights[0]), encoding="utf-8")
+        scripts = {}
+        for kind, flights in asked.items():
+            scripts[kind] = folder / f"{kind}.lua"
+            scripts[kind].write_text(script(flights[0]), encoding="utf-8")
         for number in range(options.rounds):
             for kind in KINDS:
-                path = updated if kind in ("recent form", "both") else options.model
+                place = "near" if kind in ("the day", "both") else "far"
                 settings = {}
-                record = folder / f"record-{kind}-{number}"
-                if kind in ("record", "both"):
+                record = folder / f"log-{kind}-{number}"
+                if kind in ("log", "both"):
                     settings["PREDICTION_LOG"] = str(record)
-                with server(OURS, str(path), options.data, **settings) as (pid, url, _):
-                    check(models[Path(path)], url, flights)
-                    measured = load(url, CONNECTIONS, options.seconds, str(asked))
+                with server(OURS, options.model, options.data, **settings) as (
+                    pid,
+                    url,
+                    _,
+                ):
+                    check(model, url, asked[place])
+                    measured = load(
+                        url, CONNECTIONS, options.seconds, str(scripts[place])
+                    )
                     for measure, value in measured.items():
                         found[kind][measure].append(value)
                     if kind == WITHOUT:
-                        for measure, value in ranking(pid, url, flights).items():
+                        for measure, value in ranking(pid, url, asked["far"]).items():
                             found[kind][measure].append(value)
                 if settings:
                     logged = sum(map(len, read_prediction_log(record)))

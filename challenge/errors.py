@@ -113,6 +113,10 @@ class UnknownDayError(FlightProphetError, ValueError):
         )
 
 
+class MomentError(FlightProphetError, ValueError):
+    """The moment at which flights are asked about cannot be told."""
+
+
 class TrainingDataError(FlightProphetError, ValueError):
     """Flights that no model can be learned from, or a file that cannot be read."""
 

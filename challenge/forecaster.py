@@ -99,7 +99,7 @@ class Forecaster(ABC):
             MissingColumnsError, InvalidFlightsError: both are ValueErrors.
             FlightsFileError: the file cannot be read.
             UnknownDayError: the model has not learned what past flights say.
-            ValueError: `at` is no time, or `lead` is given, too.
+            MomentError: `at` is no time, or `lead` is given, too.
         """
         import numpy as np
         import pandas as pd

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from challenge.artifact import model_file
+from challenge.files.history import update
 from challenge.flights.fields import Flight
 from challenge.model import DelayModel
 from challenge.training.data.sample_data import write_sample_flights
-from challenge.training.form import update
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
 
@@ -141,7 +141,7 @@ def last_weeks(
 def updated_model(
     schedule_model: Path, last_weeks: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The default model with a recent form until 2017-12-31."""
+    """The default model with those weeks in place of the flights that it kept."""
     path = tmp_path_factory.mktemp("updated") / "updated.pkl"
     update(schedule_model, last_weeks, path)
     return path

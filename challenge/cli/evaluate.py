@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from challenge.cli.options import Json, ModelFile, PastFlights, SkipInvalid
+from challenge.cli.options import (
+    AtOption,
+    HistoryOption,
+    Json,
+    LeadOption,
+    ModelFile,
+    PastFlights,
+    SkipInvalid,
+    check_day_options,
+)
 from challenge.cli.output import print_dialects, print_json, spinner
 from challenge.cli.reading import reads_flights
 from challenge.files.formats import ReadOptions
@@ -22,6 +31,9 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(help="Write an HTML report with charts to this file.")
     ] = None,
+    history: HistoryOption = None,
+    lead: LeadOption = None,
+    at: AtOption = None,
     live: Annotated[
         bool,
         typer.Option(
@@ -38,7 +50,8 @@ def evaluate(
 
     Trains the same kind of model on a part of the flights and evaluates it on the rest:
     on a random third, and on the last third by date. A model that was trained on other
-    data is also evaluated as it is.
+    data is also evaluated as it is, and with --history, --lead or --at also as it
+    answers with what was known then.
 
     Examples:
 
@@ -46,13 +59,18 @@ def evaluate(
 
         flight-prophet evaluate model.pkl flights.csv --live --timezone America/Santiago
 
+        flight-prophet evaluate model.pkl flights.csv --history flights.csv --lead 60
+
         flight-prophet evaluate model.pkl flights.csv --json
     """
+    check_day_options(at, lead)
     from challenge.cli.summaries.evaluation import print_evaluation
     from challenge.cli.summaries.live import print_live
+    from challenge.files.history import on_day
     from challenge.model import DelayModel
     from challenge.training.data.dataset import read_dataset
     from challenge.training.data.past import read_past
+    from challenge.training.evaluate.asked import evaluate_asked
     from challenge.training.evaluate.evaluation import evaluate as run
     from challenge.training.evaluate.live import evaluate_live
 
@@ -60,6 +78,10 @@ def evaluate(
         dataset = read_dataset(source, skip_invalid, reading)
         loaded = DelayModel.load(model)
         evaluation = run(loaded, dataset)
+        asked = None
+        if history is not None or lead is not None or at is not None:
+            on_that_day = on_day(loaded, history, at, lead, reading)
+            asked = evaluate_asked(on_that_day, source, skip_invalid, reading)
         replayed = None
         if live:
             past = read_past(source, dataset, skip_invalid, reading)
@@ -68,11 +90,17 @@ def evaluate(
     if report is not None:
         from challenge.training.report.report import write_report
 
-        write_report(evaluation, report)
+        write_report(evaluation, report, replayed)
     if as_json:
-        print_json(evaluation.to_dict() | {"live": replayed and replayed.to_dict()})
+        print_json(
+            evaluation.to_dict()
+            | {
+                "asked": asked and asked.to_dict(),
+                "live": replayed and replayed.to_dict(),
+            }
+        )
         return
-    print_evaluation(evaluation)
+    print_evaluation(evaluation, asked)
     if live:
         print()
         print_live(replayed)

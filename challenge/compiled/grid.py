@@ -98,14 +98,20 @@ class Grid:
     def flight(self, cell: int) -> Flight:
         """The flight with a number, as far as the model looks at it."""
         codes = {}
-        for axis in reversed(self.axes):
-            cell, entry = divmod(cell, axis.size)
-            code = entry - axis.first if axis.size > 1 else _only_code(axis)
+        for axis in self.axes:
+            code = self.code(cell, axis)
             if axis.field.kind is not Kind.TIME:
                 codes[axis.field.attribute] = code
             elif code != NOT_GIVEN:
                 codes["weekday"], codes["hour"] = divmod(code, HOURS)
         return Flight(**codes)
+
+    def code(self, cell: int, axis: Axis) -> int:
+        """The code that the flight with a number has on an axis: of a time the hour of
+        the week; NOT_GIVEN where it has none."""
+        if axis.size == 1:
+            return _only_code(axis)
+        return cell // axis.stride % axis.size - axis.first
 
     def codes(self, cells: NDArray[np.int64]) -> NDArray[np.int16]:
         """The flights with these numbers, as codes of shape (cells, CODES)."""

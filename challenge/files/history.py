@@ -30,7 +30,7 @@ from challenge.flights.fields import (
 from challenge.flights.times import is_not_given
 from challenge.live.clock import EPOCH
 from challenge.live.history import History, PastFlight
-from challenge.live.known import NOT_LEFT
+from challenge.live.known import NOT_LEFT, Question
 from challenge.live.questions import LocalTimes
 from challenge.model import DelayModel
 
@@ -45,12 +45,15 @@ class ReadHistory:
 
     Attributes:
         flights: with a scheduled time, of airlines that the model knows.
+        questions: what is asked about each, if that is wanted; None of a flight to whose
+            odds the day adds nothing.
         left_out: how many others there are.
         rejected: the rows with a fault.
         read_as: by the names of files, the dialects of those that are not plain.
     """
 
     flights: list[PastFlight] = field(default_factory=list)
+    questions: list[Question | None] = field(default_factory=list)
     left_out: int = 0
     rejected: RejectedRows = field(default_factory=RejectedRows)
     read_as: dict[str, Dialect] = field(default_factory=dict)
@@ -81,6 +84,7 @@ def read_history(
     source: str | Path,
     options: ReadOptions = ReadOptions(),
     skip_invalid: bool = False,
+    ask: bool = False,
 ) -> ReadHistory:
     """Read flights as they left so far.
 
@@ -93,13 +97,14 @@ def read_history(
             Fecha-O is a flight that has not left.
         options: how they are to be read.
         skip_invalid: leave out rows with a fault instead of stopping.
+        ask: whether the questions are wanted, on the model's day.
 
     Raises:
         MissingColumnsError: a column that is needed is not there.
         FlightsFileError: a file cannot be read, has invalid rows, or too many flights.
     """
     read = ReadHistory()
-    asked = model.with_day(None)
+    asked = model if ask else model.with_day(None)
     for part in find_files(source):
         with fetched(part) as path:
             name = file_name(part)
@@ -169,7 +174,7 @@ def on_day(
 
     Raises:
         UnknownDayError: it has not learned what past flights say.
-        ValueError: from `Day.asked`.
+        MomentError: from `Day.asked`.
         MissingColumnsError, FlightsFileError: from `read_history`.
     """
     if history is None and at is None and lead is None:
@@ -201,32 +206,33 @@ def _read(
             if row.get(LEFT_OUT) or is_not_given(row[SCHEDULED]):
                 read.left_out += 1
                 continue
-            cell = scan.judge(row) if known is None else known
-            if not isinstance(cell, int):
-                if all(fault.field == AIRLINE for fault in cell):
+            scheduled, origin, departed = row[SCHEDULED], row.get(ORIGIN), row[DEPARTED]
+            left = times.by_schedule(
+                departed, scheduled, origin, scan.departures_as_shown
+            )
+            is_certain = left is not None or is_not_given(departed)
+            judged = known if known is not None and is_certain else scan.judge(row)
+            if not isinstance(judged, int):
+                if all(fault.field == AIRLINE for fault in judged):
                     read.left_out += 1
                 else:
-                    number = file.row_numbers[position]
-                    read.rejected.add_row(number, name, cell)
+                    read.rejected.add_row(file.row_numbers[position], name, judged)
                 continue
-            scheduled, origin = row[SCHEDULED], row.get(ORIGIN)
+            if judged not in expected:
+                [expected[judged]] = model.predict_cells([judged])
             moment = times.scheduled(scheduled, origin)
             assert moment is not None
-            left = times.by_schedule(
-                row[DEPARTED], scheduled, origin, scan.departures_as_shown
-            )
-            if cell not in expected:
-                [expected[cell]] = model.predict_cells([cell])
-            aircraft = str(row.get(AIRCRAFT) or "").strip().upper()
             read.flights.append(
                 PastFlight(
-                    cell,
+                    judged,
                     moment,
                     NOT_LEFT if left is None else left,
-                    aircraft,
-                    expected[cell],
+                    str(row.get(AIRCRAFT) or "").strip().upper(),
+                    expected[judged],
                 )
             )
+            if model.day is not None:
+                read.questions.append(scan.question(row))
             if len(read.flights) > MAX_PAST_FLIGHTS:
                 raise MANY_PAST_FLIGHTS.error(name, most=MAX_PAST_FLIGHTS)
         read.read_as |= scan.read_as

@@ -52,7 +52,7 @@ def predict_files(
 
     Raises:
         ModelFileError: the model cannot be read.
-        UnknownDayError, ValueError: as from `on_day`.
+        UnknownDayError, MomentError: as from `on_day`.
         MissingColumnsError, FlightsFileError: as by `predict_file`; or `output` exists
             and is not an empty folder.
         ClusterError: the scheduler cannot be used.

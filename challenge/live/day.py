@@ -21,13 +21,15 @@ import msgspec
 
 from challenge.compiled.grid import Grid
 from challenge.compiled.log_odds import shifted
+from challenge.errors import MomentError
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
+    AIRLINE,
     DELAY_THRESHOLD_MINUTES,
     DESTINATION,
     NOT_GIVEN,
     ORIGIN,
-    Flight,
+    SCHEDULED,
 )
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
@@ -109,10 +111,13 @@ class Day:
         self._made_of = (adjustment, history, rules, grid)
         self.adjustment = adjustment
         self.history = history
-        self.clock = history.clock if adjustment.coefficients else None
+        self.clock = history.clock
         self.times = LocalTimes(rules)
         self._lead: int | None = None
         self._grid = grid
+        self._axes = [
+            grid.axis(name) for name in (AIRLINE, ORIGIN, DESTINATION, SCHEDULED)
+        ]
         used = [TERMS[name] for name in adjustment.coefficients]
         self._keys = list(dict.fromkeys(term.key for term in used if term.key))
         self._window_terms = [term for term in used if term.key]
@@ -150,18 +155,23 @@ class Day:
             lead: or so many minutes before each flight, at least 0.
 
         Raises:
-            ValueError: `at` is no time, or may be several; or both are given.
+            MomentError: `at` is no time, or may be several; or both are given. It is a
+                ValueError.
         """
         if at is not None and lead is not None:
-            raise ValueError("give either a moment or a lead, not both")
+            raise MomentError("give either a moment or a lead, not both")
         day = copy(self)
         day._lead = lead
         if at is not None:
             moment = self.times.moment(str(at))
             if isinstance(moment, Fault):
-                raise ValueError(moment.msg)
+                raise MomentError(moment.msg)
             day.clock = moment
         return day
+
+    def at(self, scheduled: int) -> int | None:
+        """The moment at which a flight is asked about, by its scheduled time."""
+        return self.clock if self._lead is None else scheduled - 60 * self._lead
 
     @property
     def is_kept(self) -> bool:
@@ -176,7 +186,7 @@ class Day:
         if self._lead is not None:
             first = self.history.scheduled[0] if len(self.history) else 0
             return first, first + 3_660 * 86_400
-        if self.clock is None:
+        if self.clock is None or not self.adjustment.coefficients:
             return None
         return self.clock - 60 * OVERDUE_MINUTES, self.clock + 60 * REACH_MINUTES
 
@@ -198,10 +208,12 @@ class Day:
                 flight tell them; they are valid.
             as_shown: as for `LocalTimes.by_schedule`, of the last three.
         """
+        if not self.adjustment.coefficients:
+            return None
         moment = self.times.scheduled(scheduled, origin)
         if moment is None:
             return None
-        at = self.clock if self._lead is None else moment - 60 * self._lead
+        at = self.at(moment)
         if at is None or not -60 * OVERDUE_MINUTES <= moment - at < 60 * REACH_MINUTES:
             return None
         name = aircraft.strip().upper() if isinstance(aircraft, str) else ""
@@ -269,12 +281,13 @@ class Day:
 
     def _groups_of(self, cell: int) -> tuple[Hashable, ...]:
         """What the flight of a cell has in common with others, of each key."""
-        flight = self._grid.flight(cell)
-        return tuple((place, *key.of(flight)) for place, key in enumerate(self._keys))
+        codes = [self._grid.code(cell, axis) for axis in self._axes]
+        return tuple((place, *key.of(*codes)) for place, key in enumerate(self._keys))
 
     def _of_aircraft(self, cell: int, question: Question) -> list[float]:
         """The values of AIRCRAFT_TERMS."""
-        inbound = self._aircraft.inbound(question, self._grid.flight(cell).origin)
+        origin = self._grid.code(cell, self._grid.axis(ORIGIN))
+        inbound = self._aircraft.inbound(question, origin)
         last = self._aircraft.last_departure(question.aircraft, question.at)
         return [
             *inbound_terms(inbound, question.scheduled, question.at),
@@ -288,14 +301,9 @@ class Day:
         groups = {cell: self._groups_of(cell) for cell in set(history.cells)}
         return Windows(
             array("q", [known[place].known_from for place in order]),
-            (
-                (
-                    groups[history.cells[place]],
-                    known[place].is_late,
-                    history.expected[place],
-                )
-                for place in order
-            ),
+            [known[place].is_late for place in order],
+            [history.expected[place] for place in order],
+            (groups[history.cells[place]] for place in order),
         )
 
     def _legs(self, vocabulary: Vocabulary) -> Mapping[str, Sequence[Leg]]:
@@ -304,10 +312,11 @@ class Day:
         history = self.history
         origins = {fold(name): code for code, name in enumerate(vocabulary[ORIGIN])}
         comes_to = [origins.get(fold(name)) for name in vocabulary[DESTINATION]]
+        destinations = self._grid.axis(DESTINATION)
         legs: dict[str, list[Leg]] = defaultdict(list)
         for place, number in enumerate(history.aircraft):
             if number != NO_AIRCRAFT:
-                destination = self._grid.flight(history.cells[place]).destination
+                destination = self._grid.code(history.cells[place], destinations)
                 there = None if destination == NOT_GIVEN else comes_to[destination]
                 leg = Leg(history.scheduled[place], history.departed[place], there)
                 legs[history.registrations[number]].append(leg)

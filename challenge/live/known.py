@@ -19,6 +19,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
@@ -114,21 +115,27 @@ class Windows:
 
     Args:
         moments: when the lateness of flights became known, in their order.
-        flights: in that order, for each flight what it has in common with others, one
-            group for each kind; whether it was late; and the probability with which it
-            was expected to be.
+        late: in that order, whether each was late.
+        expected: the probability with which it was expected to be.
+        groups: what it has in common with others, one group for each kind.
     """
 
     def __init__(
         self,
         moments: array[int],
-        flights: Iterable[tuple[Iterable[Hashable], bool, float]],
+        late: Sequence[bool],
+        expected: Sequence[float],
+        groups: Iterable[Iterable[Hashable]],
     ) -> None:
         self._moments = moments
-        self._groups: dict[Hashable, _RunningSums] = defaultdict(_RunningSums)
-        for place, (groups, is_late, expected) in enumerate(flights):
-            for group in groups:
-                self._groups[group].add(place, is_late, expected)
+        places: dict[Hashable, list[int]] = defaultdict(list)
+        for place, of_flight in enumerate(groups):
+            for group in of_flight:
+                places[group].append(place)
+        self._groups = {
+            group: _RunningSums(of_group, late, expected)
+            for group, of_group in places.items()
+        }
 
     def sums(
         self, groups: Sequence[Hashable], at: int, hours: Sequence[int]
@@ -149,15 +156,14 @@ class Windows:
 class _RunningSums:
     """Sums over the first flights of a group, with the places of all its flights."""
 
-    def __init__(self) -> None:
-        self._places = array("i")
-        self._late = array("i", [0])
-        self._expected = array("d", [0.0])
-
-    def add(self, place: int, is_late: bool, expected: float) -> None:
-        self._places.append(place)
-        self._late.append(self._late[-1] + is_late)
-        self._expected.append(self._expected[-1] + expected)
+    def __init__(
+        self, places: Sequence[int], late: Sequence[bool], expected: Sequence[float]
+    ) -> None:
+        self._places = array("i", places)
+        self._late = array("i", accumulate(map(late.__getitem__, places), initial=0))
+        self._expected = array(
+            "d", accumulate(map(expected.__getitem__, places), initial=0.0)
+        )
 
     def between(self, begins: Iterable[int], end: int) -> list[Sums]:
         """The sums from each of some places until another."""

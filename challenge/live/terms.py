@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from challenge.compiled.log_odds import log_odds
-from challenge.flights.fields import Flight, Language
+from challenge.flights.fields import HOURS, NOT_GIVEN, Language
 from challenge.live.known import Inbound, LastDeparture
 
 SHORT_WINDOWS_HOURS: Final = (1, 3, 12)
@@ -53,21 +53,25 @@ class Key(StrEnum):
         """Its windows in hours; a wave comes once a day."""
         return LONG_WINDOWS_HOURS if self is Key.WAVE else WINDOWS_HOURS
 
-    def of(self, flight: Flight) -> tuple[int, ...]:
-        """What a flight has of it."""
+    def of(
+        self, airline: int, origin: int, destination: int, time: int
+    ) -> tuple[int, ...]:
+        """What a flight has of it, by the codes of its fields; the time is the hour of
+        the week."""
         match self:
             case Key.ALL:
                 return ()
             case Key.ORIGIN:
-                return (flight.origin,)
+                return (origin,)
             case Key.AIRLINE:
-                return (flight.airline,)
+                return (airline,)
             case Key.AIRLINE_ORIGIN:
-                return (flight.airline, flight.origin)
+                return (airline, origin)
             case Key.WAVE:
-                return (flight.airline, flight.hour // WAVE_HOURS)
+                wave = NOT_GIVEN if time == NOT_GIVEN else time % HOURS // WAVE_HOURS
+                return (airline, wave)
             case Key.DESTINATION:
-                return (flight.destination,)
+                return (destination,)
 
 
 class Term(NamedTuple):

@@ -89,7 +89,9 @@ def test_a_client_finds_the_server_and_its_model(client, server):
     assert client.get_server_metadata()["name"] == "flight-prophet"
     metadata = client.get_model_metadata("delay")
     assert {tensor["name"]: tensor["datatype"] for tensor in metadata["inputs"]} == (
-        KINDS | {"Vlo-I": "BYTES", "MATRICULA": "BYTES"}
+        KINDS
+        | {"Vlo-I": "BYTES", "MATRICULA": "BYTES"}
+        | dict.fromkeys(("Llegada-I", "Llegada-E", "Llegada-O"), "BYTES")
     )
     fingerprint = httpx.get(f"{server.url}/model").json()["fingerprint"]
     assert metadata["versions"] == [fingerprint[:12]]

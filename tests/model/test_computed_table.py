@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import pickle
-from datetime import date
 
 import msgspec
 import numpy as np
@@ -20,10 +19,10 @@ from challenge.compiled.grid import MAX_CELLS
 from challenge.errors import ModelFileError, TrainingDataError
 from challenge.features.counts import Counts
 from challenge.features.feature_sets import FEATURE_SETS
+from challenge.files.history import update
 from challenge.flights.fields import Flight
 from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
-from challenge.training.form import update
 
 CLASSIFIERS = {
     "trees": lambda: XGBoostClassifier(rounds=40),
@@ -250,10 +249,6 @@ def test_it_is_updated_like_any_other(
     model = DelayModel.load(updated).verify()
     before = DelayModel.load(large_grid_model)
     last = model.grid.cells - 1
-    day = model.recent.step(date(2017, 12, 31))
-    # A number of a flight on a day is within what SQL's BIGINT holds.
-    assert MAX_CELLS < last + day < 2**63
     assert model.predict_cells([last]) == before.predict_cells([last])
-    assert model.predict_cells([last + day]) == [
-        model.recent.moved(last + day, before.predict_cells([last])[0])
-    ]
+    assert model.day.history != before.day.history
+    assert model.card.live.until.startswith("2017-12-31T")

@@ -62,7 +62,7 @@ def test_the_answers_are_those_of_the_model(
     else:
         write(source, sample_csv.read_text())
     scored = predict_file(model, source, output)
-    expected = model.predict_proba(model.preprocess(sample_flights))
+    expected = model.forecast(sample_flights)["probability"]
     answered = pd.DataFrame(rows(output))
     assert len(answered) == scored.rows == 68_206
     assert (answered["probability"].astype(float) - expected).abs().max() < 1e-6

@@ -7,8 +7,10 @@ import gzip
 import io
 
 import duckdb
+import msgspec
 import pytest
 
+from challenge.artifact import model_file
 from challenge.errors import FlightsFileError, TrainingDataError
 from challenge.files.answering import answered_rows, count_delays, predict_file
 from challenge.files.many_files import predict_files
@@ -193,9 +195,13 @@ def test_a_time_with_a_zone_needs_that_of_the_airport(tmp_path):
     source = tmp_path / "flights.parquet"
     time = "TIMESTAMPTZ '2017-03-06 08:15:00+00' AS \"Fecha-I\""
     duckdb.sql(f"COPY ({SQL}, {time}) TO '{source}' (FORMAT parquet)")
+    stored, _ = model_file.read(TEST_MODEL)
+    card = msgspec.structs.replace(stored.card, time_zones={})
+    unzoned = tmp_path / "unzoned.pkl"
+    model_file.write(unzoned, msgspec.structs.replace(stored, card=card))
     needed = "has times that the clock of the airport does not tell, .* --timezone"
     with pytest.raises(FlightsFileError, match=needed):
-        predict_file(DelayModel.load(TEST_MODEL), source, tmp_path / "answers.parquet")
+        predict_file(DelayModel.load(unzoned), source, tmp_path / "answers.parquet")
     dataset = "SELECT *, 1 AS delay FROM"
     labelled = tmp_path / "labelled.parquet"
     duckdb.sql(f"COPY ({dataset} '{source}') TO '{labelled}' (FORMAT parquet)")

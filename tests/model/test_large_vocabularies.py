@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
 from challenge.artifact import model_file
-from challenge.artifact.card import FormSettings, RecentForm
-from challenge.compiled.encoder import CellEncoder
 from challenge.errors import ModelFileError, TrainingDataError
 from challenge.features.counts import unique_rows
 from challenge.files import csv_answers
 from challenge.files.answering import predict_file
+from challenge.files.answers import PredictionCounts, judged_rows
 from challenge.files.opening import plain_file
 from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
 from challenge.flights.fields import AIRLINE, DESTINATION, FLIGHT_TYPE, ORIGIN, Flight
 from challenge.flights.vocabulary import MAX_NAMES, Vocabulary
-from challenge.live.recent import Recent
+from challenge.live.day import Adjustment
+from challenge.live.history import History, PastFlight
 from challenge.model import DelayModel
 from challenge.training.train import train
 from tests.conftest import TEST_MODEL
@@ -58,11 +56,9 @@ def test_the_last_flight_of_the_largest_grid_has_the_last_number():
 @pytest.mark.parametrize("kind", [".csv", ".parquet"])
 def test_files_are_numbered_as_requests(kind, airlines, places, tmp_path):
     model = DelayModel(features="schedule", vocabulary=vocabulary(airlines, places))
-    form = RecentForm(until="2017-12-01", flights=1, airlines={}, destinations={})
-    # The longest that there may be.
-    settings = FormSettings(window_days=28, prior=1, half_life_days=366)
-    model.recent = Recent(form, settings, model.vocabulary, model.grid)
-    model.encoder = CellEncoder(model.vocabulary, model.grid, model.recent.step)
+    # Of the day before the flight.
+    history = History.of([PastFlight(0, 1_701_475_200, 1_701_475_200, "", 0.2)])
+    model.learn_day(Adjustment(1.0, {"all_24h": [1.0] * 8}), history, {}, {})
     flight = {
         AIRLINE: f"Airline {airlines - 1:05}",
         FLIGHT_TYPE: "N",
@@ -78,15 +74,14 @@ def test_files_are_numbered_as_requests(kind, airlines, places, tmp_path):
     else:
         duckdb.from_df(frame).write_parquet(str(path))
     with plain_file(path) as file, engine(model, file) as connection:
-        [cells] = FlightsScan(connection, model, file).cells()
+        scan = FlightsScan(connection, model, file)
+        [(cells, questions, faults)] = judged_rows(scan, PredictionCounts())
     assert cells == [
         model.encoder.cell(flight),
         model.encoder.cell({**flight, "Fecha-I": ""}),
     ]
-    assert model.grid.cells * 4_000 < cells[0] < 2**63
-    assert model.recent.step(date(2023, 12, 3)) == cells[0] // model.grid.cells * (
-        model.grid.cells
-    )
+    assert questions == model.questions([flight])
+    assert list(questions) == [0] and faults == {}
 
 
 def test_more_names_than_codes_are_refused(few_flights, tmp_path):

@@ -11,16 +11,13 @@ import pytest
 from challenge.cli import main
 from challenge.cli.summaries.live import print_live
 from challenge.files.formats import ReadOptions
+from challenge.live.day import DISTANCES_MINUTES, REACH_MINUTES, said
+from challenge.live.terms import Group, Term
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.past import read_past
-from challenge.training.evaluate.live import evaluate_live, said
-from challenge.training.live.adjustment import (
-    DISTANCES_MINUTES,
-    REACH_MINUTES,
-    Adjustment,
-    fit_adjustment,
-)
-from challenge.training.live.features import Group, Replay, Term, window_effects
+from challenge.training.evaluate.live import evaluate_live
+from challenge.training.live.adjustment import FittedAdjustment, fit_adjustment
+from challenge.training.live.features import Replay, window_effects
 from challenge.training.live.regression import fit_coefficients, sigmoid
 from challenge.training.live.tables import log_odds, walk_forward
 from challenge.training.recipe import Recipe
@@ -131,7 +128,8 @@ def test_what_no_hour_and_no_aircraft_tell_stays_zero_to_the_bit(chance_alone):
     past = read_past(chance_alone, read_dataset(chance_alone))
     training = len(past) * 2 // 3
     model = SMALL.fit(read_dataset(chance_alone).counts(), past.vocabulary)
-    replay = Replay(past, walk_forward(SMALL, past, training, model))
+    expected = walk_forward(SMALL, past, training, model)
+    replay = Replay(past, expected, model.grid)
     adjustment = fit_adjustment(replay, training)
     assert not adjustment.coefficients.any()
 
@@ -145,7 +143,8 @@ def test_what_happens_after_training_changes_no_coefficient(bad_hours, tmp_path)
     for path in (bad_hours, tmp_path / "other.csv"):
         past = read_past(path, read_dataset(path))
         model = SMALL.fit(read_dataset(bad_hours).counts(), past.vocabulary)
-        replay = Replay(past, walk_forward(SMALL, past, training, model))
+        expected = walk_forward(SMALL, past, training, model)
+        replay = Replay(past, expected, model.grid)
         coefficients.append(fit_adjustment(replay, training).coefficients)
     assert coefficients[0].any()
     assert coefficients[0] == pytest.approx(coefficients[1], abs=1e-9)
@@ -181,7 +180,7 @@ def test_a_window_shifts_the_share_expected_to_the_share_that_was_late():
 def test_coefficients_between_distances(ahead, coefficient):
     distances = np.arange(1.0, len(DISTANCES_MINUTES) + 1)[:, np.newaxis]
     terms = (Term("a term", Group.SHORT, 1),)
-    adjustment = Adjustment(terms, 10.0, 10.0, distances)
+    adjustment = FittedAdjustment(terms, 10.0, 10.0, distances)
     assert adjustment.at(np.array([ahead]))[0] == pytest.approx([coefficient])
 
 
@@ -222,11 +221,15 @@ def test_the_command_writes_what_each_distance_is_worth(bad_hours, tmp_path, cap
     past = read_dataset(bad_hours)
     Recipe("logistic-regression", "all").fit(past.counts(), past.vocabulary).save(model)
     command = ["evaluate", str(model), str(bad_hours), "--live", "--json"]
-    assert main([*command, "--timezone=America/Santiago"]) == 0
+    report = tmp_path / "report.html"
+    assert main([*command, "--timezone=America/Santiago", f"--report={report}"]) == 0
+    page = report.read_text()
+    assert "<h2>As the day goes</h2>" in page
+    assert "Average precision by distance" in page and "the midnight before" in page
     live = json.loads(capsys.readouterr().out)["live"]
     hour = live["distances"]["1 h"]
     learned = live["adjustment"]["coefficients"]
-    assert learned["60"]["all flights, last 3 h"] > 0
+    assert learned["60"]["all_3h"] > 0
     assert learned[str(7 * 24 * 60)] == {}
     assert list(live["distances"])[:2] == ["15 min", "30 min"]
     assert hour["told"] == 1

@@ -14,8 +14,8 @@ import pytest
 from challenge.artifact import model_file
 from challenge.cli import main
 from challenge.errors import HistoryError, ModelFileError
+from challenge.files.history import update
 from challenge.model import DelayModel
-from challenge.training.form import update
 from challenge.training.promotion import KEPT, promote, promotions, rollback
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Given
@@ -163,7 +163,7 @@ def test_a_model_that_ranks_worse_is_not_promoted(
     shutil.rmtree(f"{candidates[6]}.history")
 
 
-def test_going_back_is_not_going_back_to_the_form_of_last_night(
+def test_going_back_is_not_going_back_to_the_flights_of_last_night(
     schedule_model, last_weeks, candidates, tmp_path
 ):
     used = shutil.copy(candidates[0], tmp_path / "model.pkl")
@@ -174,6 +174,6 @@ def test_going_back_is_not_going_back_to_the_form_of_last_night(
         weeks[weeks["Fecha-I"] < until].to_csv(tmp_path / "weeks.csv", index=False)
         update(used, tmp_path / "weeks.csv", tmp_path / "tonight.pkl")
         promote(tmp_path / "tonight.pkl", used)
-    assert DelayModel.load(used).card.recent_form.until == "2017-12-21"
+    assert DelayModel.load(used).card.live.until.startswith("2017-12-22T0")
     assert fingerprints(used) == [short(candidates[0]), short(used)]
     assert rollback(used) == short(candidates[0])

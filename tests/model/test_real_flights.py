@@ -16,7 +16,6 @@ from challenge.training.data.dataset import read_dataset
 from challenge.training.data.splits import forward_split, random_split
 from challenge.training.evaluate.evaluation import evaluate_split
 from challenge.training.evaluate.metrics import Predictions, measure
-from challenge.training.form import play
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
 from tests.conftest import ROOT
@@ -86,13 +85,6 @@ def test_a_model_of_the_past_answers_for_the_months_after(flights):
     assert quality.roc_auc.value >= 0.640
     assert quality.average_precision.value >= 0.34
     assert quality.brier.value <= 0.162
-
-
-def test_recent_form_updated_each_night_makes_the_months_after_better(flights):
-    with_form = play(Recipe(), flights).with_form
-    assert with_form.roc_auc.value >= 0.658
-    assert with_form.average_precision.value >= 0.37
-    assert with_form.brier.value <= 0.158
 
 
 def test_a_model_of_sample_flights_knows_real_ones(schedule_model, flights):

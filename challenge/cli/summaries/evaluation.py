@@ -23,8 +23,13 @@ COMPARED: Final = ("roc_auc", "average_precision", "brier", "recall", "f1")
 SPLITS: Final = {"random": "random third", "forward": "last third by date"}
 
 
-def print_evaluation(evaluation: Evaluation) -> None:
-    """Print the quality on each split, other classifiers, and groups of flights."""
+def print_evaluation(evaluation: Evaluation, asked: Quality | None = None) -> None:
+    """Print the quality on each split, other classifiers, and groups of flights.
+
+    Args:
+        evaluation: what is printed.
+        asked: of the model as it is, with what was known before the flights left.
+    """
     recipe = evaluation.recipe
     about = (
         f"{recipe.classifier} over the features {recipe.features!r}, threshold "
@@ -39,6 +44,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
     }
     if evaluation.as_it_is is not None:
         qualities["the model as it is"] = evaluation.as_it_is
+    if asked is not None:
+        qualities["with what was known"] = asked
     if qualities:
         items.append(_quality_table(qualities))
     else:

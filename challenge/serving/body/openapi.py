@@ -91,7 +91,7 @@ def field_schema(field: Field) -> dict[str, Any]:
     }
     if field.kind is Kind.MONTH:
         schema |= {"minimum": 1, "maximum": 12}
-    elif field.kind is Kind.TIME:
+    elif field.kind in (Kind.TIME, Kind.MOMENT):
         schema["pattern"] = f"^({TIME_PATTERN}|\\s*)$"
     elif field.choices:
         schema["enum"] = list(field.choices)

@@ -38,7 +38,7 @@ class DescribedField(BaseModel):
     """A field of a flight: its name, what its values are, and whether it is required."""
 
     name: str
-    kind: Literal["category", "month", "time", "text"]
+    kind: Literal["category", "month", "time", "text", "moment"]
     required: bool
     description: str
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Query
 from pydantic import Field
 from starlette.types import Scope
 
-from challenge.errors import UnknownDayError
+from challenge.errors import MomentError, UnknownDayError
 from challenge.explain.evidence import Evidence
 from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
+from challenge.flights.times import OFFSET_PATTERN, TIME_PATTERN
 from challenge.live.known import Question
 from challenge.model import DelayModel
 from challenge.serving.body.reader import FlightsReader
@@ -43,7 +44,15 @@ AT: Final = (
     "By default with all that it knows."
 )
 AT_EXAMPLE: Final = "2017-12-30 08:15"
-AtTime = Annotated[str | None, Query(description=AT, examples=[AT_EXAMPLE])]
+# What is no such time is for the rules to tell.
+AT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": f"^{TIME_PATTERN}({OFFSET_PATTERN})?$",
+}
+AtTime = Annotated[
+    str | None,
+    Query(description=AT, examples=[AT_EXAMPLE], json_schema_extra=AT_SCHEMA),
+]
 
 
 def asked_at(model: DelayModel, at: str | None) -> DelayModel:
@@ -58,7 +67,7 @@ def asked_at(model: DelayModel, at: str | None) -> DelayModel:
         day = model.known_day.asked(at)
     except UnknownDayError as error:
         raise rejection(400, "unknown_day", str(error)) from None
-    except ValueError as error:
+    except MomentError as error:
         fault = request_fault(["at"], "datetime_format", str(error), at)
         raise RejectedRequest(400, fault) from None
     if not day.is_kept:

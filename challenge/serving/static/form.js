@@ -14,7 +14,7 @@ const fieldOf = (kind) => model.fields.find((field) => field.kind === kind).name
 
 // A text is for logs, and of one name there is nothing to choose.
 export const fields = () => model.fields.filter((field) =>
-  field.kind !== "text" && (field.required || field.kind !== "category" || names(field).length > 1));
+  !["text", "moment"].includes(field.kind) && (field.required || field.kind !== "category" || names(field).length > 1));
 
 // In the current language; what was chosen stays chosen.
 export function makeForm(served) {

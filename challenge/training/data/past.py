@@ -140,7 +140,9 @@ def _read(
     rejected: RejectedRows,
 ) -> _Columns:
     data = rows_of(file, dataset.vocabulary, options, _WANTED)
-    coded = code_past(data, dataset.vocabulary)
+    # What is wrong with arrivals is told here.
+    others = [name for name in (DUE, ARRIVED) if name in data]
+    coded = code_past(data.drop(columns=others), dataset.vocabulary)
     rules = FlightRules(dataset.vocabulary, implied=False)
     faults: Faults = []
     departed, due, arrived = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from challenge.features.counts import translate, unique_rows
 from challenge.flights.fields import AIRLINE, DESTINATION, MONTH, MONTHS, NOT_GIVEN
@@ -152,8 +153,8 @@ def _as_it_is(model: DelayModel, dataset: Dataset) -> Quality | None:
     codes, known = translate(dataset.codes, dataset.vocabulary, model.vocabulary)
     if not known.any():
         return None
-    probability = model.predict_codes(codes[known])
-    return measure(Predictions(probability, dataset.delayed[known]), model.threshold)
+    predictions = predictions_of(dataset, known, model.predict_codes(codes[known]))
+    return measure(predictions, model.threshold)
 
 
 def may_have_seen(model: DelayModel, dataset: Dataset) -> bool:
@@ -194,7 +195,18 @@ def predict_held_out(model: DelayModel, dataset: Dataset, split: Split) -> Predi
     # Unique rows are far fewer than the flights.
     unique, inverse = unique_rows(codes, dataset.vocabulary.sizes)
     probability = model.predict_codes(unique)[inverse]
-    return Predictions(probability, dataset.delayed[split.held_out])
+    return predictions_of(dataset, split.held_out, probability)
+
+
+def predictions_of(
+    dataset: Dataset, flights: NDArray[Any], probability: NDArray[np.floating]
+) -> Predictions:
+    """Predictions for some flights of a dataset, with their days, by which intervals are
+    made; without, if a flight has no time or all are of one day."""
+    days = dataset.days[flights]
+    are_known = not np.isnat(days).any() and len(np.unique(days)) > 1
+    delayed = dataset.delayed[flights]
+    return Predictions(probability, delayed, days if are_known else None)
 
 
 def _by_group(

@@ -142,9 +142,9 @@ def measure(
     """The quality of at least one prediction; those above the threshold are warnings.
 
     The intervals are percentiles of the measures over bootstrap replicates: as many
-    flights, drawn with replacement (Efron, 1979), always with the same seed. They
-    take flights for independent; those of a day are not, so read them as lower bounds.
-    Of predictions that tell the days, whole days are drawn instead.
+    days, drawn with replacement (Efron, 1979), always with the same seed, as the flights
+    of a day are late together. Of predictions that tell no days, flights are drawn; such
+    intervals are too narrow.
     """
     counted = _counted(predictions)
     values = _measures(counted.probability, counted.whole(), threshold)

@@ -9,7 +9,11 @@ import numpy as np
 from challenge.features.counts import Counts, translate
 from challenge.model import DelayModel
 from challenge.training.data.dataset import Dataset
-from challenge.training.evaluate.evaluation import EvaluationResult, may_have_seen
+from challenge.training.evaluate.evaluation import (
+    EvaluationResult,
+    may_have_seen,
+    predictions_of,
+)
 from challenge.training.evaluate.metrics import (
     Estimate,
     Predictions,
@@ -63,7 +67,8 @@ def compare(
     if may_have_seen(baseline, dataset):
         seen = Counts.of_rows(codes, delayed, baseline.vocabulary)
         baseline = _without(baseline, seen)
-    theirs = Predictions(baseline.predict_codes(codes), delayed)
+    probability = baseline.predict_codes(codes)
+    theirs = Predictions(probability, delayed, ours.days)
     return _compared(ours, theirs)
 
 
@@ -80,7 +85,7 @@ def compare_as_they_are(
     ]
     known = coded[0][1] & coded[1][1]
     ours, theirs = (
-        Predictions(model.predict_codes(codes[known]), dataset.delayed[known])
+        predictions_of(dataset, known, model.predict_codes(codes[known]))
         for model, (codes, _) in zip((candidate, baseline), coded, strict=True)
     )
     if not ours.has_both_classes:

@@ -15,6 +15,7 @@ from challenge.errors import TrainingDataError
 from challenge.files.formats import ReadOptions
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.fields import AIRLINE, DELAY, DESTINATION, FLIGHT_FIELDS, MONTH
+from challenge.live.questions import QUESTION_FIELDS
 from challenge.model import DelayModel
 from challenge.training.evaluate.departures import (
     PROBABILITY,
@@ -30,6 +31,8 @@ from challenge.training.evaluate.metrics import (
 GROUP_FIELDS: Final = (AIRLINE, DESTINATION, MONTH)
 COMPARED_MEASURES: Final = ("roc_auc", "average_precision", "brier", "log_loss", "ece")
 QUANTILES: Final = (0.05, 0.5, 0.95)
+# What an answer depends on.
+_ASKED_FIELDS: Final = tuple(dict.fromkeys((*FLIGHT_FIELDS, *QUESTION_FIELDS)))
 
 
 @dataclass(frozen=True)
@@ -151,15 +154,15 @@ def replay(
         MissingColumnsError: the file lacks a column.
     """
     logged = read_logged(log)
-    cells, faults = _cells(logged, candidate)
-    known = cells >= 0
+    answers, faults = _answers(logged, candidate)
+    known = ~np.isnan(answers)
     if not known.any():
         raise TrainingDataError(
             f"{str(log)!r} holds no flight that the candidate can answer: "
             + ", ".join(f"{field} {kind}: {n}" for (field, kind), n in faults.items())
         )
     answered = logged[known].reset_index(drop=True)
-    probability = np.array(candidate.predict_cells(cells[known].tolist()))
+    probability = answers[known]
     decisions = np.array(candidate.decide(probability.tolist()))
     # As the log has them, or a model would differ from itself.
     unit = 10**PROBABILITY_DECIMALS
@@ -193,30 +196,35 @@ def replay(
     )
 
 
-def _cells(
+def _answers(
     logged: pd.DataFrame, candidate: DelayModel
-) -> tuple[NDArray[np.int64], Counter[tuple[str, str]]]:
-    """The cell of each flight, -1 for those with a fault, and the faults counted."""
-    # Many flights are alike: each unique one is looked up once.
-    columns = [logged[name] for name in FLIGHT_FIELDS]
-    flights = pd.MultiIndex.from_arrays(columns)
+) -> tuple[NDArray[np.float64], Counter[tuple[str, str]]]:
+    """The probability of each flight, NaN for those with a fault, and the faults
+    counted."""
+    # Many flights are alike: each unique one is asked about once.
+    names = [name for name in _ASKED_FIELDS if name in logged]
+    flights = pd.MultiIndex.from_arrays([logged[name] for name in names])
     inverse, unique = flights.factorize(use_na_sentinel=False)
-    found = []
     faults: Counter[tuple[str, str]] = Counter()
     times = np.bincount(inverse, minlength=len(unique)).tolist()
-    for values, count in zip(unique.tolist(), times, strict=True):
+    asked: dict[int, dict[str, object]] = {}
+    cells = []
+    for place, (values, count) in enumerate(zip(unique.tolist(), times, strict=True)):
         given = {
             name: None if pd.isna(value) else value
-            for name, value in zip(FLIGHT_FIELDS, values, strict=True)
+            for name, value in zip(names, values, strict=True)
         }
         outcome = candidate.encoder.cell(given)
         if isinstance(outcome, int):
-            found.append(outcome)
+            cells.append(outcome)
+            asked[place] = given
         else:
-            found.append(-1)
             for fault in outcome:
                 faults[fault.field, fault.type] += count
-    return np.array(found, dtype=np.int64)[inverse], faults
+    questions = candidate.questions(asked.values())
+    found = np.full(len(unique), np.nan)
+    found[list(asked)] = candidate.predict_flights(cells, questions)
+    return found[inverse], faults
 
 
 def _by_value(

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from challenge.explain import evidence
 from challenge.training.evaluate.effects import Effect, HeatMap, Importance
+from challenge.training.evaluate.live import LiveEvaluation
 from challenge.training.evaluate.metrics import (
     CALIBRATION_BINS,
+    MEASURES,
     Predictions,
+    Quality,
     calibration_bin,
     cumulative_gains_curve,
 )
@@ -233,6 +236,42 @@ def effect(of: Effect) -> str:
     if of.is_ordered:
         return _svg(draw)
     return _svg(draw, height=1.2 + 0.24 * len(of.values))
+
+
+def by_distance(
+    live: LiveEvaluation, measure: Literal["roc_auc", "average_precision"]
+) -> str:
+    """A measure by how far ahead flights are asked about, with its intervals."""
+
+    def draw(axes: Axes) -> None:
+        # The nearest last, as the day goes.
+        distances = live.distances[::-1]
+        places = np.arange(len(distances))
+        lines: list[tuple[str, str, list[Quality | None]]] = [
+            ("the schedule alone", QUIET, [one.without for one in distances]),
+            (
+                "without the aircraft",
+                ON_TIME,
+                [one.without_aircraft for one in distances],
+            ),
+            ("all that was known", DELAYED, [one.with_state for one in distances]),
+        ]
+        for label, colour, qualities in lines:
+            known = [getattr(one, measure) for one in qualities if one is not None]
+            if known:
+                value, low, high = (
+                    [getattr(estimate, name) for estimate in known]
+                    for name in ("value", "low", "high")
+                )
+                axes.plot(places, value, "o-", color=colour, markersize=3, label=label)
+                axes.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
+        axes.set_xticks(places, [one.ahead for one in distances], rotation=40)
+        for text in axes.get_xticklabels():
+            text.set_horizontalalignment("right")
+        axes.set(ylabel=MEASURES[measure])
+        axes.legend(**_ABOVE)
+
+    return _svg(draw, height=3.8)
 
 
 def heat_map(of: HeatMap, rates: NDArray[np.float64], highest: float) -> str:

@@ -14,6 +14,7 @@ from challenge.artifact import atomic
 from challenge.errors import FlightProphetError
 from challenge.training.evaluate.effects import effects, heat_map, importances
 from challenge.training.evaluate.evaluation import Evaluation
+from challenge.training.evaluate.live import LiveEvaluation
 from challenge.training.evaluate.metrics import MEASURES, Estimate, Quality
 from challenge.training.report import charts as figures
 
@@ -26,14 +27,21 @@ GROUP_NAMES: Final = {"OPERA": "airline", "MES": "month", "SIGLADES": "destinati
 _LOWER: Final = ("brier", "log_loss", "ece")
 
 
-def write_report(evaluation: Evaluation, output: str | Path) -> None:
+def write_report(
+    evaluation: Evaluation, output: str | Path, live: LiveEvaluation | None = None
+) -> None:
     """Write the page in one step; its folder is made when missing.
+
+    Args:
+        evaluation: what it shows.
+        output: the file.
+        live: the same flights, asked about again as the days went.
 
     Raises:
         FlightProphetError: it cannot be written; an old one is as it was.
     """
     path = Path(output)
-    page = render(evaluation)
+    page = render(evaluation, live)
     try:
         atomic.replace(path, page.encode())
     except OSError as error:
@@ -41,7 +49,7 @@ def write_report(evaluation: Evaluation, output: str | Path) -> None:
         raise FlightProphetError(problem) from error
 
 
-def render(evaluation: Evaluation) -> str:
+def render(evaluation: Evaluation, live: LiveEvaluation | None = None) -> str:
     """The page as text; the same evaluation gives the same."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
@@ -61,6 +69,13 @@ def render(evaluation: Evaluation) -> str:
         compared=COMPARISON_MEASURES,
         best=_best(evaluation.comparison),
         charts=_charts(evaluation) if evaluation.results else {},
+        live=live
+        and {
+            "training": live.training,
+            "held_out": live.held_out,
+            "roc_auc": figures.by_distance(live, "roc_auc"),
+            "average_precision": figures.by_distance(live, "average_precision"),
+        },
     )
 
 
