@@ -377,7 +377,9 @@ class DelayModel(Forecaster):
             model._training_flights = TrainingFlights(
                 model.vocabulary, compressed=stored.counts, rows=card.rows
             )
-        model._stored, model._rows = stored, card.rows
+        # The flights stand in the day.
+        model._stored = replace(stored, history=None)
+        model._rows = card.rows
         model._month_shares = stored.month_shares
         return model
 

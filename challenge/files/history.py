@@ -58,6 +58,11 @@ class ReadHistory:
     rejected: RejectedRows = field(default_factory=RejectedRows)
     read_as: dict[str, Dialect] = field(default_factory=dict)
 
+    @property
+    def history(self) -> History:
+        """The flights, but those that were cancelled as it seems."""
+        return History.of(self.flights).without_cancelled()
+
 
 @dataclass(frozen=True)
 class Update:
@@ -94,7 +99,8 @@ def read_history(
     Args:
         model: the model.
         source: files with the columns of training, as `find_files` takes them; an empty
-            Fecha-O is a flight that has not left.
+            Fecha-O is a flight that has not left. A day after its time it is taken for
+            cancelled.
         options: how they are to be read.
         skip_invalid: leave out rows with a fault instead of stopping.
         ask: whether the questions are wanted, on the model's day.
@@ -139,7 +145,7 @@ def update(
     # Before the files are read.
     loaded.known_day  # noqa: B018
     read = read_history(loaded, source, options, skip_invalid)
-    history = History.of(read.flights).last_days()
+    history = read.history.last_days()
     if history.clock is None:
         raise TrainingDataError(
             f"{str(source)!r} has no flight that has left, with a time, of an airline "
@@ -182,7 +188,7 @@ def on_day(
     day = model.known_day
     if history is not None:
         read = read_history(model, history, options)
-        day = day.with_history(History.of(read.flights))
+        day = day.with_history(read.history)
     return model.with_day(day.asked(at, lead))
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from copy import copy
 from datetime import datetime
 from functools import lru_cache
@@ -27,14 +26,19 @@ from challenge.flights.fields import (
     AIRLINE,
     DELAY_THRESHOLD_MINUTES,
     DESTINATION,
-    NOT_GIVEN,
     ORIGIN,
     SCHEDULED,
 )
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
-from challenge.live.history import NO_AIRCRAFT, History
-from challenge.live.known import Aircraft, Leg, Question, Windows, lateness
+from challenge.live.history import History
+from challenge.live.known import (
+    ELSEWHERE,
+    Aircraft,
+    Question,
+    Windows,
+    lateness,
+)
 from challenge.live.questions import LocalTimes
 from challenge.live.terms import (
     AIRCRAFT_TERMS,
@@ -59,9 +63,10 @@ REACH_MINUTES: Final = 28 * DAY
 # A flight that is overdue by more is late.
 OVERDUE_MINUTES: Final = DELAY_THRESHOLD_MINUTES
 _LOGARITHMS: Final = tuple(map(math.log, DISTANCES_MINUTES))
-_ANSWERS_KEPT: Final = 10_000
-_SUMS_KEPT: Final = 10_000
-_CELLS_KEPT: Final = 20_000
+# So many flights, groups and cells are remembered, some hundred bytes each.
+_ANSWERS_KEPT: Final = 5_000
+_SUMS_KEPT: Final = 2_000
+_CELLS_KEPT: Final = 2_000
 
 
 class Adjustment(msgspec.Struct, frozen=True):
@@ -137,7 +142,7 @@ class Day:
             self._aircraft_coefficients = [
                 adjustment.coefficients.get(term.name, []) for term in AIRCRAFT_TERMS
             ]
-        self._aircraft = Aircraft(self._legs(rules.vocabulary))
+        self._aircraft = self._read_aircraft(rules.vocabulary)
         # The same flights are asked about again and again, and others like them.
         self._added = lru_cache(_ANSWERS_KEPT)(self._add)
         self._sums = lru_cache(_SUMS_KEPT)(self._sum)
@@ -296,31 +301,37 @@ class Day:
 
     def _read_windows(self) -> Windows:
         history = self.history
-        known = list(map(lateness, history.scheduled, history.departed))
-        order = sorted(range(len(known)), key=lambda place: known[place].known_from)
-        groups = {cell: self._groups_of(cell) for cell in set(history.cells)}
+        known_from, late = array("q"), bytearray()
+        for scheduled, departed in zip(history.scheduled, history.departed):
+            known = lateness(scheduled, departed)
+            known_from.append(known.known_from)
+            late.append(known.is_late)
+        order = array("i", sorted(range(len(late)), key=known_from.__getitem__))
         return Windows(
-            array("q", [known[place].known_from for place in order]),
-            [known[place].is_late for place in order],
-            [history.expected[place] for place in order],
-            (groups[history.cells[place]] for place in order),
+            array("q", map(known_from.__getitem__, order)),
+            bytes(map(late.__getitem__, order)),
+            array("d", map(history.expected.__getitem__, order)),
+            (self._groups_of(history.cells[place]) for place in order),
         )
 
-    def _legs(self, vocabulary: Vocabulary) -> Mapping[str, Sequence[Leg]]:
+    def _read_aircraft(self, vocabulary: Vocabulary) -> Aircraft:
+        history, grid = self.history, self._grid
         if not self._aircraft_coefficients:
-            return {}
-        history = self.history
+            history = History()
         origins = {fold(name): code for code, name in enumerate(vocabulary[ORIGIN])}
-        comes_to = [origins.get(fold(name)) for name in vocabulary[DESTINATION]]
-        destinations = self._grid.axis(DESTINATION)
-        legs: dict[str, list[Leg]] = defaultdict(list)
-        for place, number in enumerate(history.aircraft):
-            if number != NO_AIRCRAFT:
-                destination = self._grid.code(history.cells[place], destinations)
-                there = None if destination == NOT_GIVEN else comes_to[destination]
-                leg = Leg(history.scheduled[place], history.departed[place], there)
-                legs[history.registrations[number]].append(leg)
-        return legs
+        # The last is what NOT_GIVEN, -1, points at.
+        airports = [
+            *(origins.get(fold(name), ELSEWHERE) for name in vocabulary[DESTINATION]),
+            ELSEWHERE,
+        ]
+        destination = grid.axis(DESTINATION)
+        return Aircraft(
+            history.registrations,
+            history.aircraft,
+            history.scheduled,
+            history.departed,
+            lambda place: airports[grid.code(history.cells[place], destination)],
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._made_of, {"clock": self.clock, "_lead": self._lead}

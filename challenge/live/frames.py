@@ -39,7 +39,8 @@ def history_of(
     """The flights of a frame and how they left.
 
     Flights without a time, or of an airline that the model does not know, are left out;
-    an empty Fecha-O is a flight that has not left.
+    an empty Fecha-O is a flight that has not left, and a day after its time is taken for
+    cancelled.
 
     Args:
         data: the flights, as `code_flights` takes them, with Fecha-I and Fecha-O.
@@ -78,7 +79,7 @@ def history_of(
         flights.append(
             PastFlight(cell, clock.utc(scheduled), moment, name, expected[cell])
         )
-    return History.of(flights)
+    return History.of(flights).without_cancelled()
 
 
 def questions_of(data: pd.DataFrame, day: Day) -> dict[int, Question]:

@@ -95,6 +95,18 @@ class History:
         ]
         return max(left)[1] if left else None
 
+    def without_cancelled(self) -> Self:
+        """Those that have left, or still may: of a flight that has not a day after its
+        time nothing is known but that."""
+        clock = self.clock
+        if clock is None:
+            return self
+        return type(self).of(
+            one
+            for one in self.flights()
+            if one.departed != NOT_LEFT or one.scheduled > clock - DAY_SECONDS
+        )
+
     def last_days(self, days: int = KEPT_DAYS) -> Self:
         """The flights of the last days before the clock, and those after."""
         clock = self.clock

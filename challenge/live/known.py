@@ -18,13 +18,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import accumulate, groupby
 from typing import Final, NamedTuple
 
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
 
 NOT_LEFT: Final = -(1 << 62)
+# Where a flight goes that comes to no origin that is known; no code is that.
+ELSEWHERE: Final = -2
 LATE_FROM_MINUTES: Final = DELAY_THRESHOLD_MINUTES + 1
 # An aircraft that came in earlier than so long ago stood here overnight or longer.
 MAX_HOURS_BETWEEN_LEGS: Final = 48
@@ -90,15 +92,6 @@ class Sums(NamedTuple):
     expected: float
 
 
-class Leg(NamedTuple):
-    """A flight of an aircraft; `comes_to` is the origin that its destination is, by code,
-    None for any other place."""
-
-    scheduled: int
-    departed: int
-    comes_to: int | None
-
-
 def lateness(scheduled: int, departed: int) -> Lateness:
     """Whether a flight is late, and from when that is known; of one that has not left
     (NOT_LEFT) it is late once its time has passed."""
@@ -115,7 +108,7 @@ class Windows:
 
     Args:
         moments: when the lateness of flights became known, in their order.
-        late: in that order, whether each was late.
+        late: in that order, 1 for each that was late, else 0.
         expected: the probability with which it was expected to be.
         groups: what it has in common with others, one group for each kind.
     """
@@ -123,12 +116,12 @@ class Windows:
     def __init__(
         self,
         moments: array[int],
-        late: Sequence[bool],
+        late: Sequence[int],
         expected: Sequence[float],
         groups: Iterable[Iterable[Hashable]],
     ) -> None:
         self._moments = moments
-        places: dict[Hashable, list[int]] = defaultdict(list)
+        places: dict[Hashable, array[int]] = defaultdict(lambda: array("i"))
         for place, of_flight in enumerate(groups):
             for group in of_flight:
                 places[group].append(place)
@@ -157,10 +150,13 @@ class _RunningSums:
     """Sums over the first flights of a group, with the places of all its flights."""
 
     def __init__(
-        self, places: Sequence[int], late: Sequence[bool], expected: Sequence[float]
+        self, places: array[int], late: Sequence[int], expected: Sequence[float]
     ) -> None:
-        self._places = array("i", places)
-        self._late = array("i", accumulate(map(late.__getitem__, places), initial=0))
+        # Of all flights these are all places; no room is left for more.
+        is_whole = len(places) == len(late)
+        self._places = range(len(places)) if is_whole else array("i", places)
+        counted = accumulate(map(late.__getitem__, places), initial=0)
+        self._late = array("H" if len(places) < 1 << 16 else "i", counted)
         self._expected = array(
             "d", accumulate(map(expected.__getitem__, places), initial=0.0)
         )
@@ -182,32 +178,41 @@ class Aircraft:
     """Where aircraft were.
 
     Args:
-        legs: of each aircraft by its registration, in the order of their schedules.
+        registrations: of the aircraft.
+        aircraft: of flights in the order of their schedules, the positions of their
+            aircraft in `registrations`; -1 where it is not known.
+        scheduled, departed: when the flights should leave, and did.
+        comes_to: tells of the position of a flight the origin that it goes to, by its
+            code, or ELSEWHERE.
     """
 
-    def __init__(self, legs: Mapping[str, Sequence[Leg]]) -> None:
-        self._legs = legs
-        self._scheduled = {
-            name: [leg.scheduled for leg in of_aircraft]
-            for name, of_aircraft in legs.items()
-        }
-        self._departures = {
-            name: sorted(
-                LastDeparture(leg.departed, leg.departed - leg.scheduled)
-                for leg in of_aircraft
-                if leg.departed != NOT_LEFT
-            )
-            for name, of_aircraft in legs.items()
-        }
-        self._departed = {
-            name: [one.departed for one in departures]
-            for name, departures in self._departures.items()
-        }
+    def __init__(
+        self,
+        registrations: Sequence[str],
+        aircraft: Sequence[int],
+        scheduled: array[int],
+        departed: array[int],
+        comes_to: Callable[[int], int],
+    ) -> None:
+        self._scheduled = scheduled
+        self._departed = departed
+        self._comes_to = comes_to
+        # By aircraft, and then by time.
+        self._by_schedule = _ordered(aircraft)
+        self._by_departure = _ordered(aircraft, departed)
+        self._legs = _spans(registrations, aircraft, self._by_schedule)
+        self._departures = _spans(registrations, aircraft, self._by_departure)
 
     def last_departure(self, aircraft: str, at: int) -> LastDeparture | None:
         """The last departure of an aircraft, from any airport that the flights tell."""
-        before = bisect_right(self._departed.get(aircraft, []), at)
-        return self._departures[aircraft][before - 1] if before else None
+        first, end = self._departures.get(aircraft, (0, 0))
+        of_time, order = self._departed.__getitem__, self._by_departure
+        before = bisect_right(order, at, first, end, key=of_time)
+        if before == first:
+            return None
+        place = order[before - 1]
+        departed = self._departed[place]
+        return LastDeparture(departed, departed - self._scheduled[place])
 
     def inbound(self, question: Question, origin: int) -> Inbound | None:
         """Where the aircraft of a flight from an origin is; None if it is not known when
@@ -217,25 +222,53 @@ class Aircraft:
         at, due, arrived = question.at, question.due, question.arrived
         if arrived is not None and arrived <= at:
             return Inbound(due, arrived, True, False, False)
-        leg = self._leg(question, origin)
-        has_left = leg is not None and NOT_LEFT != leg.departed <= at
-        delay = 0
-        if leg is not None:
-            delay = leg.departed - leg.scheduled if has_left else at - leg.scheduled
-        expected = due + (delay if has_left else max(delay, 0))
-        if question.expected is not None:
-            expected = question.expected
-        has_not_left = leg is not None and not has_left
+        place = self._leg(question, origin)
+        if place is None:
+            has_left = has_not_left = False
+            delay = 0
+        else:
+            scheduled, departed = self._scheduled[place], self._departed[place]
+            has_left = NOT_LEFT != departed <= at
+            has_not_left = not has_left
+            delay = departed - scheduled if has_left else max(at - scheduled, 0)
+        expected = due + delay if question.expected is None else question.expected
         return Inbound(due, max(at, expected), False, has_left, has_not_left)
 
-    def _leg(self, question: Question, origin: int) -> Leg | None:
+    def _leg(self, question: Question, origin: int) -> int | None:
         """The flight on which the aircraft comes: its last one before, if that comes here
         and fits the schedule."""
-        scheduled = self._scheduled.get(question.aircraft, [])
-        before = bisect_left(scheduled, question.scheduled)
-        if not before or question.due is None:
+        first, end = self._legs.get(question.aircraft, (0, 0))
+        of_time, order = self._scheduled.__getitem__, self._by_schedule
+        after = bisect_left(order, question.scheduled, first, end, key=of_time)
+        if after == first or question.due is None:
             return None
-        leg = self._legs[question.aircraft][before - 1]
-        ago = question.due - leg.scheduled
-        is_leg = leg.comes_to == origin and 0 < ago < 3_600 * MAX_HOURS_BETWEEN_LEGS
-        return leg if is_leg else None
+        place = order[after - 1]
+        ago = question.due - self._scheduled[place]
+        fits = 0 < ago < 3_600 * MAX_HOURS_BETWEEN_LEGS
+        return place if fits and self._comes_to(place) == origin else None
+
+
+def _ordered(
+    aircraft: Sequence[int], departed: Sequence[int] | None = None
+) -> array[int]:
+    """The places of flights by aircraft, and within by schedule, or those that have left
+    by departure."""
+    places = [place for place, number in enumerate(aircraft) if number >= 0]
+    if departed is not None:
+        places = [place for place in places if departed[place] != NOT_LEFT]
+        places.sort(key=departed.__getitem__)
+    places.sort(key=aircraft.__getitem__)
+    return array("i", places)
+
+
+def _spans(
+    registrations: Sequence[str], aircraft: Sequence[int], order: Sequence[int]
+) -> dict[str, tuple[int, int]]:
+    """Where the flights of each aircraft begin and end in an order by aircraft."""
+    spans: dict[str, tuple[int, int]] = {}
+    for number, places in groupby(
+        range(len(order)), key=lambda place: aircraft[order[place]]
+    ):
+        first = next(places)
+        spans[registrations[number]] = first, first + 1 + sum(1 for _ in places)
+    return spans

@@ -394,6 +394,16 @@ def test_a_history_in_a_file_is_the_same_history(flights):
     assert sorted(history.flights()) == sorted(PastFlight(*one) for one in flights)
 
 
+def test_a_flight_that_has_not_left_a_day_after_its_time_was_cancelled():
+    clock, hour = 1_000_000, 3_600
+    flights = [PastFlight(0, clock - 300, clock, "", 0.2)]
+    flights += [
+        PastFlight(0, clock - hours * hour, NOT_LEFT, "", 0.2) for hours in (25, 23, -5)
+    ]
+    kept = History.of(flights).without_cancelled()
+    assert [(clock - one.scheduled) // hour for one in kept.flights()] == [23, 0, -5]
+
+
 def test_the_last_days_are_those_before_the_clock_and_all_after():
     day = 86_400
     flights = [PastFlight(0, d * day, d * day, "", 0.2) for d in (1, 5, 20, 34)]
