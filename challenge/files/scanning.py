@@ -23,13 +23,13 @@ from challenge.files.sql import Source, file_source
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     AIRCRAFT,
-    ARRIVED,
     DEPARTED,
-    DUE,
+    FIELDS,
     FLIGHT_FIELDS,
     MONTH,
     ORIGIN,
     SCHEDULED,
+    Kind,
 )
 from challenge.flights.rules import missing_columns, whole_number
 from challenge.live.known import Question
@@ -47,8 +47,9 @@ _CELL: Final = "cell_"
 # No field: what is wrong with a row as a whole.
 _FAULT: Final = ""
 _FIELDS: Final = (*FLIGHT_FIELDS, DEPARTED)
+_MOMENTS: Final = tuple(one.name for one in FIELDS if one.kind is Kind.MOMENT)
 # What a question has beside them.
-_OF_DAY: Final = (AIRCRAFT, DUE, ARRIVED)
+_OF_DAY: Final = (AIRCRAFT, *_MOMENTS)
 
 
 class FlightsScan:
@@ -224,6 +225,12 @@ class FlightsScan:
         fields, model = self._fields, self.model
         steps = [fields.step(axis, model.vocabulary) for axis in model.grid.axes]
         cell, others = f"({' + '.join(steps)})::BIGINT", []
+        for name in _MOMENTS:
+            if name in self.fields:
+                is_valid = (
+                    f"{fields.is_not_given(name)} OR {fields.time(name)} IS NOT NULL"
+                )
+                cell = f"CASE WHEN {is_valid} THEN {cell} END"
         if self._rows.fault is not None:
             cell = f"CASE WHEN fault_ IS NULL THEN {cell} END"
             others = [f"{self._rows.fault} AS fault_"]

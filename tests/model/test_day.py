@@ -800,6 +800,31 @@ def test_a_request_may_tell_when_the_aircraft_comes(model):
         assert [fault.field for fault in faults] == [ARRIVED]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_an_arrival_in_a_file_that_is_no_time_is_a_fault_of_its_row(
+    kind, updated_model, tmp_path
+):
+    model = DelayModel.load(updated_model)
+    rows = pd.DataFrame(
+        [
+            SKY | TOMORROW | {AIRCRAFT: "CC-ABC", DUE: due}
+            for due in ("2018-01-01 07:20", "", "2018-01-01T07:20:00", "soon")
+        ]
+    )
+    path, output = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
+    if kind == "csv":
+        rows.to_csv(path, index=False)
+    else:
+        duckdb.sql("SELECT * FROM rows").write_parquet(str(path))
+    with pytest.raises(FlightsFileError, match="Llegada-I: 'soon' is not a local time"):
+        predict_file(model, path, output)
+    assert predict_file(model, path, output, "keep").invalid == 1
+    lists = f'SELECT * REPLACE ([1] AS "{DUE}") FROM rows'
+    duckdb.sql(f"COPY ({lists}) TO '{tmp_path / 'lists.parquet'}'")
+    with pytest.raises(FlightsFileError, match="4 invalid rows"):
+        predict_file(model, tmp_path / "lists.parquet", tmp_path / "o.parquet")
+
+
 def test_files_and_requests_decide_alike_at_the_threshold(updated_model, tmp_path):
     """Where a probability and its single precision lie on two sides of it."""
     stored, _ = model_file.read(updated_model)
