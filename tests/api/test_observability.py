@@ -244,9 +244,12 @@ def test_drift_takes_no_more_memory_however_many_flights_there_are(client):
         client.post("/predict", json={"flights": [FLIGHT] * 10_000})
         assert len(state.sampler._sampled) <= drift.SAMPLE_SIZE
     state.tick()
-    [current] = state.counters.window.slices.values()
-    assert current.flights <= 20 * drift.SAMPLE_SIZE
-    assert list(map(len, current.codes)) == [1] * len(drift.DRIFT_FIELDS)
+    # One, but at the turn of a slice.
+    slices = list(state.counters.window.slices.values())
+    assert 1 <= len(slices) <= 2
+    for one in slices:
+        assert one.flights <= 20 * drift.SAMPLE_SIZE
+        assert list(map(len, one.codes)) == [1] * len(drift.DRIFT_FIELDS)
 
 
 def test_the_oldest_slice_leaves_the_window():
