@@ -78,7 +78,7 @@ def judged_rows(flights: FlightsScan, scored: PredictionCounts) -> Iterator[Batc
     uncertain, asked = flights.uncertain_rows(), flights.asked_rows()
     for cells in flights.cells():
         batch = Batch(cells, {}, {})
-        if min(cells) <= UNCERTAIN:
+        if min(cells, default=0) <= UNCERTAIN:
             for place, cell in enumerate(cells):
                 if cell == UNCERTAIN:
                     row = next(uncertain)

@@ -215,6 +215,9 @@ class Day:
         """
         if not self.adjustment.coefficients:
             return None
+        if not self.times.differ:
+            # What is remembered must not be a text that a caller made up.
+            origin = None
         moment = self.times.scheduled(scheduled, origin)
         if moment is None:
             return None

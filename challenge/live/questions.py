@@ -30,11 +30,16 @@ class LocalTimes:
 
     Args:
         rules: the model's.
+
+    Attributes:
+        differ: whether the origins are in several time zones; else they may be left out
+            wherever one is asked for.
     """
 
     def __init__(self, rules: FlightRules) -> None:
         self._rules = rules
         self._clocks = Clocks(rules.vocabulary[ORIGIN], rules.time_zones)
+        self.differ = self._clocks.differ
         # A schedule names the same times over and over.
         self.scheduled = lru_cache(_TIMES_KEPT)(self._read_scheduled)
         self.by_schedule = lru_cache(_TIMES_KEPT)(self._read_by_schedule)
@@ -80,7 +85,7 @@ class LocalTimes:
         if not isinstance(read, datetime):
             message = f"{shown(text)} is not a time like '2017-03-06 08:15'"
             return Fault(("at",), "datetime_format", message, text)
-        if self._clocks.differ:
+        if self.differ:
             message = (
                 f"{shown(text)} has no offset from UTC, and the model's airports are in "
                 "several time zones; write one like '2017-03-06T08:15-03:00'"

@@ -634,6 +634,31 @@ def test_an_update_on_the_command_line(
     assert json.loads(capsys.readouterr().out)["card"]["live"]["flights"] > 1000
 
 
+def test_one_wrong_year_in_training_leaves_no_flight_alone(tmp_path):
+    data = np.arange(6_000)
+    scheduled = pd.Timestamp("2017-03-01") + pd.to_timedelta(20 * data, unit="m")
+    departed = scheduled + pd.to_timedelta(np.where(data % 5, 3, 40), unit="m")
+    rows = pd.DataFrame(
+        {
+            "OPERA": np.where(data % 2, "Sky Airline", "Grupo LATAM"),
+            "TIPOVUELO": "N",
+            "MES": scheduled.month,
+            "Fecha-I": scheduled.astype(str),
+            "Fecha-O": departed.astype(str),
+        }
+    )
+    rows.loc[0, ["MES", "Fecha-I", "Fecha-O"]] = (
+        3,
+        "2071-03-01 00:00:00",
+        "2071-03-01 00:03:00",
+    )
+    rows.to_csv(tmp_path / "flights.csv", index=False)
+    recipe = Recipe("logistic-regression", "all")
+    train(tmp_path / "flights.csv", tmp_path / "model.pkl", recipe)
+    live = DelayModel.load(tmp_path / "model.pkl").card.live
+    assert live.until.startswith("2017-05-23") and live.flights > 2_000
+
+
 # With other flights, and at other moments.
 
 

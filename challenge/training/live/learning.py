@@ -51,8 +51,11 @@ def learn_day(
 def _history(model: DelayModel, past: Past, expected: NDArray[np.float64]) -> History:
     """The flights of the last days that a table had not seen."""
     flights = past.flights
-    first = flights.scheduled[-1] - (KEPT_DAYS + 2) * _DAY
-    kept = np.flatnonzero((flights.scheduled >= first) & ~np.isnan(expected))
+    # One wrong year would leave that flight alone.
+    is_past = flights.scheduled <= np.datetime64("now") + _DAY
+    last = flights.scheduled[is_past].max(initial=flights.scheduled[0])
+    first = last - (KEPT_DAYS + 2) * _DAY
+    kept = np.flatnonzero(is_past & (flights.scheduled >= first) & ~np.isnan(expected))
 
     def seconds(times: NDArray[np.datetime64]) -> array[int]:
         known = np.where(np.isnat(times), NOT_LEFT, times.astype(np.int64))
