@@ -11,6 +11,7 @@ from challenge.errors import InvalidFlightsError, MissingColumnsError
 from challenge.flights.fields import (
     AIRCRAFT,
     AIRLINE,
+    CATEGORIES,
     DEPARTED,
     LABEL_COLUMNS,
     ORIGIN,
@@ -38,8 +39,8 @@ def history_of(
 ) -> History:
     """The flights of a frame and how they left.
 
-    Flights without a time, or of an airline that the model does not know, are left out;
-    an empty Fecha-O is a flight that has not left, and a day after its time is taken for
+    Flights without a time, or of an airline that the model does not know, are left out,
+    other names that it does not know are taken as not given where they may be; an empty Fecha-O is a flight that has not left, and a day after its time is taken for
     cancelled.
 
     Args:
@@ -54,7 +55,12 @@ def history_of(
     if missing:
         raise MissingColumnsError(missing, data.columns)
     coded = code_flights(data, rules)
-    faults: Faults = [one for one in coded.faults if one[1].type != UNKNOWN]
+    averaged = {one.name for one in CATEGORIES if not one.required}
+    faults: Faults = [
+        (row, fault)
+        for row, fault in coded.faults
+        if fault.type != UNKNOWN or fault.field not in (AIRLINE, *averaged)
+    ]
     departed = read_times(data, DEPARTED, rules, [])
     if faults:
         raise InvalidFlightsError(faults)

@@ -41,8 +41,8 @@ class LocalTimes:
         self._clocks = Clocks(rules.vocabulary[ORIGIN], rules.time_zones)
         self.differ = self._clocks.differ
         # A schedule names the same times over and over.
-        self.scheduled = lru_cache(_TIMES_KEPT)(self._read_scheduled)
-        self.by_schedule = lru_cache(_TIMES_KEPT)(self._read_by_schedule)
+        self._scheduled = lru_cache(_TIMES_KEPT)(self._read_scheduled)
+        self._by_schedule = lru_cache(_TIMES_KEPT)(self._read_by_schedule)
 
     def clock(self, origin: object) -> Clock:
         """That of an origin by its name; of one that is not known, the only one."""
@@ -54,7 +54,11 @@ class LocalTimes:
         time = self._rules.local_time(SCHEDULED, {SCHEDULED: value, ORIGIN: origin})
         return seconds(time) if isinstance(time, datetime) else None
 
-    def _read_by_schedule(
+    def scheduled(self, value: object, origin: object) -> int | None:
+        """The moment of the scheduled time of a flight; None if it is none."""
+        return self._scheduled(value, origin) if _may_be_time(value) else None
+
+    def by_schedule(
         self, value: object, scheduled: object, origin: object, as_shown: bool = True
     ) -> int | None:
         """The moment of another time of a flight; None if either is none.
@@ -65,13 +69,9 @@ class LocalTimes:
             as_shown: whether the time is what the clock of the airport shows; else it
                 is as far from the schedule as it really is.
         """
-        shown_time, local = self.local(value, origin), self.local(scheduled, origin)
-        if shown_time is None or local is None:
+        if not (_may_be_time(value) and _may_be_time(scheduled)):
             return None
-        clock = self.clock(origin)
-        if as_shown:
-            return clock.utc_by_schedule(local, shown_time)
-        return clock.utc(local) + shown_time - local
+        return self._by_schedule(value, scheduled, origin, as_shown)
 
     def moment(self, text: str) -> int | Fault:
         """A moment that is asked about: a local time, or one with an offset from UTC."""
@@ -93,6 +93,22 @@ class LocalTimes:
             return Fault(("at",), "datetime_format", message, text)
         return self._clocks.of(NOT_GIVEN).utc(seconds(read))
 
+    def _read_by_schedule(
+        self, value: object, scheduled: object, origin: object, as_shown: bool
+    ) -> int | None:
+        shown_time, local = self.local(value, origin), self.local(scheduled, origin)
+        if shown_time is None or local is None:
+            return None
+        clock = self.clock(origin)
+        if as_shown:
+            return clock.utc_by_schedule(local, shown_time)
+        return clock.utc(local) + shown_time - local
+
     def _read_scheduled(self, value: object, origin: object) -> int | None:
         local = self.local(value, origin)
         return None if local is None else self.clock(origin).utc(local)
+
+
+def _may_be_time(value: object) -> bool:
+    """Whether a value is of a type that times have; others cannot be remembered."""
+    return isinstance(value, str | datetime)

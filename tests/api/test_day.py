@@ -222,7 +222,7 @@ def test_a_model_that_has_learned_nothing_of_days_says_so(enough_flights, tmp_pa
 def test_an_origin_that_a_caller_made_up_is_not_remembered(client):
     """Where it says nothing: the model knows one time zone."""
     service = client.app.state.service
-    times = service.watcher.model.day.times.scheduled
+    times = service.watcher.model.day.times._scheduled
     before = times.cache_info().currsize
     for number in range(50):
         flight = TOMORROW | {"SIGLAORI": "Santiago", "OPERA": "Sky Airline"}

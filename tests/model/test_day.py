@@ -815,6 +815,10 @@ def test_a_history_in_dicts_may_tell_departures_and_nothing_unknown(schedule_mod
         model.forecast(asked, history=[past | {"Fecha-X": ""}])
     with pytest.raises(MissingColumnsError, match="Fecha-O"):
         model.forecast(asked, history=[past])
+    with pytest.raises(InvalidFlightsError, match="'X' is not a flight type"):
+        model.forecast(asked, history=[late[0] | {"TIPOVUELO": "X"}])
+    others = [late[0] | {"SIGLADES": "Atlantis"}, late[0] | {"OPERA": "Concorde"}]
+    assert len(model.forecast(asked, history=[*late, *others])) == 1
 
 
 def test_a_request_may_tell_when_the_aircraft_comes(model):
