@@ -125,7 +125,7 @@ class Forecaster(ABC):
         of_schedule = np.array(self.predict_cells(asked.tolist()))[place]
         probabilities = of_schedule.tolist()
         if day is not None:
-            asked_about = questions_of(data, day)
+            asked_about = questions_of(data, coded.scheduled, day)
             model = self.with_day(day)
             probabilities = model._moved(probabilities, cells.tolist(), asked_about)
         support: list[int | None] = [None] * len(asked)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -28,15 +27,12 @@ from challenge.flights.fields import (
     SCHEDULED,
 )
 from challenge.flights.times import is_not_given
-from challenge.live.clock import EPOCH
 from challenge.live.history import History, PastFlight
 from challenge.live.known import NOT_LEFT, Question
-from challenge.live.questions import LocalTimes
+from challenge.live.questions import LocalTimes, registration
 from challenge.model import DelayModel
 
 MAX_PAST_FLIGHTS: Final = 1_000_000
-# Before it nobody flew.
-FIRST_DAY: Final = datetime(1900, 1, 1)
 
 
 @dataclass
@@ -58,10 +54,13 @@ class ReadHistory:
     rejected: RejectedRows = field(default_factory=RejectedRows)
     read_as: dict[str, Dialect] = field(default_factory=dict)
 
-    @property
-    def history(self) -> History:
-        """The flights, but those that were cancelled as it seems."""
-        return History.of(self.flights).without_cancelled()
+    def add(self, other: ReadHistory) -> None:
+        """Add the flights of another file."""
+        self.flights += other.flights
+        self.questions += other.questions
+        self.left_out += other.left_out
+        self.rejected.add(other.rejected)
+        self.read_as |= other.read_as
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,7 @@ def read_history(
     Args:
         model: the model.
         source: files with the columns of training, as `find_files` takes them; an empty
-            Fecha-O is a flight that has not left. A day after its time it is taken for
-            cancelled.
+            Fecha-O is a flight that has not left.
         options: how they are to be read.
         skip_invalid: leave out rows with a fault instead of stopping.
         ask: whether the questions are wanted, on the model's day.
@@ -114,7 +112,7 @@ def read_history(
     for part in find_files(source):
         with fetched(part) as path:
             name = file_name(part)
-            read_plain(path, lambda file: _read(asked, file, name, options, read))
+            read.add(read_plain(path, lambda file: _read(asked, file, name, options)))
     if read.rejected.rows and not skip_invalid:
         raise INVALID_ROWS.error(source, rejected=read.rejected)
     return read
@@ -145,18 +143,11 @@ def update(
     # Before the files are read.
     loaded.known_day  # noqa: B018
     read = read_history(loaded, source, options, skip_invalid)
-    history = read.history.last_days()
+    history = _history(read, source).last_days()
     if history.clock is None:
         raise TrainingDataError(
             f"{str(source)!r} has no flight that has left, with a time, of an airline "
             "that the model knows"
-        )
-    # One wrong year would leave that flight alone.
-    last = EPOCH + timedelta(seconds=history.clock)
-    tomorrow = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
-    if not FIRST_DAY < last <= tomorrow:
-        raise TrainingDataError(
-            f"{str(source)!r} has a flight that left on {last.date()}, which cannot be"
         )
     fingerprint = loaded.save_with_history(history, output)
     flights = len(read.flights) + read.left_out
@@ -180,6 +171,7 @@ def on_day(
 
     Raises:
         UnknownDayError: it has not learned what past flights say.
+        TrainingDataError: a flight left on a day that cannot be.
         MomentError: from `Day.asked`.
         MissingColumnsError, FlightsFileError: from `read_history`.
     """
@@ -188,8 +180,17 @@ def on_day(
     day = model.known_day
     if history is not None:
         read = read_history(model, history, options)
-        day = day.with_history(read.history)
+        day = day.with_history(_history(read, history))
     return model.with_day(day.asked(at, lead))
+
+
+def _history(read: ReadHistory, source: str | Path) -> History:
+    history = History.of(read.flights)
+    if (moment := history.impossible_clock) is not None:
+        raise TrainingDataError(
+            f"{str(source)!r} has a flight that left on {moment}, which cannot be"
+        )
+    return history
 
 
 def _read(
@@ -197,8 +198,9 @@ def _read(
     file: PlainFile,
     name: str,
     options: ReadOptions,
-    read: ReadHistory,
-) -> None:
+) -> ReadHistory:
+    # Of its own: a file that turns out not to be plain is read from its start again.
+    read = ReadHistory()
     times = LocalTimes(model.encoder.rules)
     expected: dict[int, float] = {}
     others = (AIRCRAFT, LEFT_OUT)
@@ -233,7 +235,7 @@ def _read(
                     judged,
                     moment,
                     NOT_LEFT if left is None else left,
-                    str(row.get(AIRCRAFT) or "").strip().upper(),
+                    registration(row.get(AIRCRAFT)),
                     expected[judged],
                 )
             )
@@ -242,3 +244,4 @@ def _read(
             if len(read.flights) > MAX_PAST_FLIGHTS:
                 raise MANY_PAST_FLIGHTS.error(name, most=MAX_PAST_FLIGHTS)
         read.read_as |= scan.read_as
+    return read

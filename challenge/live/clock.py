@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 from challenge.flights.fields import NOT_GIVEN
 
 EPOCH: Final = datetime(1970, 1, 1)
+# Of the calendar's years that flights have, in seconds since 1970.
+FIRST_MOMENT: Final = -2_208_988_800  # 1900
+LAST_MOMENT: Final = 4_102_444_800  # 2100
 # No clock is changed within.
 _QUARTER_SECONDS: Final = 900
 _QUARTERS_KEPT: Final = 8_192
@@ -32,7 +35,7 @@ class Clock:
     """
 
     def __init__(self, zone: ZoneInfo | None) -> None:
-        self._zone = zone
+        self.zone = zone
         self._offset = lru_cache(_QUARTERS_KEPT)(self._read_offset)
 
     def utc(self, local: int) -> int:
@@ -56,16 +59,18 @@ class Clock:
     def _read_offset(self, quarter: int) -> tuple[int, int]:
         """How far a local time is ahead of UTC: the first time that it is shown, and the
         second."""
-        if self._zone is None:
+        if self.zone is None:
             return 0, 0
         try:
             local = EPOCH + timedelta(seconds=quarter * _QUARTER_SECONDS)
+            first, second = (
+                (local - at.astimezone(UTC).replace(tzinfo=None))
+                // timedelta(seconds=1)
+                for at in (local.replace(tzinfo=self.zone, fold=f) for f in (0, 1))
+            )
         except OverflowError:
+            # The first and the last day of the calendar.
             return 0, 0
-        first, second = (
-            (local - at.astimezone(UTC).replace(tzinfo=None)) // timedelta(seconds=1)
-            for at in (local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
-        )
         return first, second
 
 

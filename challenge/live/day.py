@@ -31,15 +31,18 @@ from challenge.flights.fields import (
 )
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
+from challenge.live.clock import FIRST_MOMENT, LAST_MOMENT
 from challenge.live.history import History
 from challenge.live.known import (
     ELSEWHERE,
+    NOT_LEFT,
+    WAITING_SECONDS,
     Aircraft,
     Question,
     Windows,
     lateness,
 )
-from challenge.live.questions import LocalTimes
+from challenge.live.questions import LocalTimes, registration
 from challenge.live.terms import (
     AIRCRAFT_TERMS,
     TERMS,
@@ -136,7 +139,8 @@ class Day:
             if term.key
         ]
         self._groups = lru_cache(_CELLS_KEPT)(self._groups_of)
-        self._windows = self._read_windows()
+        self._left = self._read_windows(are_waiting=False)
+        self._waiting = self._read_windows(are_waiting=True)
         self._aircraft_coefficients: list[list[float]] = []
         if not all(term.key for term in used):
             self._aircraft_coefficients = [
@@ -165,10 +169,14 @@ class Day:
         """
         if at is not None and lead is not None:
             raise MomentError("give either a moment or a lead, not both")
+        if lead is not None and lead < 0:
+            raise MomentError(f"a lead of {lead} minutes is after the flight")
         day = copy(self)
         day._lead = lead
         if at is not None:
-            moment = self.times.moment(str(at))
+            if isinstance(at, datetime):
+                at = at.isoformat(timespec="seconds")
+            moment = self.times.moment(at)
             if isinstance(moment, Fault):
                 raise MomentError(moment.msg)
             day.clock = moment
@@ -188,10 +196,11 @@ class Day:
     def span(self) -> tuple[int, int] | None:
         """The scheduled times of flights to whose odds it may add something, the first
         and the last; None if there are none."""
+        if not self.adjustment.coefficients:
+            return None
         if self._lead is not None:
-            first = self.history.scheduled[0] if len(self.history) else 0
-            return first, first + 3_660 * 86_400
-        if self.clock is None or not self.adjustment.coefficients:
+            return FIRST_MOMENT, LAST_MOMENT
+        if self.clock is None:
             return None
         return self.clock - 60 * OVERDUE_MINUTES, self.clock + 60 * REACH_MINUTES
 
@@ -215,21 +224,20 @@ class Day:
         """
         if not self.adjustment.coefficients:
             return None
-        if not self.times.differ:
-            # What is remembered must not be a text that a caller made up.
-            origin = None
         moment = self.times.scheduled(scheduled, origin)
         if moment is None:
             return None
         at = self.at(moment)
         if at is None or not -60 * OVERDUE_MINUTES <= moment - at < 60 * REACH_MINUTES:
             return None
-        name = aircraft.strip().upper() if isinstance(aircraft, str) else ""
+        if self._lead is not None:
+            # Nothing says when that was expected.
+            expected = None
         arrivals = (
             self.times.by_schedule(time, scheduled, origin, as_shown) if time else None
             for time in (due, expected, arrived)
         )
-        return Question(at, moment, name, *arrivals)
+        return Question(at, moment, registration(aircraft), *arrivals)
 
     def moved(self, probability: float, cell: int, question: Question) -> float:
         """The answer of the table to a flight, moved by what the day adds."""
@@ -280,12 +288,19 @@ class Day:
 
     def _effects(self, groups: tuple[Hashable, ...], at: int) -> list[float]:
         """The values of the terms of windows."""
-        sums = self._windows.sums(groups, at, WINDOWS_HOURS)
+        left = self._left.sums(groups, at, WINDOWS_HOURS)
+        waiting = self._waiting.sums(groups, at, WINDOWS_HOURS, WAITING_SECONDS)
         prior = self.adjustment.prior
-        return [
-            window_effect(*sums[key][window], prior)
-            for key, window in self._window_places
-        ]
+        effects = []
+        for key, window in self._window_places:
+            flights, late, expected = left[key][window]
+            more, more_late, more_expected = waiting[key][window]
+            effects.append(
+                window_effect(
+                    flights + more, late + more_late, expected + more_expected, prior
+                )
+            )
+        return effects
 
     def _groups_of(self, cell: int) -> tuple[Hashable, ...]:
         """What the flight of a cell has in common with others, of each key."""
@@ -302,19 +317,26 @@ class Day:
             *last_departure_terms(last, inbound, question.scheduled),
         ]
 
-    def _read_windows(self) -> Windows:
+    def _read_windows(self, are_waiting: bool) -> Windows:
+        """The flights that have left, or those that have not."""
         history = self.history
+        places = [
+            place
+            for place, departed in enumerate(history.departed)
+            if (departed == NOT_LEFT) == are_waiting
+        ]
         known_from, late = array("q"), bytearray()
-        for scheduled, departed in zip(history.scheduled, history.departed):
-            known = lateness(scheduled, departed)
+        for place in places:
+            known = lateness(history.scheduled[place], history.departed[place])
             known_from.append(known.known_from)
             late.append(known.is_late)
-        order = array("i", sorted(range(len(late)), key=known_from.__getitem__))
+        order = array("i", sorted(range(len(places)), key=known_from.__getitem__))
+        of_history = array("i", map(places.__getitem__, order))
         return Windows(
             array("q", map(known_from.__getitem__, order)),
             bytes(map(late.__getitem__, order)),
-            array("d", map(history.expected.__getitem__, order)),
-            (self._groups_of(history.cells[place]) for place in order),
+            array("d", map(history.expected.__getitem__, of_history)),
+            (self._groups_of(history.cells[place]) for place in of_history),
         )
 
     def _read_aircraft(self, vocabulary: Vocabulary) -> Aircraft:

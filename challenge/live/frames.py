@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from challenge.errors import InvalidFlightsError, MissingColumnsError
+from challenge.errors import InvalidFlightsError, MissingColumnsError, MomentError
 from challenge.flights.fields import (
     AIRCRAFT,
     AIRLINE,
@@ -23,7 +24,7 @@ from challenge.live.clock import seconds
 from challenge.live.day import Day
 from challenge.live.history import History, PastFlight
 from challenge.live.known import NOT_LEFT, Question
-from challenge.live.questions import QUESTION_FIELDS, LocalTimes
+from challenge.live.questions import QUESTION_FIELDS, LocalTimes, registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +51,10 @@ def history_of(
 
     Raises:
         MissingColumnsError, InvalidFlightsError: something else is wrong.
+        MomentError: a flight left on a day that cannot be.
     """
+    if data.empty:
+        return History()
     missing = [name for name in LABEL_COLUMNS if name not in data]
     if missing:
         raise MissingColumnsError(missing, data.columns)
@@ -81,18 +85,28 @@ def history_of(
         moment = NOT_LEFT
         if not pd.isna(left):
             moment = clock.utc_by_schedule(scheduled, seconds(left.to_pydatetime()))
-        name = str(aircraft[row] or "").strip().upper()
+        name = registration(aircraft[row])
         flights.append(
             PastFlight(cell, clock.utc(scheduled), moment, name, expected[cell])
         )
-    return History.of(flights).without_cancelled()
+    history = History.of(flights)
+    if (left := history.impossible_clock) is not None:
+        raise MomentError(f"a flight left on {left}, which cannot be")
+    return history
 
 
-def questions_of(data: pd.DataFrame, day: Day) -> dict[int, Question]:
-    """What is asked about the flights of a frame, by their positions."""
-    if SCHEDULED not in data:
-        return {}
-    columns = [_values(data, name) for name in QUESTION_FIELDS]
+def questions_of(
+    data: pd.DataFrame, scheduled: NDArray[np.datetime64], day: Day
+) -> dict[int, Question]:
+    """What is asked about the flights of a frame, by their positions.
+
+    Args:
+        data: the frame.
+        scheduled: the local times, as `code_flights` gave them.
+        day: the day.
+    """
+    local = data.assign(**{SCHEDULED: scheduled})
+    columns = [_values(local, name) for name in QUESTION_FIELDS]
     asked = (day.question(*values) for values in zip(*columns, strict=True))
     return {place: one for place, one in enumerate(asked) if one is not None}
 

@@ -6,11 +6,14 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from time import time
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 
 from challenge.artifact.model_file import compress, decompress
+from challenge.live.clock import EPOCH, FIRST_MOMENT, LAST_MOMENT
 from challenge.live.known import NOT_LEFT, lateness
 
 # So many days of flights are kept: the longest window, whole also a day or two before.
@@ -95,17 +98,16 @@ class History:
         ]
         return max(left)[1] if left else None
 
-    def without_cancelled(self) -> Self:
-        """Those that have left, or still may: of a flight that has not a day after its
-        time nothing is known but that."""
-        clock = self.clock
-        if clock is None:
-            return self
-        return type(self).of(
-            one
-            for one in self.flights()
-            if one.departed != NOT_LEFT or one.scheduled > clock - DAY_SECONDS
-        )
+    @property
+    def impossible_clock(self) -> str | None:
+        """The clock as a text, if it is not of this time: one wrong year would put all
+        flights behind it. None if all is well."""
+        clock, tomorrow = self.clock, time() + DAY_SECONDS
+        if clock is None or FIRST_MOMENT < clock < tomorrow:
+            return None
+        if FIRST_MOMENT < clock < LAST_MOMENT:
+            return str((EPOCH + timedelta(seconds=clock)).date())
+        return "a day of another century"
 
     def last_days(self, days: int = KEPT_DAYS) -> Self:
         """The flights of the last days before the clock, and those after."""

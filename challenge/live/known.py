@@ -20,6 +20,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import accumulate, groupby
+from math import inf
 from typing import Final, NamedTuple
 
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
@@ -27,6 +28,9 @@ from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
 NOT_LEFT: Final = -(1 << 62)
 # Where a flight goes that comes to no origin that is known; no code is that.
 ELSEWHERE: Final = -2
+# A flight that has not left so long after it was known to be late was cancelled, a day
+# after its time.
+WAITING_SECONDS: Final = 86_400 - 60 * (DELAY_THRESHOLD_MINUTES + 1)
 LATE_FROM_MINUTES: Final = DELAY_THRESHOLD_MINUTES + 1
 # An aircraft that came in earlier than so long ago stood here overnight or longer.
 MAX_HOURS_BETWEEN_LEGS: Final = 48
@@ -131,11 +135,18 @@ class Windows:
         }
 
     def sums(
-        self, groups: Sequence[Hashable], at: int, hours: Sequence[int]
+        self,
+        groups: Sequence[Hashable],
+        at: int,
+        hours: Sequence[int],
+        most: float = inf,
     ) -> list[list[Sums]]:
-        """The sums of groups over so many hours before a moment, by group and hours."""
+        """The sums of groups over so many hours before a moment, but no more than `most`
+        seconds, by group and hours."""
         end = bisect_right(self._moments, at)
-        begins = [bisect_right(self._moments, at - 3_600 * one) for one in hours]
+        begins = [
+            bisect_right(self._moments, at - min(3_600 * one, most)) for one in hours
+        ]
         return [
             (
                 [Sums(0, 0, 0.0)] * len(hours)
@@ -216,10 +227,13 @@ class Aircraft:
 
     def inbound(self, question: Question, origin: int) -> Inbound | None:
         """Where the aircraft of a flight from an origin is; None if it is not known when
-        it should come."""
-        if question.due is None:
+        it should come, nor when it is expected to, nor that it came."""
+        at, arrived = question.at, question.arrived
+        due = question.expected if question.due is None else question.due
+        if due is None and arrived is not None and arrived <= at:
+            due = arrived
+        if due is None:
             return None
-        at, due, arrived = question.at, question.due, question.arrived
         if arrived is not None and arrived <= at:
             return Inbound(due, arrived, True, False, False)
         place = self._leg(question, origin)
@@ -245,6 +259,9 @@ class Aircraft:
         place = order[after - 1]
         ago = question.due - self._scheduled[place]
         fits = 0 < ago < 3_600 * MAX_HOURS_BETWEEN_LEGS
+        overdue = question.at - self._scheduled[place]
+        if self._departed[place] == NOT_LEFT and overdue > 86_400:
+            fits = False  # it was cancelled
         return place if fits and self._comes_to(place) == origin else None
 
 

@@ -40,23 +40,20 @@ class LocalTimes:
         self._rules = rules
         self._clocks = Clocks(rules.vocabulary[ORIGIN], rules.time_zones)
         self.differ = self._clocks.differ
-        # A schedule names the same times over and over.
+        # A schedule names the same times over and over. Nothing that is kept is a text
+        # of any length that a caller made up.
         self._scheduled = lru_cache(_TIMES_KEPT)(self._read_scheduled)
         self._by_schedule = lru_cache(_TIMES_KEPT)(self._read_by_schedule)
 
     def clock(self, origin: object) -> Clock:
         """That of an origin by its name; of one that is not known, the only one."""
-        code = self._rules.code(ORIGIN, origin, hints=False)
-        return self._clocks.of(NOT_GIVEN if isinstance(code, Fault) else code)
-
-    def local(self, value: object, origin: object) -> int | None:
-        """A local time in seconds since 1970, as if it was UTC; None if it is none."""
-        time = self._rules.local_time(SCHEDULED, {SCHEDULED: value, ORIGIN: origin})
-        return seconds(time) if isinstance(time, datetime) else None
+        return self._clocks.of(self._code(origin))
 
     def scheduled(self, value: object, origin: object) -> int | None:
         """The moment of the scheduled time of a flight; None if it is none."""
-        return self._scheduled(value, origin) if _may_be_time(value) else None
+        if not _may_be_time(value):
+            return None
+        return self._scheduled(value, self._code(origin))
 
     def by_schedule(
         self, value: object, scheduled: object, origin: object, as_shown: bool = True
@@ -71,7 +68,7 @@ class LocalTimes:
         """
         if not (_may_be_time(value) and _may_be_time(scheduled)):
             return None
-        return self._by_schedule(value, scheduled, origin, as_shown)
+        return self._by_schedule(value, scheduled, self._code(origin), as_shown)
 
     def moment(self, text: str) -> int | Fault:
         """A moment that is asked about: a local time, or one with an offset from UTC."""
@@ -91,22 +88,44 @@ class LocalTimes:
                 "several time zones; write one like '2017-03-06T08:15-03:00'"
             )
             return Fault(("at",), "datetime_format", message, text)
-        return self._clocks.of(NOT_GIVEN).utc(seconds(read))
+        return self.clock(None).utc(seconds(read))
+
+    def _code(self, origin: object) -> int:
+        """The code of an origin, where it matters and is known."""
+        if not self.differ:
+            return NOT_GIVEN
+        code = self._rules.code(ORIGIN, origin, hints=False)
+        return NOT_GIVEN if isinstance(code, Fault) else code
+
+    def _local(self, value: object, origin: int) -> int | None:
+        """A local time in seconds since 1970, as if it was UTC; None if it is none."""
+        time = read_time(SCHEDULED, value, self._clocks.of(origin).zone)
+        return seconds(time) if isinstance(time, datetime) else None
 
     def _read_by_schedule(
-        self, value: object, scheduled: object, origin: object, as_shown: bool
+        self, value: object, scheduled: object, origin: int, as_shown: bool
     ) -> int | None:
-        shown_time, local = self.local(value, origin), self.local(scheduled, origin)
+        shown_time, local = self._local(value, origin), self._local(scheduled, origin)
         if shown_time is None or local is None:
             return None
-        clock = self.clock(origin)
+        clock = self._clocks.of(origin)
         if as_shown:
             return clock.utc_by_schedule(local, shown_time)
         return clock.utc(local) + shown_time - local
 
-    def _read_scheduled(self, value: object, origin: object) -> int | None:
-        local = self.local(value, origin)
-        return None if local is None else self.clock(origin).utc(local)
+    def _read_scheduled(self, value: object, origin: int) -> int | None:
+        local = self._local(value, origin)
+        return None if local is None else self._clocks.of(origin).utc(local)
+
+
+def registration(aircraft: object) -> str:
+    """The registration of an aircraft as it is compared; empty where none is told. A
+    column of numbers with gaps holds 123.0."""
+    if isinstance(aircraft, float) and aircraft.is_integer():
+        aircraft = int(aircraft)
+    if isinstance(aircraft, str | int):
+        return str(aircraft).strip().upper()
+    return ""
 
 
 def _may_be_time(value: object) -> bool:

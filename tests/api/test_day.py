@@ -219,16 +219,11 @@ def test_a_model_that_has_learned_nothing_of_days_says_so(enough_flights, tmp_pa
         assert why["day"] == []
 
 
-def test_an_origin_that_a_caller_made_up_is_not_remembered(client):
-    """Where it says nothing: the model knows one time zone."""
-    service = client.app.state.service
-    times = service.watcher.model.day.times._scheduled
-    before = times.cache_info().currsize
-    for number in range(50):
-        flight = TOMORROW | {"SIGLAORI": "Santiago", "OPERA": "Sky Airline"}
-        flight["SIGLAORI"] += " " * number
-        assert client.post("/predict", json={"flights": [flight]}).status_code == 200
-    assert times.cache_info().currsize <= before + 1
+def test_asking_at_another_moment_does_not_empty_the_drift_sample(client):
+    before = client.get("/drift").json()["flights"]
+    client.post("/predict", json={"flights": [SKY] * 50})
+    client.post(f"/predict?at={AS_OF}", json={"flights": [SKY]})
+    assert client.get("/drift").json()["flights"] == before + 51
 
 
 # Where the aircraft is.

@@ -28,6 +28,7 @@ from challenge.errors import (
     InvalidFlightsError,
     MissingColumnsError,
     ModelFileError,
+    MomentError,
     TrainingDataError,
     UnknownDayError,
 )
@@ -47,8 +48,10 @@ from challenge.flights.fields import (
 from challenge.flights.rules import FlightRules
 from challenge.live.clock import EPOCH
 from challenge.live.day import DISTANCES_MINUTES, Adjustment, Day
+from challenge.live.frames import history_of
 from challenge.live.history import KEPT_DAYS, History, PastFlight
 from challenge.live.known import NOT_LEFT
+from challenge.live.questions import registration
 from challenge.live.terms import (
     AIRCRAFT_TERMS,
     INBOUND_TERMS,
@@ -347,6 +350,14 @@ def test_what_is_expected_by_now_takes_the_place_of_what_the_schedule_says(
     slack = TERMS["aircraft_slack_0min"]
     assert asked.terms(cell, on_time).get(slack, 0.0) == 0
     assert asked.terms(cell, late)[slack] == pytest.approx(5 / 15)
+    alone = asked.question("2017-03-07 12:45:00", expected="2017-03-07 12:50:00")
+    assert asked.terms(cell, alone)[slack] == pytest.approx(5 / 15)
+    # Nothing says when that was expected.
+    before = aircraft_day.asked(lead=105)
+    question = before.question(
+        "2017-03-07 12:45:00", None, "CC-ABC", due, "2017-03-07 12:50:00"
+    )
+    assert slack not in before.terms(cell, question)
 
 
 @pytest.mark.parametrize(
@@ -394,14 +405,40 @@ def test_a_history_in_a_file_is_the_same_history(flights):
     assert sorted(history.flights()) == sorted(PastFlight(*one) for one in flights)
 
 
-def test_a_flight_that_has_not_left_a_day_after_its_time_was_cancelled():
-    clock, hour = 1_000_000, 3_600
-    flights = [PastFlight(0, clock - 300, clock, "", 0.2)]
-    flights += [
-        PastFlight(0, clock - hours * hour, NOT_LEFT, "", 0.2) for hours in (25, 23, -5)
+@pytest.mark.parametrize(
+    ("minutes", "counts"),
+    [
+        pytest.param(15, False, id="not late yet"),
+        pytest.param(16, True, id="overdue"),
+        pytest.param(24 * 60 - 1, True, id="for almost a day"),
+        pytest.param(24 * 60, False, id="cancelled, as it seems"),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True], ids=["then", "seen from later"])
+def test_a_flight_that_has_not_left_is_late_for_a_day(minutes, counts, later, model):
+    """Whatever became known after the question."""
+    hour, scheduled = 3_600, 1_512_993_600  # 2017-12-11 12:00 UTC
+    cell = model.encoder.cell(SKY | {"MES": 12, "Fecha-I": "2017-12-11 09:00"})
+    flights = [
+        PastFlight(cell, scheduled - one * hour, scheduled - one * hour, "", 0.2)
+        for one in range(2, 50)
     ]
-    kept = History.of(flights).without_cancelled()
-    assert [(clock - one.scheduled) // hour for one in kept.flights()] == [23, 0, -5]
+    if later:
+        end = scheduled + 100 * hour
+        flights.append(PastFlight(cell, end, end, "", 0.2))
+    without, waiting = (
+        model.day.with_history(History.of([*flights, *more]))
+        for more in ([], [PastFlight(cell, scheduled, NOT_LEFT, "", 0.2)])
+    )
+    at = EPOCH + pd.Timedelta(seconds=scheduled, minutes=minutes).to_pytimedelta()
+    ahead = "2017-12-13 09:00"
+    moved = [
+        day.asked(f"{at}+00:00").moved(
+            0.2, cell, day.asked(f"{at}+00:00").question(ahead)
+        )
+        for day in (without, waiting)
+    ]
+    assert (moved[1] > moved[0]) == counts
 
 
 def test_the_last_days_are_those_before_the_clock_and_all_after():
@@ -788,6 +825,76 @@ def test_what_is_no_moment_is_refused(at, schedule_model, day_file, capsys):
     command = ["rank", str(day_file / "today.csv"), "--model", str(schedule_model)]
     assert main([*command, f"--at={at}"]) == 1
     assert "is not a time like '2017-03-06 08:15'" in capsys.readouterr().err
+
+
+def test_a_moment_may_be_a_datetime_and_a_lead_not_behind(model):
+    now = datetime(2017, 12, 20, 6, 0, 0, 123_456)
+    assert model.day.asked(now).clock == model.day.asked("2017-12-20 06:00").clock
+    with pytest.raises(MomentError, match="after the flight"):
+        model.day.asked(lead=-10)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31 23:30", "0001-01-01 00:30"])
+def test_the_ends_of_the_calendar_are_times_like_others(time, model):
+    flight = SKY | {"MES": int(time[5:7]), "Fecha-I": time}
+    assert answer(model, flight) == in_table(model, flight)
+    assert not model.day.asked(time).question("2018-01-01 08:15")
+    arrival = SKY | TOMORROW | {DUE: time, ARRIVED: time}
+    assert 0 < answer(model, arrival) < 1
+
+
+def test_one_old_or_wrong_flight_in_a_history_does_not_hide_the_others(
+    schedule_model, day_file, tmp_path
+):
+    rows = pd.read_csv(day_file / "history.csv", dtype=str)
+    old = rows.iloc[[0]].assign(
+        **{
+            "MES": "1",
+            "Fecha-I": "1970-01-01 08:15:00",
+            "Fecha-O": "1970-01-01 08:20:00",
+        }
+    )
+    pd.concat([old, rows]).to_csv(tmp_path / "old.csv", index=False)
+    command = ["predict", str(day_file / "today.csv"), "--model", str(schedule_model)]
+    for name in (day_file / "history.csv", tmp_path / "old.csv"):
+        output = tmp_path / f"out-{name.name}"
+        assert (
+            main([*command, str(output), f"--history={name}", "--lead=60"]) == 0
+        ), name
+    found = [probabilities_of(tmp_path / f"out-{n}.csv") for n in ("history", "old")]
+    assert found[0] == found[1]
+    wrong = old.assign(
+        **{"Fecha-I": "2071-01-01 08:15:00", "Fecha-O": "2071-01-01 08:20:00"}
+    )
+    pd.concat([wrong, rows]).to_csv(tmp_path / "wrong.csv", index=False)
+    assert main([*command, f"--history={tmp_path / 'wrong.csv'}"]) == 1
+
+
+def test_a_history_that_turns_out_not_to_be_plain_is_counted_once(
+    schedule_model, day_file, tmp_path
+):
+    text = (day_file / "history.csv").read_text()
+    header, *lines = text.splitlines()
+    many = "\n".join([header, *lines * 8, lines[0].rsplit(",", 1)[0]])
+    (tmp_path / "many.csv").write_text(many + "\n")
+    model = DelayModel.load(schedule_model)
+    read = read_history(model, tmp_path / "many.csv", skip_invalid=True)
+    assert len(read.flights) + read.left_out + read.rejected.rows == 8 * len(lines) + 1
+
+
+def test_registrations_may_be_numbers(schedule_model):
+    past = {"OPERA": "Sky Airline", "TIPOVUELO": "N", "Fecha-I": "2017-12-11 06:00"}
+    rows = pd.DataFrame([past | {DEPARTED: "2017-12-11 06:05"}] * 2)
+    model = DelayModel.load(schedule_model)
+    for numbers in ([123.0, None], [123, 124], ["123", " 123 "]):
+        history = history_of(
+            rows.assign(MATRICULA=numbers),
+            model.encoder.rules,
+            model.grid,
+            model.predict_cells,
+        )
+        assert history.registrations[0] == "123"
+    assert registration(123.0) == registration("123") == "123"
 
 
 def test_a_moment_of_airports_in_several_zones_needs_an_offset(two_origins_model):

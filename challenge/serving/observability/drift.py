@@ -95,7 +95,8 @@ class Sampler:
 
     def add(self, model: DelayModel, cells: Sequence[int]) -> None:
         """Add flights, at most SAMPLE_SIZE of them between two counts."""
-        if model is not self._model:
+        # The same model may be asked as on another day.
+        if self._model is None or model.table is not self._model.table:
             self._model, self._sampled = model, []
         room = SAMPLE_SIZE - len(self._sampled)
         if len(cells) <= room:
@@ -112,7 +113,8 @@ class Sampler:
 
     def count(self, window: Window, model: DelayModel) -> None:
         """Count the sampled flights of this model, and drop those of another."""
-        cells = self._sampled if self._model is model else []
+        is_same = self._model is not None and self._model.table is model.table
+        cells = self._sampled if is_same else []
         unknown = self._unknown
         self._sampled, self._unknown = [], []
         if not cells and not unknown:

@@ -33,6 +33,7 @@ from challenge.flights.frames import Faults, read_times
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
 from challenge.live.known import MAX_HOURS_BETWEEN_LEGS
+from challenge.live.questions import registration
 from challenge.training.data.dataset import MAX_ROWS_KEPT, Dataset
 from challenge.training.data.past_flights import COLUMNS
 from challenge.training.data.rows import code_past, rows_of
@@ -157,7 +158,7 @@ def _read(
     left = ~(np.isnat(coded.scheduled) | departed.isna().to_numpy())
     left[list(invalid)] = False
     aircraft = data[AIRCRAFT] if AIRCRAFT in data else pd.Series("", data.index)
-    names = aircraft.fillna("").astype(str).str.strip().str.upper()
+    names = aircraft.map(registration)
 
     def chosen(times: Any) -> NDArray[np.datetime64]:
         return np.asarray(times)[left].astype("datetime64[s]")
