@@ -181,8 +181,9 @@ def test_no_request_fails_or_sees_half_a_model_while_models_change(
         thread.join()
     assert failed == []
     assert seen == {(1,) * 50, (0,) * 50}
-    assert server.metric(SWAPPED) > 100
-    assert server.metric(REFUSED) > 50
+    # How many of them a worker sees depends on how fast it is.
+    assert server.metric(SWAPPED) > 50
+    assert server.metric(REFUSED) > 20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
