@@ -17,6 +17,9 @@ sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 REPORTS = Path(__file__).parents[2] / "reports"
 WIDTHS = {"phone": 360, "desk": 1920}
+# A busy machine may take its time.
+TIMEOUT_MS = 15_000
+sync_api.expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +58,7 @@ def open_page(browser, server) -> Iterator[Callable]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(TIMEOUT_MS)
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         page.on("console", lambda message: _note(message, wrong))
         page.on(
