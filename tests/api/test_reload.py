@@ -173,7 +173,8 @@ def test_no_request_fails_or_sees_half_a_model_while_models_change(
         thread.start()
     for number in range(200):
         replace(model, good[number % 2] if number % 3 else b"garbage")
-        done.wait(0.06)
+        # Longer than a worker takes to look at the file and to read it.
+        done.wait(0.09)
     replace(model, good[1])
     wait_for(lambda: {server.predict()[0] for _ in range(10)} == {0})
     done.set()
@@ -181,9 +182,8 @@ def test_no_request_fails_or_sees_half_a_model_while_models_change(
         thread.join()
     assert failed == []
     assert seen == {(1,) * 50, (0,) * 50}
-    # How many of them a worker sees depends on how fast it is.
-    assert server.metric(SWAPPED) > 50
-    assert server.metric(REFUSED) > 20
+    assert server.metric(SWAPPED) > 100
+    assert server.metric(REFUSED) > 50
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

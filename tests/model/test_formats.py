@@ -381,12 +381,11 @@ def test_new_york_is_learned_from_as_it_is(new_york):
 )
 def test_airtran_is_learned_from_in_one_command(tmp_path, capsys):
     output = tmp_path / "model.pkl"
-    command = ["train", str(BTS_2008), str(output), "--features", "all"]
-    assert main([*command, "--classifier", "logistic-regression"]) == 0
+    assert main(["train", str(BTS_2008), str(output)]) == 0
     printed = capsys.readouterr().out
     assert "98 cancelled" in printed and "31 diverted" in printed
     card = DelayModel.load(output).card
-    assert card.metrics["forward"]["roc_auc"]["value"] >= 0.5
+    assert card.metrics["forward"]["roc_auc"]["value"] >= 0.66
     assert card.time_zones["DEN"] == "America/Denver"
     assert "the aircraft" in card.live.helps["60"]
 
