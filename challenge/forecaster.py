@@ -126,8 +126,7 @@ class Forecaster(ABC):
         probabilities = of_schedule.tolist()
         if day is not None:
             asked_about = questions_of(data, coded.scheduled, day)
-            model = self.with_day(day)
-            probabilities = model._moved(probabilities, cells.tolist(), asked_about)
+            day.move(probabilities, cells.tolist(), asked_about)
         support: list[int | None] = [None] * len(asked)
         if self.evidence is not None:
             support = [
@@ -174,7 +173,10 @@ class Forecaster(ABC):
         Raises:
             NotFittedError: the model is not fitted.
         """
-        return self._moved(self.predict_cells(cells), cells, questions)
+        probabilities = self.predict_cells(cells)
+        if self.day is not None:
+            self.day.move(probabilities, cells, questions)
+        return probabilities
 
     def questions(self, flights: Iterable[Mapping[str, object]]) -> dict[int, Question]:
         """What is asked about valid flights, by their positions, for `predict_flights`."""
@@ -269,16 +271,3 @@ class Forecaster(ABC):
         """Whether `evidence` is at hand, and takes no time."""
         known = self._training_flights
         return known is None or known.has_evidence
-
-    def _moved(
-        self,
-        probabilities: list[float],
-        cells: Sequence[int],
-        questions: Mapping[int, Question],
-    ) -> list[float]:
-        if self.day is not None:
-            for place, question in questions.items():
-                probabilities[place] = self.day.moved(
-                    probabilities[place], cells[place], question
-                )
-        return probabilities

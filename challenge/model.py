@@ -427,9 +427,11 @@ class DelayModel(Forecaster):
         self, codes: NDArray[np.int16], flights: Sequence[Mapping[str, object]]
     ) -> list[float]:
         """The answers of the classifier, with what the day adds."""
-        answers = self.predict_codes(codes).tolist()
-        cells = self.grid.numbers(codes).tolist()
-        return self._moved(answers, cells, self.questions(flights))
+        answers: list[float] = self.predict_codes(codes).tolist()
+        if self.day is not None:
+            cells = self.grid.numbers(codes).tolist()
+            self.day.move(answers, cells, self.questions(flights))
+        return answers
 
     def _live_card(self) -> LiveCard | None:
         if self.day is None:

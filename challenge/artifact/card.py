@@ -47,8 +47,8 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     `data_sha256` is that of the training file's bytes; `period` holds the first and
     the last scheduled time of the training flights, as they write it; `known` are some
     flights with the probabilities that the model must answer with; `live` is None if too
-    few flights had a time to learn from. `time_zones` are those of the origins, by their names, as far as they
-    are known; of a model whose flights tell no origin, by the empty text.
+    few flights had a time to learn from. `time_zones` are those of the origins, by their
+    names, as far as they are known; of a model whose flights tell no origin, by the empty text.
     """
 
     created: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from challenge.errors import MissingColumnsError, TrainingDataError
+from challenge.errors import MissingColumnsError, TrainingDataError, UnknownDayError
 from challenge.files.dialects import Dialect
 from challenge.files.faults import INVALID_ROWS, MANY_PAST_FLIGHTS
 from challenge.files.formats import ReadOptions
@@ -140,8 +140,8 @@ def update(
         MissingColumnsError, FlightsFileError: as from `read_history`.
     """
     loaded = DelayModel.load(model)
-    # Before the files are read.
-    loaded.known_day  # noqa: B018
+    if loaded.day is None:
+        raise UnknownDayError
     read = read_history(loaded, source, options, skip_invalid)
     history = _history(read, source).last_days()
     if history.clock is None:

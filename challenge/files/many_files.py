@@ -19,7 +19,6 @@ from challenge.files.faults import UNWRITABLE
 from challenge.files.formats import ReadOptions
 from challenge.files.history import on_day
 from challenge.files.sources import fetched, file_name, find_files
-from challenge.live.history import History
 from challenge.model import DelayModel
 
 
@@ -75,7 +74,7 @@ def predict_files(
     with contextlib.ExitStack() as stack:
         content = Path(model).read_bytes()
         if history is not None:
-            content = _with_history(model, loaded.known_day.history)
+            content = _with_history(loaded)
         folder = None
         if output is not None:
             _check_names(files)
@@ -125,11 +124,11 @@ def _predict(task: _Task, file: str) -> PredictionCounts:
         raise FlightsFileError(file, f"has {error}") from error
 
 
-def _with_history(model: str | Path, history: History) -> bytes:
-    """The file of a model with other past flights."""
+def _with_history(model: DelayModel) -> bytes:
+    """The file of a model with the past flights that it is asked with."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.pkl")
-        DelayModel.load(model).save_with_history(history, path)
+        model.save_with_history(model.known_day.history, path)
         return path.read_bytes()
 
 

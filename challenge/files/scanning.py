@@ -32,6 +32,7 @@ from challenge.flights.fields import (
     Kind,
 )
 from challenge.flights.rules import missing_columns, whole_number
+from challenge.live.clock import DAY_SECONDS
 from challenge.live.known import Question
 from challenge.live.questions import QUESTION_FIELDS
 from challenge.model import DelayModel
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 UNCERTAIN: Final = -1
 # A row to whose odds the day may add something has its cell below that.
 _ASKED: Final = UNCERTAIN - 1
-_DAY_SECONDS: Final = 86_400
 _CELL: Final = "cell_"
 # No field: what is wrong with a row as a whole.
 _FAULT: Final = ""
@@ -217,7 +217,7 @@ class FlightsScan:
         if span is None:
             return "false"
         # Whatever the time zones are.
-        first, last = span[0] - _DAY_SECONDS, span[1] + _DAY_SECONDS
+        first, last = span[0] - DAY_SECONDS, span[1] + DAY_SECONDS
         return f"coalesce(epoch(time_) BETWEEN {first} AND {last}, false)"
 
     def _query(self, chosen: str, where: str = "") -> str:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from challenge.flights.fields import NOT_GIVEN
 
 EPOCH: Final = datetime(1970, 1, 1)
+DAY_SECONDS: Final = 86_400
 # Of the calendar's years that flights have, in seconds since 1970.
 FIRST_MOMENT: Final = -2_208_988_800  # 1900
 LAST_MOMENT: Final = 4_102_444_800  # 2100

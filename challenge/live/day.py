@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from functools import lru_cache
@@ -244,6 +244,24 @@ class Day:
         moved: float = shifted(probability, math.exp(self._added(cell, question)))
         return moved
 
+    def move(
+        self,
+        probabilities: list[float],
+        cells: Sequence[int],
+        questions: Mapping[int, Question],
+    ) -> None:
+        """Move the answers of the table to flights about which there is a question.
+
+        Args:
+            probabilities: of all flights, of which some are replaced.
+            cells: the flights.
+            questions: by their positions.
+        """
+        for place, question in questions.items():
+            probabilities[place] = self.moved(
+                probabilities[place], cells[place], question
+            )
+
     def terms(self, cell: int, question: Question) -> dict[Term, float]:
         """What each term adds to the log-odds of a flight, those that add something."""
         place = _Place(question)
@@ -288,19 +306,15 @@ class Day:
 
     def _effects(self, groups: tuple[Hashable, ...], at: int) -> list[float]:
         """The values of the terms of windows."""
-        left = self._left.sums(groups, at, WINDOWS_HOURS)
-        waiting = self._waiting.sums(groups, at, WINDOWS_HOURS, WAITING_SECONDS)
         prior = self.adjustment.prior
-        effects = []
-        for key, window in self._window_places:
-            flights, late, expected = left[key][window]
-            more, more_late, more_expected = waiting[key][window]
-            effects.append(
-                window_effect(
-                    flights + more, late + more_late, expected + more_expected, prior
-                )
-            )
-        return effects
+        left = self._left.sums(groups, at, WINDOWS_HOURS)
+        if not len(self._waiting):
+            return [window_effect(*left[k][w], prior) for k, w in self._window_places]
+        waiting = self._waiting.sums(groups, at, WINDOWS_HOURS, WAITING_SECONDS)
+        return [
+            window_effect(*left[k][w].plus(waiting[k][w]), prior)
+            for k, w in self._window_places
+        ]
 
     def _groups_of(self, cell: int) -> tuple[Hashable, ...]:
         """What the flight of a cell has in common with others, of each key."""

@@ -20,7 +20,6 @@ from challenge.flights.fields import (
 )
 from challenge.flights.frames import Faults, code_flights, read_times
 from challenge.flights.rules import UNKNOWN, FlightRules
-from challenge.live.clock import seconds
 from challenge.live.day import Day
 from challenge.live.history import History, PastFlight
 from challenge.live.known import NOT_LEFT, Question
@@ -75,23 +74,26 @@ def history_of(
     unique = list(dict.fromkeys(cells))
     expected = dict(zip(unique, predict_cells(unique)))
     times = LocalTimes(rules)
-    origins = _values(data, ORIGIN)
-    aircraft = _values(data, AIRCRAFT)
+    origins, aircraft = _values(data, ORIGIN), _values(data, AIRCRAFT)
+    local = pd.DataFrame({SCHEDULED: coded.scheduled, DEPARTED: departed})
+    scheduled, left = _values(local, SCHEDULED), _values(local, DEPARTED)
     flights = []
     for row, cell in zip(rows, cells, strict=True):
-        clock = times.clock(origins[row])
-        scheduled = seconds(pd.Timestamp(coded.scheduled[row]).to_pydatetime())
-        left = departed.iloc[row]
-        moment = NOT_LEFT
-        if not pd.isna(left):
-            moment = clock.utc_by_schedule(scheduled, seconds(left.to_pydatetime()))
-        name = registration(aircraft[row])
+        moment = times.scheduled(scheduled[row], origins[row])
+        assert moment is not None
+        departure = times.by_schedule(left[row], scheduled[row], origins[row])
         flights.append(
-            PastFlight(cell, clock.utc(scheduled), moment, name, expected[cell])
+            PastFlight(
+                cell,
+                moment,
+                NOT_LEFT if departure is None else departure,
+                registration(aircraft[row]),
+                expected[cell],
+            )
         )
     history = History.of(flights)
-    if (left := history.impossible_clock) is not None:
-        raise MomentError(f"a flight left on {left}, which cannot be")
+    if (last := history.impossible_clock) is not None:
+        raise MomentError(f"a flight left on {last}, which cannot be")
     return history
 
 

@@ -13,12 +13,11 @@ from typing import Any, Final, NamedTuple, Self
 import msgspec
 
 from challenge.artifact.model_file import compress, decompress
-from challenge.live.clock import EPOCH, FIRST_MOMENT, LAST_MOMENT
+from challenge.live.clock import DAY_SECONDS, EPOCH, FIRST_MOMENT, LAST_MOMENT
 from challenge.live.known import NOT_LEFT, lateness
 
 # So many days of flights are kept: the longest window, whole also a day or two before.
 KEPT_DAYS: Final = 30
-DAY_SECONDS: Final = 86_400
 NO_AIRCRAFT: Final = -1
 # Of a million flights.
 MAX_BYTES: Final = 64 << 20

@@ -24,13 +24,14 @@ from math import inf
 from typing import Final, NamedTuple
 
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
+from challenge.live.clock import DAY_SECONDS
 
 NOT_LEFT: Final = -(1 << 62)
 # Where a flight goes that comes to no origin that is known; no code is that.
 ELSEWHERE: Final = -2
 # A flight that has not left so long after it was known to be late was cancelled, a day
 # after its time.
-WAITING_SECONDS: Final = 86_400 - 60 * (DELAY_THRESHOLD_MINUTES + 1)
+WAITING_SECONDS: Final = DAY_SECONDS - 60 * (DELAY_THRESHOLD_MINUTES + 1)
 LATE_FROM_MINUTES: Final = DELAY_THRESHOLD_MINUTES + 1
 # An aircraft that came in earlier than so long ago stood here overnight or longer.
 MAX_HOURS_BETWEEN_LEGS: Final = 48
@@ -95,6 +96,14 @@ class Sums(NamedTuple):
     late: int
     expected: float
 
+    def plus(self, other: Sums) -> Sums:
+        """Those of both."""
+        return Sums(
+            self.flights + other.flights,
+            self.late + other.late,
+            self.expected + other.expected,
+        )
+
 
 def lateness(scheduled: int, departed: int) -> Lateness:
     """Whether a flight is late, and from when that is known; of one that has not left
@@ -133,6 +142,9 @@ class Windows:
             group: _RunningSums(of_group, late, expected)
             for group, of_group in places.items()
         }
+
+    def __len__(self) -> int:
+        return len(self._moments)
 
     def sums(
         self,
@@ -260,7 +272,7 @@ class Aircraft:
         ago = question.due - self._scheduled[place]
         fits = 0 < ago < 3_600 * MAX_HOURS_BETWEEN_LEGS
         overdue = question.at - self._scheduled[place]
-        if self._departed[place] == NOT_LEFT and overdue > 86_400:
+        if self._departed[place] == NOT_LEFT and overdue > DAY_SECONDS:
             fits = False  # it was cancelled
         return place if fits and self._comes_to(place) == origin else None
 

@@ -18,7 +18,7 @@ from challenge.flights.fields import (
 )
 from challenge.flights.rules import FlightRules
 from challenge.flights.times import read_time
-from challenge.live.clock import Clock, Clocks, seconds
+from challenge.live.clock import Clocks, seconds
 
 # What `Day.question` is given of a flight, in this order.
 QUESTION_FIELDS: Final = (SCHEDULED, ORIGIN, AIRCRAFT, DUE, EXPECTED, ARRIVED)
@@ -44,10 +44,6 @@ class LocalTimes:
         # of any length that a caller made up.
         self._scheduled = lru_cache(_TIMES_KEPT)(self._read_scheduled)
         self._by_schedule = lru_cache(_TIMES_KEPT)(self._read_by_schedule)
-
-    def clock(self, origin: object) -> Clock:
-        """That of an origin by its name; of one that is not known, the only one."""
-        return self._clocks.of(self._code(origin))
 
     def scheduled(self, value: object, origin: object) -> int | None:
         """The moment of the scheduled time of a flight; None if it is none."""
@@ -88,7 +84,7 @@ class LocalTimes:
                 "several time zones; write one like '2017-03-06T08:15-03:00'"
             )
             return Fault(("at",), "datetime_format", message, text)
-        return self.clock(None).utc(seconds(read))
+        return self._clocks.of(NOT_GIVEN).utc(seconds(read))
 
     def _code(self, origin: object) -> int:
         """The code of an origin, where it matters and is known."""

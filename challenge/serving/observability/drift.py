@@ -89,15 +89,15 @@ class Sampler:
 
     def __init__(self, hours: float) -> None:
         self.slice_seconds = hours * 3600 / SLICES
-        self._model: DelayModel | None = None
+        self._fingerprint = ""
         self._sampled: list[int] = []
         self._unknown: list[str] = []
 
     def add(self, model: DelayModel, cells: Sequence[int]) -> None:
         """Add flights, at most SAMPLE_SIZE of them between two counts."""
-        # The same model may be asked as on another day.
-        if self._model is None or model.table is not self._model.table:
-            self._model, self._sampled = model, []
+        # Not the object: the same model may be asked as on another day.
+        if model.fingerprint != self._fingerprint:
+            self._fingerprint, self._sampled = model.fingerprint, []
         room = SAMPLE_SIZE - len(self._sampled)
         if len(cells) <= room:
             self._sampled += cells
@@ -113,8 +113,7 @@ class Sampler:
 
     def count(self, window: Window, model: DelayModel) -> None:
         """Count the sampled flights of this model, and drop those of another."""
-        is_same = self._model is not None and self._model.table is model.table
-        cells = self._sampled if is_same else []
+        cells = self._sampled if model.fingerprint == self._fingerprint else []
         unknown = self._unknown
         self._sampled, self._unknown = [], []
         if not cells and not unknown:

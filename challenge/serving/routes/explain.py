@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -152,13 +153,9 @@ async def explain(
         if question is not None and model.day is not None:
             [probability] = model.predict_flights([cell], {0: question})
             added = model.day.terms(cell, question)
-        groups = [term.group for term in added]
-        of_groups = {
-            group_text(group, language): sum(
-                value for term, value in added.items() if term.group is group
-            )
-            for group in dict.fromkeys(groups)
-        }
+        of_groups: dict[str, float] = defaultdict(float)
+        for term, value in added.items():
+            of_groups[group_text(term.group, language)] += value
         flight = model.grid.flight(cell)
         similar = evidence.similar(flight)
         low, high = similar.interval

@@ -140,10 +140,9 @@ async def predict_probabilities(
             await asyncio.sleep(0)
         probabilities += model.predict_cells(cells[start : start + at_once])
     if model.day is not None:
-        for done, (place, question) in enumerate(questions.items(), start=1):
-            probabilities[place] = model.day.moved(
-                probabilities[place], cells[place], question
-            )
-            if done % MOVED_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        asked = list(questions.items())
+        for start in range(0, len(asked), MOVED_AT_ONCE):
+            some = dict(asked[start : start + MOVED_AT_ONCE])
+            model.day.move(probabilities, cells, some)
+            await asyncio.sleep(0)
     return probabilities
