@@ -145,29 +145,25 @@ def test_a_new_model_comes_to_four_replicas_without_a_failed_request(
     script = tmp_path / "load.lua"
     script.write_text(LUA)
     answered, updates = 0, 0
-    seconds = 20
     while answered < REQUESTS:
-        load = subprocess.Popen(
-            [
-                "wrk",
-                "-t1",
-                "-c32",
-                f"-d{seconds}s",
-                "-s",
-                script,
-                f"{balanced}/predict",
-            ],
+        # For longer than any update takes: it is told to end after it.
+        with subprocess.Popen(
+            ["wrk", "-t1", "-c32", "-d300s", "-s", script, f"{balanced}/predict"],
             stdout=subprocess.PIPE,
             text=True,
-        )
-        time.sleep(1)
-        model = never_late if updates % 2 == 0 else TEST_MODEL
-        for replica in replicas:
-            assert replica.stop() == 0
-            replica.start(model)
-        updates += 1
-        assert load.poll() is None, "the load ended before the update did"
-        told, _ = load.communicate()
+        ) as load:
+            try:
+                time.sleep(1)
+                model = never_late if updates % 2 == 0 else TEST_MODEL
+                for replica in replicas:
+                    assert replica.stop() == 0
+                    replica.start(model)
+                updates += 1
+                time.sleep(1)
+                assert load.poll() is None, "the load ended before the update did"
+            finally:
+                load.send_signal(signal.SIGINT)
+            told, _ = load.communicate()
         (requests,) = re.findall(r"^requests (\d+)$", told, re.MULTILINE)
         assert re.findall(r"^errors (\d+)$", told, re.MULTILINE) == ["0"], told
         answered += int(requests)
