@@ -34,7 +34,7 @@ PYTEST_ALL_CORES = OPENBLAS_NUM_THREADS=1 $(BIN)/pytest \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv install data model-train report tune notebook api-run api-dev \
-	compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test soak fuzz audit monitoring-test test coverage model-test api-test stress-test benchmark benchmark-cluster test-model code-quality-check format \
+	demo compose-dev compose-test chaos-test browser-test kubernetes-test replicas-test soak fuzz audit monitoring-test test coverage model-test api-test stress-test benchmark benchmark-cluster test-model code-quality-check format \
 	lock openapi image image-push container-test deploy-test ci-local release build clean
 
 help: ## Print the targets
@@ -72,6 +72,11 @@ api-dev: $(VENV)/.train ## Serve MODEL_OUTPUT, and start again when a source cha
 	@test -e "$(MODEL_OUTPUT)" || $(MAKE) --no-print-directory model-train
 	MODEL_FILEPATH="$(MODEL_OUTPUT)" $(BIN)/uvicorn challenge.api:app \
 		--host $(HOST) --port $(PORT) --reload --reload-dir challenge
+
+SPEED ?= 600
+demo: $(VENV)/.demo ## Train on New York until 9 July 2013, serve it, and play 10 July, SPEED times as fast
+	$(BIN)/python examples/demo.py --speed $(SPEED) \
+		$(if $(filter file,$(origin PORT)),,--port $(PORT))
 
 compose-dev: ## Let docker-compose serve these sources, by docker-compose.dev.yml
 	ln -sf docker-compose.dev.yml docker-compose.override.yml
@@ -178,7 +183,7 @@ openapi: $(VENV)/.dev ## Write the description of the API to docs/openapi.json
 lock: $(VENV)/.dev ## Lock the dependencies of pyproject.toml with hashes
 	$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	$(UV_COMPILE) --group build --output-file requirements-build.txt
-	for extra in train test dev; do \
+	for extra in train demo test dev; do \
 		$(UV_COMPILE) pyproject.toml --extra $$extra --constraint requirements.txt \
 			--output-file requirements-$$extra.txt || exit 1; \
 	done
@@ -228,11 +233,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv "$(VENV)"
 
 # A stamp for each lock file: newer than it once its packages are installed. The packages
-# of `train` are in `test`, and those of both in `dev`.
+# of `train` are in `demo`, those of both in `test`, and all of these in `dev`.
 STAMPS_train = .train
-STAMPS_test = .train .test
-STAMPS_dev = .train .test .dev
-$(VENV)/.train $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements-%.txt pyproject.toml | $(BIN)/python
+STAMPS_demo = .train .demo
+STAMPS_test = .train .demo .test
+STAMPS_dev = .train .demo .test .dev
+$(VENV)/.train $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements-%.txt pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --require-hashes -r requirements-$*.txt
 	$(PIP_INSTALL) --no-deps --editable .
 	@touch $(STAMPS_$*:%=$(VENV)/%)

@@ -117,6 +117,18 @@ class MomentError(FlightProphetError, ValueError):
     """The moment at which flights are asked about cannot be told."""
 
 
+class LiveStoreError(FlightProphetError):
+    """Messages about flights cannot be kept, or read again, at this time.
+
+    Attributes:
+        reason: why.
+    """
+
+    def __init__(self, store: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the store {store!r} cannot be used: {reason}")
+
+
 class TrainingDataError(FlightProphetError, ValueError):
     """Flights that no model can be learned from, or a file that cannot be read."""
 

@@ -30,8 +30,9 @@ from challenge.features.feature_sets import feature_set
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.flights.vocabulary import Vocabulary
 from challenge.forecaster import Forecaster
+from challenge.live.adjustment import Adjustment
 from challenge.live.clock import EPOCH
-from challenge.live.day import Adjustment, Day
+from challenge.live.day import Day
 from challenge.live.history import History
 
 if TYPE_CHECKING:

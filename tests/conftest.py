@@ -16,6 +16,9 @@ import pytest
 from challenge.artifact import model_file
 from challenge.files.history import update
 from challenge.flights.fields import Flight
+from challenge.live.adjustment import DISTANCES_MINUTES, Adjustment
+from challenge.live.day import Day
+from challenge.live.terms import TERMS
 from challenge.model import DelayModel
 from challenge.training.data.sample_data import write_sample_flights
 from challenge.training.recipe import Recipe
@@ -64,6 +67,22 @@ def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             train(str(sample_csv), str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def live_model(schedule_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a model to which all terms of the day count."""
+    model = DelayModel.load(schedule_model)
+    drawn = np.random.default_rng(0)
+    coefficients = {
+        name: (drawn.normal(size=len(DISTANCES_MINUTES)) / 10).tolist()
+        for name in TERMS
+    }
+    adjustment = Adjustment(10.0, coefficients)
+    day = Day(adjustment, model.known_day.history, model.encoder.rules, model.grid)
+    path = tmp_path_factory.mktemp("live") / "model.pkl"
+    model.with_day(day).save(path)
     return path
 
 

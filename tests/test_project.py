@@ -30,7 +30,7 @@ def test_hooks_format_as_the_code_quality_check_does(tool):
     assert hook == versions("requirements-dev.txt")[tool]
 
 
-@pytest.mark.parametrize("extra", ["train", "test", "dev"])
+@pytest.mark.parametrize("extra", ["train", "demo", "test", "dev"])
 def test_every_environment_serves_with_the_same_versions(extra):
     served = versions("requirements.txt")
     assert "fastapi" in served
@@ -39,7 +39,7 @@ def test_every_environment_serves_with_the_same_versions(extra):
 
 def test_locks_hold_hashes_and_name_no_host():
     names = [path.name for path in ROOT.glob("requirements*.txt")]
-    assert len(names) == 5
+    assert len(names) == 6
     for name in names:
         assert "--hash=sha256:" in text(name)
         assert not re.search(r"https?://|file:|--index|--find-links", text(name))
@@ -59,7 +59,7 @@ def leaf_commands(command, *names):
 
 def test_every_command_is_in_the_documents():
     commands = list(leaf_commands(typer.main.get_command(app)))
-    assert {"update", "replay", "model promote"} <= set(commands)
+    assert {"update", "replay", "model promote", "live push"} <= set(commands)
     documented = text("docs/using.md")
     assert [name for name in commands if f"`{name}`" not in documented] == []
 

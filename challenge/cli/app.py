@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from challenge.cli import evaluate, formats, model, monitor, predict, serve, train
+from challenge.cli import evaluate, formats, live, model, monitor, predict, serve, train
 from challenge.cli.exit_codes import FAILED, WORSE
 from challenge.errors import FlightProphetError, WorseModelError
 
@@ -43,6 +43,13 @@ models.command()(model.promote)
 models.command()(model.rollback)
 models.command("list")(model.list_models)
 app.add_typer(models, name="model", help="Inspect and manage models.")
+
+of_today = typer.Typer(no_args_is_help=True)
+of_today.command()(live.push)
+of_today.command()(live.play)
+of_today.command()(live.status)
+of_today.command()(live.reset)
+app.add_typer(of_today, name="live", help="Tell a server of the day's flights.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from challenge.cli.exit_codes import WORSE
-from challenge.cli.options import DEFAULT_MODEL, Json, ModelOption
+from challenge.cli.options import DEFAULT_MODEL, HistoryOption, Json, ModelOption
 from challenge.cli.output import print_json, spinner
 from challenge.cli.reading import reads_flights
 from challenge.files.formats import ReadOptions
@@ -85,11 +85,14 @@ def replay(
             "Requires --departures.",
         ),
     ] = False,
+    history: HistoryOption = None,
     as_json: Json = False,
     *,
     reading: ReadOptions,
 ) -> None:
     """Predict logged flights with a new model and compare the predictions.
+
+    Each flight is predicted with what was known when it was answered, as the log tells.
 
     Worse means that the 95 % interval of the paired difference in average precision or
     Brier score is entirely on the worse side of zero.
@@ -99,15 +102,19 @@ def replay(
         flight-prophet replay /var/log/flight-prophet new.pkl --max-flips 0.05
 
         flight-prophet replay log new.pkl --departures departed.csv --no-worse
+
+        flight-prophet replay log new.pkl --history last_weeks.csv
     """
     if no_worse and departures is None:
         raise typer.BadParameter("--no-worse requires --departures")
     from challenge.cli.summaries.monitoring import print_replay
+    from challenge.files.history import on_day
     from challenge.model import DelayModel
     from challenge.training.evaluate.replay import replay as run
 
     with spinner("Replaying"):
-        found = run(log, DelayModel.load(candidate), departures, reading)
+        model = on_day(DelayModel.load(candidate), history, None, None, reading)
+        found = run(log, model, departures, reading)
     if as_json:
         print_json(found.to_dict())
     else:

@@ -95,7 +95,7 @@ def judged_rows(flights: FlightsScan, scored: PredictionCounts) -> Iterator[Batc
                     cells[place] = asked_cell(cell)
                 else:
                     continue
-                question = flights.question(row)
+                question = flights.question(row, cells[place])
                 if question is not None:
                     batch.questions[place] = question
         yield batch

@@ -240,7 +240,7 @@ def _read(
                 )
             )
             if model.day is not None:
-                read.questions.append(scan.question(row))
+                read.questions.append(scan.question(row, judged))
             if len(read.flights) > MAX_PAST_FLIGHTS:
                 raise MANY_PAST_FLIGHTS.error(name, most=MAX_PAST_FLIGHTS)
         read.read_as |= scan.read_as

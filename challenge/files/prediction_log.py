@@ -21,7 +21,12 @@ from challenge.flights.structs import flight_fields
 SUFFIX: Final = ".jsonl.gz"
 OPEN: Final = ".open"
 LOG_SUFFIXES: Final = (SUFFIX, SUFFIX + OPEN)
+CLOCK: Final = "clock"
+DISTANCE: Final = "distance"
+SCHEDULE_PROBABILITY: Final = "schedule_probability"
 PROBABILITY_DECIMALS: Final = 6
+# Of minutes: enough to tell seconds apart.
+DISTANCE_DECIMALS: Final = 2
 # zlib's number for gzip's format.
 GZIP: Final = 31
 _READ_AT_ONCE: Final = 1 << 20
@@ -29,7 +34,9 @@ _READ_AT_ONCE: Final = 1 << 20
 
 # A requested flight and its prediction: the time, UTC, ISO 8601, and the request's id; the
 # start of the fingerprint of the model; the probability of a delay, 0 to 1, and the
-# decision, 1 for late; and the fields of the flight.
+# decision, 1 for late; and the fields of the flight. Where the day was asked, too: the
+# moment of its state, UTC, ISO 8601; the minutes from there to the scheduled time, below
+# zero if it has passed; and the probability that the model's table gives.
 LoggedFlight: Final[Any] = msgspec.defstruct(
     "LoggedFlight",
     [
@@ -39,6 +46,9 @@ LoggedFlight: Final[Any] = msgspec.defstruct(
         ("probability", float),
         (DELAY, int),
         *flight_fields(limited=False),
+        (CLOCK, str | None, None),
+        (DISTANCE, float | None, None),
+        (SCHEDULE_PROBABILITY, float | None, None),
     ],
     omit_defaults=True,
     gc=False,

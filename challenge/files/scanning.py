@@ -26,6 +26,7 @@ from challenge.flights.fields import (
     DEPARTED,
     FIELDS,
     FLIGHT_FIELDS,
+    FLIGHT_NUMBER,
     MONTH,
     ORIGIN,
     SCHEDULED,
@@ -34,7 +35,7 @@ from challenge.flights.fields import (
 from challenge.flights.rules import missing_columns, whole_number
 from challenge.live.clock import DAY_SECONDS
 from challenge.live.known import Question
-from challenge.live.questions import QUESTION_FIELDS
+from challenge.live.questions import QUESTION_FIELDS, Places
 from challenge.model import DelayModel
 
 if TYPE_CHECKING:
@@ -93,10 +94,14 @@ class FlightsScan:
         self.model = model
         self._average = average
         self.averaged: Counter[str] = Counter()
+        self._looks_up = model.day is not None and model.day.known is not None
+        self._places = Places()
         self.file = file
         with reading(file.source):
             self.source = file_source(connection, file)
             wanted = [*_FIELDS, *others, *(_OF_DAY if model.day else ())]
+            if self._looks_up:
+                wanted.append(FLIGHT_NUMBER)
             read = read_asked(connection, model, file, self.source, wanted, options)
         self.columns = list(self.source.types)
         self._rows, self._fields = read.rows, read.columns
@@ -195,6 +200,7 @@ class FlightsScan:
         """The cell of a row, or all that is wrong with it."""
         if fault := row.get(_FAULT):
             return [row_fault(str(fault))]
+        row = {**row, FLIGHT_NUMBER: None}
         if not self._fields.is_parquet:
             row = {**row, MONTH: whole_number(row.get(MONTH))}
         if not self._average:
@@ -203,12 +209,30 @@ class FlightsScan:
         self.averaged.update(note.field for note in notes)
         return outcome
 
-    def question(self, row: Mapping[str, object]) -> Question | None:
-        """What is asked about a row that is valid; None if the day adds nothing."""
-        if self.model.day is None:
+    def question(self, row: Mapping[str, object], cell: int) -> Question | None:
+        """What is asked about a row that is valid; None if the day adds nothing.
+
+        Args:
+            row: its fields.
+            cell: its cell.
+        """
+        day = self.model.day
+        if day is None:
             return None
-        values = map(row.get, QUESTION_FIELDS)
-        return self.model.day.question(*values, as_shown=self._arrivals_as_shown)
+        scheduled, departed = row.get(SCHEDULED), row.get(DEPARTED)
+        left, place = None, 0
+        if departed:
+            as_shown = self.departures_as_shown
+            left = day.times.by_schedule(departed, scheduled, row.get(ORIGIN), as_shown)
+        if self._looks_up:
+            place = self._places.next(cell, scheduled, row.get(FLIGHT_NUMBER))
+        return day.question(
+            *map(row.get, QUESTION_FIELDS),
+            cell=cell,
+            place=place,
+            departed=left,
+            as_shown=self._arrivals_as_shown,
+        )
 
     @property
     def _is_near(self) -> str:

@@ -26,6 +26,8 @@ DELAY: Final = "delay"
 DUE: Final = "Llegada-I"
 EXPECTED: Final = "Llegada-E"
 ARRIVED: Final = "Llegada-O"
+# Of a flight that will not leave; only messages of the day tell it.
+CANCELLED: Final = "CANCELADO"
 
 DELAY_THRESHOLD_MINUTES: Final = 15
 FLIGHT_TYPES: Final = ("I", "N")

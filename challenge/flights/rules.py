@@ -99,7 +99,7 @@ class FlightRules:
     def known_name(self, name: str, value: Any) -> Any:
         """The vocabulary's own spelling of a value of a CATEGORY; a value that is not
         known, or not given, as it is."""
-        code = self.code(name, value)
+        code = self.code(name, value, hints=False)
         if isinstance(code, Fault) or code == NOT_GIVEN:
             return value
         return self.vocabulary[name][code]

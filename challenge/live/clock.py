@@ -57,6 +57,11 @@ class Clock:
             return self.utc(scheduled) + shown - scheduled
         return self.utc(shown)
 
+    def midnight(self, moment: int) -> int:
+        """The midnight that begins the local day of a moment."""
+        local = datetime.fromtimestamp(moment, self.zone or UTC)
+        return self.utc(seconds(datetime(local.year, local.month, local.day)))
+
     def _read_offset(self, quarter: int) -> tuple[int, int]:
         """How far a local time is ahead of UTC: the first time that it is shown, and the
         second."""

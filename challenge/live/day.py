@@ -8,17 +8,13 @@ of, or of any moment that is asked about. What is added is linear in the terms o
 from __future__ import annotations
 
 import math
-from array import array
-from bisect import bisect_right
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
-import msgspec
-
-from challenge.compiled.grid import Grid
+from challenge.compiled.grid import Axis, Grid
 from challenge.compiled.log_odds import shifted
 from challenge.errors import MomentError
 from challenge.flights.faults import Fault
@@ -31,22 +27,32 @@ from challenge.flights.fields import (
 )
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
+from challenge.live.adjustment import (
+    DISTANCES_MINUTES,
+    REACH_MINUTES,
+    Adjustment,
+    Distance,
+)
 from challenge.live.clock import FIRST_MOMENT, LAST_MOMENT
-from challenge.live.history import History
+from challenge.live.history import History, PastFlight
+from challenge.live.identity import FlightKey, FlightKeys
 from challenge.live.known import (
     ELSEWHERE,
     NOT_LEFT,
     WAITING_SECONDS,
     Aircraft,
+    Counted,
+    Leg,
+    Outcome,
     Question,
+    Sums,
     Windows,
     lateness,
 )
-from challenge.live.questions import LocalTimes, registration
+from challenge.live.questions import Facts, LocalTimes, registration
 from challenge.live.terms import (
     AIRCRAFT_TERMS,
     TERMS,
-    WINDOWS_HOURS,
     Key,
     Term,
     inbound_terms,
@@ -54,48 +60,14 @@ from challenge.live.terms import (
     window_effect,
 )
 
-HOUR: Final = 60
-DAY: Final = 24 * HOUR
-DISTANCES_MINUTES: Final = (
-    *(15, 30),
-    *(HOUR, 2 * HOUR, 4 * HOUR),
-    *(DAY, 7 * DAY, 14 * DAY),
-)
-# Beyond, nothing is known that the table does not say.
-REACH_MINUTES: Final = 28 * DAY
 # A flight that is overdue by more is late.
 OVERDUE_MINUTES: Final = DELAY_THRESHOLD_MINUTES
-_LOGARITHMS: Final = tuple(map(math.log, DISTANCES_MINUTES))
 # So many flights, groups and cells are remembered, some hundred bytes each.
 _ANSWERS_KEPT: Final = 5_000
 _SUMS_KEPT: Final = 2_000
 _CELLS_KEPT: Final = 2_000
-
-
-class Adjustment(msgspec.Struct, frozen=True):
-    """What was learned of past days.
-
-    Attributes:
-        prior: so many flights more of each window left just as expected.
-        coefficients: by the name of the term, for each of DISTANCES_MINUTES; what helps
-            at none of them is left out.
-    """
-
-    prior: float
-    coefficients: dict[str, list[float]]
-
-    def check(self) -> None:
-        """
-        Raises:
-            ValueError: it is damaged.
-        """
-        numbers = [self.prior, *sum(self.coefficients.values(), [])]
-        is_sound = all(
-            name in TERMS and len(of_term) == len(DISTANCES_MINUTES)
-            for name, of_term in self.coefficients.items()
-        )
-        if not (is_sound and self.prior > 0 and all(map(math.isfinite, numbers))):
-            raise ValueError("its adjustment is damaged")
+# Looks up what is told of a flight.
+Known = Callable[[FlightKey], Facts | None]
 
 
 class Day:
@@ -106,11 +78,14 @@ class Day:
         history: the past flights.
         rules, grid: the model's.
 
+    It is never changed; `changed` gives another one, which shares what is the same.
+
     Attributes:
         adjustment, history: as given.
         clock: the moment of the state, in seconds since 1970, UTC; None if no flight has
             left, and then nothing is added but at moments that are asked about.
         times: reads local times as moments.
+        known: what is told of today's flights beside a question; None for nothing.
     """
 
     def __init__(
@@ -121,40 +96,70 @@ class Day:
         self.history = history
         self.clock = history.clock
         self.times = LocalTimes(rules)
+        self.known: Known | None = None
         self._lead: int | None = None
+        self._flight_keys = FlightKeys(rules)
         self._grid = grid
         self._axes = [
             grid.axis(name) for name in (AIRLINE, ORIGIN, DESTINATION, SCHEDULED)
         ]
         used = [TERMS[name] for name in adjustment.coefficients]
         self._keys = list(dict.fromkeys(term.key for term in used if term.key))
-        self._window_terms = [term for term in used if term.key]
-        self._window_coefficients = [
-            adjustment.coefficients[term.name] for term in self._window_terms
+        # Of each key.
+        self._window_terms = [
+            [term for term in used if term.key is key] for key in self._keys
         ]
-        # Where the sums of each are among those of all keys and windows.
-        self._window_places = [
-            (self._keys.index(term.key), WINDOWS_HOURS.index(term.hours))
-            for term in self._window_terms
-            if term.key
-        ]
-        self._groups = lru_cache(_CELLS_KEPT)(self._groups_of)
-        self._left = self._read_windows(are_waiting=False)
-        self._waiting = self._read_windows(are_waiting=True)
+        # Of the model, not of a state, which it must not keep alive.
+        self._codes_of = partial(_codes_of, grid, self._axes)
+        # Counted in any case.
+        self._all = (self._keys.index(Key.ALL),) if Key.ALL in self._keys else ()
+        self._groups = lru_cache(_CELLS_KEPT)(
+            partial(_groups_of, self._codes_of, tuple(self._keys))
+        )
         self._aircraft_coefficients: list[list[float]] = []
         if not all(term.key for term in used):
             self._aircraft_coefficients = [
                 adjustment.coefficients.get(term.name, []) for term in AIRCRAFT_TERMS
             ]
-        self._aircraft = self._read_aircraft(rules.vocabulary)
-        # The same flights are asked about again and again, and others like them.
-        self._added = lru_cache(_ANSWERS_KEPT)(self._add)
-        self._sums = lru_cache(_SUMS_KEPT)(self._sum)
+        self._airports = _origins_that_are_destinations(rules.vocabulary)
+        flights = list(history.flights())
+        self._left = Windows(self._counted(flights, are_waiting=False))
+        self._waiting = Windows(self._counted(flights, are_waiting=True))
+        self._aircraft = Aircraft(self._flown(flights))
+        self._forget()
 
     def with_history(self, history: History) -> Day:
         """The same of other past flights."""
         _, _, rules, grid = self._made_of
         return Day(self.adjustment, history, rules, grid)
+
+    def changed(
+        self,
+        removed: Sequence[PastFlight],
+        added: Sequence[PastFlight],
+        clock: int | None,
+        known: Known | None,
+    ) -> Day:
+        """The same without some past flights, and with others.
+
+        Args:
+            removed: each of the history, or added by an earlier change.
+            added: the others.
+            clock, known: of the new state.
+        """
+        day = copy(self)
+        day.clock, day.known = clock, known
+        # What has not left is in other windows than what has.
+        windows = [
+            state.changed(
+                self._counted(removed, are_waiting), self._counted(added, are_waiting)
+            )
+            for state, are_waiting in ((self._left, False), (self._waiting, True))
+        ]
+        day._left, day._waiting = windows
+        day._aircraft = self._aircraft.changed(self._flown(removed), self._flown(added))
+        day._forget()
+        return day
 
     def asked(self, at: str | datetime | None = None, lead: int | None = None) -> Day:
         """The same, as it was at another moment than the clock's.
@@ -171,20 +176,33 @@ class Day:
             raise MomentError("give either a moment or a lead, not both")
         if lead is not None and lead < 0:
             raise MomentError(f"a lead of {lead} minutes is after the flight")
+        if at is not None:
+            return self.at_moment(self.moment(at))
         day = copy(self)
         day._lead = lead
-        if at is not None:
-            if isinstance(at, datetime):
-                at = at.isoformat(timespec="seconds")
-            moment = self.times.moment(at)
-            if isinstance(moment, Fault):
-                raise MomentError(moment.msg)
-            day.clock = moment
         return day
 
-    def at(self, scheduled: int) -> int | None:
-        """The moment at which a flight is asked about, by its scheduled time."""
-        return self.clock if self._lead is None else scheduled - 60 * self._lead
+    def moment(self, at: str | datetime) -> int:
+        """A time that is asked about, in seconds since 1970, UTC.
+
+        Args:
+            at: a local time, or one with an offset from UTC.
+
+        Raises:
+            MomentError: it is no time, or may be several.
+        """
+        if isinstance(at, datetime):
+            at = at.isoformat(timespec="seconds")
+        moment = self.times.moment(at)
+        if isinstance(moment, Fault):
+            raise MomentError(moment.msg)
+        return moment
+
+    def at_moment(self, moment: int) -> Day:
+        """The same, as it was at a moment, in seconds since 1970, UTC."""
+        day = copy(self)
+        day.clock, day._lead = moment, None
+        return day
 
     @property
     def is_kept(self) -> bool:
@@ -212,15 +230,25 @@ class Day:
         due: object = None,
         expected: object = None,
         arrived: object = None,
+        number: object = None,
         *,
+        cell: int | None = None,
+        place: int = 0,
+        departed: int | None = None,
         as_shown: bool = True,
     ) -> Question | None:
         """What is asked about a flight; None if the day adds nothing to its odds.
 
+        What the flight's own fields do not say is looked up in what is told of it.
+
         Args:
-            scheduled, origin, aircraft, due, expected, arrived: as the fields of a
-                flight tell them; they are valid.
-            as_shown: as for `LocalTimes.by_schedule`, of the last three.
+            scheduled, origin, aircraft, due, expected, arrived, number: as the fields of
+                a flight tell them; they are valid.
+            cell: the flight; None to look nothing up.
+            place: among flights without a number that have all else in common.
+            departed: when the flight left, in seconds since 1970, UTC; None if it has
+                not.
+            as_shown: as for `LocalTimes.by_schedule`, of the arrivals.
         """
         if not self.adjustment.coefficients:
             return None
@@ -233,11 +261,26 @@ class Day:
         if self._lead is not None:
             # Nothing says when that was expected.
             expected = None
-        arrivals = (
+        own = (
             self.times.by_schedule(time, scheduled, origin, as_shown) if time else None
             for time in (due, expected, arrived)
         )
-        return Question(at, moment, registration(aircraft), *arrivals)
+        question = Question(at, moment, registration(aircraft), *own)
+        told = None
+        if self.known is not None and cell is not None:
+            origin = origin if self._flight_keys.has_origins else None
+            told = self._told(cell, moment, origin, number, place)
+        if told is not None:
+            departed, question = told.departed, told.completed(question)
+        if moment <= at:
+            has_left = departed is not None and departed <= at
+            if has_left or (told is not None and told.is_cancelled):
+                return None
+        return question
+
+    def at(self, scheduled: int) -> int | None:
+        """The moment at which a flight is asked about, by its scheduled time."""
+        return self.clock if self._lead is None else scheduled - 60 * self._lead
 
     def moved(self, probability: float, cell: int, question: Question) -> float:
         """The answer of the table to a flight, moved by what the day adds."""
@@ -264,25 +307,30 @@ class Day:
 
     def terms(self, cell: int, question: Question) -> dict[Term, float]:
         """What each term adds to the log-odds of a flight, those that add something."""
-        place = _Place(question)
+        place, coefficients_of = Distance(question), self.adjustment.coefficients
         added = {
-            term: place.between(coefficients) * effect
-            for term, coefficients, effect in zip(
-                self._window_terms,
-                self._window_coefficients,
-                self._effects(self._groups(cell), question.at),
-                strict=True,
-            )
+            term: place.between(coefficients_of[term.name]) * effect
+            for group in self._groups(cell)
+            for term, effect in self._effects(group, question.at).items()
         }
         for term, value in zip(AIRCRAFT_TERMS, self._of_aircraft(cell, question)):
-            if coefficients := self.adjustment.coefficients.get(term.name):
+            if coefficients := coefficients_of.get(term.name):
                 added[term] = place.between(coefficients) * value
         return {term: value for term, value in added.items() if value}
 
+    def last_hour(self) -> Sums:
+        """The flights of which it became known in the last hour whether they are late."""
+        if self.clock is None:
+            return Sums(0, 0, 0.0)
+        [left] = self._left.sums(self._all, self.clock, [1])
+        [waiting] = self._waiting.sums(self._all, self.clock, [1], WAITING_SECONDS)
+        return left.plus(waiting)
+
     def _add(self, cell: int, question: Question) -> float:
         """What the day adds to the log-odds of a flight."""
-        place = _Place(question)
-        added = place.between(self._sums(self._groups(cell), question.at))
+        place = Distance(question)
+        at = question.at
+        added = sum(place.between(self._sums(one, at)) for one in self._groups(cell))
         if self._aircraft_coefficients:
             added += sum(
                 place.between(coefficients) * value
@@ -293,33 +341,27 @@ class Day:
             )
         return added
 
-    def _sum(self, groups: tuple[Hashable, ...], at: int) -> list[float]:
-        """What all windows of some groups add together, at each distance."""
+    def _sum(self, group: tuple[int, ...], at: int) -> list[float]:
+        """What all windows of a group add together, at each distance."""
         sums = [0.0] * len(DISTANCES_MINUTES)
-        for coefficients, effect in zip(
-            self._window_coefficients, self._effects(groups, at), strict=True
-        ):
+        for term, effect in self._effects(group, at).items():
             if effect:
-                for place, coefficient in enumerate(coefficients):
-                    sums[place] += coefficient * effect
+                for place, one in enumerate(self.adjustment.coefficients[term.name]):
+                    sums[place] += one * effect
         return sums
 
-    def _effects(self, groups: tuple[Hashable, ...], at: int) -> list[float]:
-        """The values of the terms of windows."""
-        prior = self.adjustment.prior
-        left = self._left.sums(groups, at, WINDOWS_HOURS)
-        if not len(self._waiting):
-            return [window_effect(*left[k][w], prior) for k, w in self._window_places]
-        waiting = self._waiting.sums(groups, at, WINDOWS_HOURS, WAITING_SECONDS)
-        return [
-            window_effect(*left[k][w].plus(waiting[k][w]), prior)
-            for k, w in self._window_places
-        ]
-
-    def _groups_of(self, cell: int) -> tuple[Hashable, ...]:
-        """What the flight of a cell has in common with others, of each key."""
-        codes = [self._grid.code(cell, axis) for axis in self._axes]
-        return tuple((place, *key.of(*codes)) for place, key in enumerate(self._keys))
+    def _effects(self, group: tuple[int, ...], at: int) -> dict[Term, float]:
+        """The values of the terms of a group's windows."""
+        prior, terms = self.adjustment.prior, self._window_terms[group[0]]
+        hours = [term.hours for term in terms]
+        sums = self._left.sums(group, at, hours)
+        if self._waiting:
+            waiting = self._waiting.sums(group, at, hours, WAITING_SECONDS)
+            sums = [one.plus(other) for one, other in zip(sums, waiting, strict=True)]
+        return {
+            term: window_effect(*one, prior)
+            for term, one in zip(terms, sums, strict=True)
+        }
 
     def _of_aircraft(self, cell: int, question: Question) -> list[float]:
         """The values of AIRCRAFT_TERMS."""
@@ -331,81 +373,75 @@ class Day:
             *last_departure_terms(last, inbound, question.scheduled),
         ]
 
-    def _read_windows(self, are_waiting: bool) -> Windows:
-        """The flights that have left, or those that have not."""
-        history = self.history
-        places = [
-            place
-            for place, departed in enumerate(history.departed)
-            if (departed == NOT_LEFT) == are_waiting
-        ]
-        known_from, late = array("q"), bytearray()
-        for place in places:
-            known = lateness(history.scheduled[place], history.departed[place])
-            known_from.append(known.known_from)
-            late.append(known.is_late)
-        order = array("i", sorted(range(len(places)), key=known_from.__getitem__))
-        of_history = array("i", map(places.__getitem__, order))
-        return Windows(
-            array("q", map(known_from.__getitem__, order)),
-            bytes(map(late.__getitem__, order)),
-            array("d", map(history.expected.__getitem__, of_history)),
-            (self._groups_of(history.cells[place]) for place in of_history),
+    def _look_up(
+        self, cell: int, scheduled: int, origin: object, number: object, place: int
+    ) -> Facts | None:
+        """What is told of a flight; the arguments are those of `question`."""
+        assert self.known is not None
+        airline, _, destination, _ = self._codes_of(cell)
+        return self.known(
+            self._flight_keys.of(airline, scheduled, origin, number, destination, place)
         )
 
-    def _read_aircraft(self, vocabulary: Vocabulary) -> Aircraft:
-        history, grid = self.history, self._grid
+    def _counted(
+        self, flights: Iterable[PastFlight], are_waiting: bool
+    ) -> Iterator[Counted]:
+        """The flights that have left, or those that have not, as windows count them."""
+        for flight in flights:
+            if (flight.departed == NOT_LEFT) == are_waiting:
+                known = lateness(flight.scheduled, flight.departed)
+                outcome = Outcome(known.known_from, known.is_late, flight.expected)
+                yield outcome, self._counted_in(flight.cell)
+
+    def _counted_in(self, cell: int) -> tuple[tuple[int, ...], ...]:
+        """The groups that count the flight of a cell."""
+        groups: tuple[tuple[int, ...], ...] = self._groups(cell)
+        return groups if self._all else (self._all, *groups)
+
+    def _flown(self, flights: Iterable[PastFlight]) -> Iterator[Leg]:
+        """The flights as those of aircraft, if where these are is of use."""
         if not self._aircraft_coefficients:
-            history = History()
-        origins = {fold(name): code for code, name in enumerate(vocabulary[ORIGIN])}
-        # The last is what NOT_GIVEN, -1, points at.
-        airports = [
-            *(origins.get(fold(name), ELSEWHERE) for name in vocabulary[DESTINATION]),
-            ELSEWHERE,
-        ]
-        destination = grid.axis(DESTINATION)
-        return Aircraft(
-            history.registrations,
-            history.aircraft,
-            history.scheduled,
-            history.departed,
-            lambda place: airports[grid.code(history.cells[place], destination)],
-        )
+            return
+        destination = self._grid.axis(DESTINATION)
+        for flight in flights:
+            comes_to = self._airports[self._grid.code(flight.cell, destination)]
+            yield Leg(flight.aircraft, flight.scheduled, flight.departed, comes_to)
+
+    def _forget(self) -> None:
+        """Remember nothing of another state."""
+        # The same flights are asked about again and again, and others like them.
+        self._added = lru_cache(_ANSWERS_KEPT)(self._add)
+        self._sums = lru_cache(_SUMS_KEPT)(self._sum)
+        self._told = lru_cache(_ANSWERS_KEPT)(self._look_up)
+
+    def __copy__(self) -> Day:
+        day = object.__new__(Day)
+        day.__dict__.update(self.__dict__)
+        return day
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._made_of, {"clock": self.clock, "_lead": self._lead}
 
 
-class _Place:
-    """Where a flight is among DISTANCES_MINUTES.
-
-    Coefficients are linear in the logarithm of the distance, as at the first below it,
-    and fade beyond the last.
-    """
-
-    def __init__(self, question: Question) -> None:
-        ahead = max((question.scheduled - question.at) / 60, DISTANCES_MINUTES[0])
-        last = DISTANCES_MINUTES[-1]
-        self._before = min(
-            bisect_right(DISTANCES_MINUTES, ahead) - 1, len(_LOGARITHMS) - 2
-        )
-        low, high = _LOGARITHMS[self._before : self._before + 2]
-        self._share = min((math.log(ahead) - low) / (high - low), 1.0)
-        self._fading = 1.0
-        if ahead > last:
-            self._fading = max(REACH_MINUTES - ahead, 0) / (REACH_MINUTES - last)
-
-    def between(self, values: Sequence[float]) -> float:
-        """The value here, of those at the distances."""
-        low, high = values[self._before], values[self._before + 1]
-        return self._fading * (low + self._share * (high - low))
+def _codes_of(grid: Grid, axes: Sequence[Axis], cell: int) -> tuple[int, ...]:
+    """The codes that the flight of a cell has on some axes."""
+    return tuple(grid.code(cell, axis) for axis in axes)
 
 
-def said(minutes: int) -> str:
-    """A distance as people say it: "15 min", "4 h", "7 days"."""
-    if minutes < HOUR:
-        return f"{minutes} min"
-    if minutes < DAY:
-        return f"{minutes // HOUR} h"
-    days = minutes // DAY
-    return "1 day" if days == 1 else f"{days} days"
+def _groups_of(
+    codes_of: Callable[[int], Sequence[int]], keys: Sequence[Key], cell: int
+) -> tuple[tuple[int, ...], ...]:
+    """What the flight of a cell has in common with others, of each key, behind the place
+    of the key."""
+    codes = codes_of(cell)
+    return tuple((place, *key.of(*codes)) for place, key in enumerate(keys))
+
+
+def _origins_that_are_destinations(vocabulary: Vocabulary) -> list[int]:
+    """The origin that each destination is, by their codes, ELSEWHERE for others."""
+    origins = {fold(name): code for code, name in enumerate(vocabulary[ORIGIN])}
+    # The last is what NOT_GIVEN, -1, points at.
+    return [
+        *(origins.get(fold(name), ELSEWHERE) for name in vocabulary[DESTINATION]),
+        ELSEWHERE,
+    ]

@@ -108,9 +108,14 @@ def questions_of(
         day: the day.
     """
     local = data.assign(**{SCHEDULED: scheduled})
-    columns = [_values(local, name) for name in QUESTION_FIELDS]
-    asked = (day.question(*values) for values in zip(*columns, strict=True))
-    return {place: one for place, one in enumerate(asked) if one is not None}
+    columns = [_values(local, name) for name in (*QUESTION_FIELDS, DEPARTED)]
+    asked = {}
+    for place, (*values, departed) in enumerate(zip(*columns, strict=True)):
+        left = day.times.by_schedule(departed, *values[:2]) if departed else None
+        question = day.question(*values, departed=left)
+        if question is not None:
+            asked[place] = question
+    return asked
 
 
 def _values(data: pd.DataFrame, name: str) -> list[Any]:

@@ -85,6 +85,17 @@ class History:
     def __len__(self) -> int:
         return len(self.cells)
 
+    def flight(self, place: int) -> PastFlight:
+        """The flight at a place."""
+        number = self.aircraft[place]
+        return PastFlight(
+            self.cells[place],
+            self.scheduled[place],
+            self.departed[place],
+            "" if number == NO_AIRCRAFT else self.registrations[number],
+            self.expected[place],
+        )
+
     @property
     def clock(self) -> int | None:
         """The moment up to which all is known: the latest departure of a flight that was

@@ -18,9 +18,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import accumulate, groupby
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import accumulate, chain, takewhile
 from math import inf
+from operator import attrgetter, itemgetter, sub
 from typing import Final, NamedTuple
 
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES
@@ -105,6 +106,9 @@ class Sums(NamedTuple):
         )
 
 
+_NOTHING: Final = Sums(0, 0, 0.0)
+
+
 def lateness(scheduled: int, departed: int) -> Lateness:
     """Whether a flight is late, and from when that is known; of one that has not left
     (NOT_LEFT) it is late once its time has passed."""
@@ -116,79 +120,129 @@ def lateness(scheduled: int, departed: int) -> Lateness:
     return Lateness(False, departed)
 
 
+class Outcome(NamedTuple):
+    """How a flight left, as windows count it.
+
+    Attributes:
+        known_from: the moment from which it is known whether it was late.
+        late: 1 if it was, else 0.
+        expected: the probability with which it was expected to be.
+    """
+
+    known_from: int
+    late: int
+    expected: float
+
+
+# An outcome, and what its flight has in common with others: a group for each kind.
+Counted = tuple[Outcome, Sequence[Hashable]]
+
+
 class Windows:
     """How flights that have something in common left, in any window of time.
 
     Args:
-        moments: when the lateness of flights became known, in their order.
-        late: in that order, 1 for each that was late, else 0.
-        expected: the probability with which it was expected to be.
-        groups: what it has in common with others, one group for each kind.
+        counted: the flights, in any order.
     """
 
-    def __init__(
-        self,
-        moments: array[int],
-        late: Sequence[int],
-        expected: Sequence[float],
-        groups: Iterable[Iterable[Hashable]],
-    ) -> None:
-        self._moments = moments
-        places: dict[Hashable, array[int]] = defaultdict(lambda: array("i"))
-        for place, of_flight in enumerate(groups):
+    def __init__(self, counted: Iterable[Counted]) -> None:
+        groups: dict[Hashable, list[Outcome]] = defaultdict(list)
+        for outcome, of_flight in sorted(counted, key=_known_from):
             for group in of_flight:
-                places[group].append(place)
+                groups[group].append(outcome)
         self._groups = {
-            group: _RunningSums(of_group, late, expected)
-            for group, of_group in places.items()
+            group: _RunningSums.of(of_group) for group, of_group in groups.items()
         }
 
-    def __len__(self) -> int:
-        return len(self._moments)
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def changed(self, removed: Iterable[Counted], added: Iterable[Counted]) -> Windows:
+        """Those without some of the flights and with others; these stay as they are."""
+        changes: dict[Hashable, tuple[list[Outcome], list[Outcome]]] = defaultdict(
+            lambda: ([], [])
+        )
+        for place, counted in enumerate((removed, added)):
+            for outcome, of_flight in counted:
+                for group in of_flight:
+                    changes[group][place].append(outcome)
+        windows = Windows(())
+        windows._groups = self._groups.copy()
+        for group, (out, into) in changes.items():
+            of_group = windows._groups.get(group) or _RunningSums.of(())
+            of_group = of_group.changed(out, into)
+            if of_group:
+                windows._groups[group] = of_group
+            else:
+                windows._groups.pop(group, None)
+        return windows
 
     def sums(
-        self,
-        groups: Sequence[Hashable],
-        at: int,
-        hours: Sequence[int],
-        most: float = inf,
-    ) -> list[list[Sums]]:
-        """The sums of groups over so many hours before a moment, but no more than `most`
-        seconds, by group and hours."""
-        end = bisect_right(self._moments, at)
-        begins = [
-            bisect_right(self._moments, at - min(3_600 * one, most)) for one in hours
-        ]
-        return [
-            (
-                [Sums(0, 0, 0.0)] * len(hours)
-                if (running := self._groups.get(group)) is None
-                else running.between(begins, end)
-            )
-            for group in groups
-        ]
+        self, group: Hashable, at: int, hours: Sequence[int], most: float = inf
+    ) -> list[Sums]:
+        """The sums of a group over so many hours before a moment, but no more than
+        `most` seconds."""
+        running = self._groups.get(group)
+        if running is None:
+            return [_NOTHING] * len(hours)
+        return running.before(at, [min(3_600 * one, most) for one in hours])
 
 
-class _RunningSums:
-    """Sums over the first flights of a group, with the places of all its flights."""
+def _known_from(counted: Counted) -> int:
+    return counted[0].known_from
 
-    def __init__(
-        self, places: array[int], late: Sequence[int], expected: Sequence[float]
-    ) -> None:
-        # Of all flights these are all places; no room is left for more.
-        is_whole = len(places) == len(late)
-        self._places = range(len(places)) if is_whole else array("i", places)
-        counted = accumulate(map(late.__getitem__, places), initial=0)
-        self._late = array("H" if len(places) < 1 << 16 else "i", counted)
-        self._expected = array(
-            "d", accumulate(map(expected.__getitem__, places), initial=0.0)
+
+class _RunningSums(NamedTuple):
+    """Sums over the first flights of a group, in the order of the moments at which their
+    lateness became known; the first sums are those of none. It is never changed."""
+
+    moments: array[int]
+    late: array[int]
+    expected: array[float]
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> _RunningSums:
+        """Those of outcomes in the order of their moments."""
+        return cls(
+            array("q", [one.known_from for one in outcomes]),
+            array("i", accumulate((one.late for one in outcomes), initial=0)),
+            array("d", accumulate((one.expected for one in outcomes), initial=0.0)),
         )
 
-    def between(self, begins: Iterable[int], end: int) -> list[Sums]:
-        """The sums from each of some places until another."""
-        places, late, expected = self._places, self._late, self._expected
-        last = bisect_left(places, end)
-        firsts = (bisect_left(places, begin, 0, last) for begin in begins)
+    def __bool__(self) -> bool:
+        return bool(self.moments)
+
+    def changed(
+        self, removed: Sequence[Outcome], added: Sequence[Outcome]
+    ) -> _RunningSums:
+        """Those without some outcomes and with others."""
+        # All before the first change stays as it is; mostly that is nearly all.
+        first = min(one.known_from for one in chain(removed, added))
+        start = bisect_left(self.moments, first)
+        late, expected = self.late[start:], self.expected[start:]
+        rest: list[tuple[int, int, float]] = list(
+            zip(
+                self.moments[start:],
+                map(sub, late[1:], late),
+                map(sub, expected[1:], expected),
+            )
+        )
+        for outcome in removed:
+            del rest[_place_of(outcome, rest)]
+        rest.extend(added)
+        rest.sort()
+        moments, sums = self.moments[:start], self.late[:start]
+        means = self.expected[:start]
+        moments.extend([moment for moment, _, _ in rest])
+        sums.extend(accumulate((one for _, one, _ in rest), initial=late[0]))
+        means.extend(accumulate((one for _, _, one in rest), initial=expected[0]))
+        return _RunningSums(moments, sums, means)
+
+    def before(self, at: int, seconds: Iterable[float]) -> list[Sums]:
+        """The sums over so many seconds before a moment."""
+        moments, late, expected = self
+        last = bisect_right(moments, at)
+        firsts = (bisect_right(moments, at - one, 0, last) for one in seconds)
         return [
             Sums(
                 last - first, late[last] - late[first], expected[last] - expected[first]
@@ -197,45 +251,103 @@ class _RunningSums:
         ]
 
 
+def _place_of(outcome: Outcome, outcomes: Sequence[tuple[int, int, float]]) -> int:
+    """Where an outcome is among those in the order of their moments. What was expected
+    of it comes from sums, and is a little off."""
+    moment, late, expected = outcome
+    place = bisect_left(outcomes, moment, key=itemgetter(0))
+    equals = takewhile(lambda i: outcomes[i][0] == moment, range(place, len(outcomes)))
+    return min(
+        equals,
+        key=lambda i: (outcomes[i][1] != late, abs(outcomes[i][2] - expected)),
+    )
+
+
+class Leg(NamedTuple):
+    """A flight of an aircraft.
+
+    Attributes:
+        aircraft: its registration.
+        scheduled, departed: when it should leave, and did; NOT_LEFT if it has not.
+        comes_to: the origin that it goes to, by its code, or ELSEWHERE.
+    """
+
+    aircraft: str
+    scheduled: int
+    departed: int
+    comes_to: int
+
+
+class _Legs(NamedTuple):
+    """The flights of one aircraft by their schedules, and those that have left by their
+    departures. It is never changed."""
+
+    scheduled: array[int]
+    departed: array[int]
+    comes_to: array[int]
+    departures: array[int]
+    delays: array[int]
+
+    @classmethod
+    def of(cls, legs: Iterable[Leg]) -> _Legs:
+        legs = sorted(legs, key=attrgetter("scheduled"))
+        left = sorted(
+            (one.departed, one.departed - one.scheduled)
+            for one in legs
+            if one.departed != NOT_LEFT
+        )
+        return cls(
+            array("q", [one.scheduled for one in legs]),
+            array("q", [one.departed for one in legs]),
+            array("i", [one.comes_to for one in legs]),
+            array("q", [departed for departed, _ in left]),
+            array("q", [delay for _, delay in left]),
+        )
+
+    def of_aircraft(self, aircraft: str) -> list[Leg]:
+        """They, one by one."""
+        each = zip(self.scheduled, self.departed, self.comes_to)
+        return [Leg(aircraft, *one) for one in each]
+
+
 class Aircraft:
     """Where aircraft were.
 
     Args:
-        registrations: of the aircraft.
-        aircraft: of flights in the order of their schedules, the positions of their
-            aircraft in `registrations`; -1 where it is not known.
-        scheduled, departed: when the flights should leave, and did.
-        comes_to: tells of the position of a flight the origin that it goes to, by its
-            code, or ELSEWHERE.
+        legs: their flights, in any order; those without a registration are left out.
     """
 
-    def __init__(
-        self,
-        registrations: Sequence[str],
-        aircraft: Sequence[int],
-        scheduled: array[int],
-        departed: array[int],
-        comes_to: Callable[[int], int],
-    ) -> None:
-        self._scheduled = scheduled
-        self._departed = departed
-        self._comes_to = comes_to
-        # By aircraft, and then by time.
-        self._by_schedule = _ordered(aircraft)
-        self._by_departure = _ordered(aircraft, departed)
-        self._legs = _spans(registrations, aircraft, self._by_schedule)
-        self._departures = _spans(registrations, aircraft, self._by_departure)
+    def __init__(self, legs: Iterable[Leg]) -> None:
+        of_aircraft: dict[str, list[Leg]] = defaultdict(list)
+        for leg in legs:
+            if leg.aircraft:
+                of_aircraft[leg.aircraft].append(leg)
+        self._legs = {name: _Legs.of(legs) for name, legs in of_aircraft.items()}
+
+    def changed(self, removed: Iterable[Leg], added: Iterable[Leg]) -> Aircraft:
+        """Those without some of the flights and with others; these stay as they are."""
+        aircraft = Aircraft(())
+        aircraft._legs = self._legs.copy()
+        changes: dict[str, tuple[list[Leg], list[Leg]]] = defaultdict(lambda: ([], []))
+        for place, legs in enumerate((removed, added)):
+            for leg in legs:
+                changes[leg.aircraft][place].append(leg)
+        changes.pop("", None)
+        for name, (out, into) in changes.items():
+            before = self._legs.get(name)
+            kept = [] if before is None else before.of_aircraft(name)
+            for leg in out:
+                kept.remove(leg)
+            aircraft._legs[name] = _Legs.of([*kept, *into])
+        return aircraft
 
     def last_departure(self, aircraft: str, at: int) -> LastDeparture | None:
         """The last departure of an aircraft, from any airport that the flights tell."""
-        first, end = self._departures.get(aircraft, (0, 0))
-        of_time, order = self._departed.__getitem__, self._by_departure
-        before = bisect_right(order, at, first, end, key=of_time)
-        if before == first:
+        legs = self._legs.get(aircraft)
+        before = 0 if legs is None else bisect_right(legs.departures, at)
+        if legs is None or not before:
             return None
-        place = order[before - 1]
-        departed = self._departed[place]
-        return LastDeparture(departed, departed - self._scheduled[place])
+        return LastDeparture(legs.departures[before - 1], legs.delays[before - 1])
 
     def inbound(self, question: Question, origin: int) -> Inbound | None:
         """Where the aircraft of a flight from an origin is; None if it is not known when
@@ -248,56 +360,33 @@ class Aircraft:
             return None
         if arrived is not None and arrived <= at:
             return Inbound(due, arrived, True, False, False)
-        place = self._leg(question, origin)
-        if place is None:
+        leg = self._leg(question, origin)
+        if leg is None:
             has_left = has_not_left = False
             delay = 0
         else:
-            scheduled, departed = self._scheduled[place], self._departed[place]
-            has_left = NOT_LEFT != departed <= at
+            has_left = NOT_LEFT != leg.departed <= at
             has_not_left = not has_left
-            delay = departed - scheduled if has_left else max(at - scheduled, 0)
+            late = leg.departed if has_left else max(at, leg.scheduled)
+            delay = late - leg.scheduled
         expected = due + delay if question.expected is None else question.expected
         return Inbound(due, max(at, expected), False, has_left, has_not_left)
 
-    def _leg(self, question: Question, origin: int) -> int | None:
+    def _leg(self, question: Question, origin: int) -> Leg | None:
         """The flight on which the aircraft comes: its last one before, if that comes here
         and fits the schedule."""
-        first, end = self._legs.get(question.aircraft, (0, 0))
-        of_time, order = self._scheduled.__getitem__, self._by_schedule
-        after = bisect_left(order, question.scheduled, first, end, key=of_time)
-        if after == first or question.due is None:
+        legs = self._legs.get(question.aircraft)
+        after = 0 if legs is None else bisect_left(legs.scheduled, question.scheduled)
+        if legs is None or not after or question.due is None:
             return None
-        place = order[after - 1]
-        ago = question.due - self._scheduled[place]
-        fits = 0 < ago < 3_600 * MAX_HOURS_BETWEEN_LEGS
-        overdue = question.at - self._scheduled[place]
-        if self._departed[place] == NOT_LEFT and overdue > DAY_SECONDS:
+        place = after - 1
+        leg = Leg(
+            question.aircraft,
+            legs.scheduled[place],
+            legs.departed[place],
+            legs.comes_to[place],
+        )
+        fits = 0 < question.due - leg.scheduled < 3_600 * MAX_HOURS_BETWEEN_LEGS
+        if leg.departed == NOT_LEFT and question.at - leg.scheduled > DAY_SECONDS:
             fits = False  # it was cancelled
-        return place if fits and self._comes_to(place) == origin else None
-
-
-def _ordered(
-    aircraft: Sequence[int], departed: Sequence[int] | None = None
-) -> array[int]:
-    """The places of flights by aircraft, and within by schedule, or those that have left
-    by departure."""
-    places = [place for place, number in enumerate(aircraft) if number >= 0]
-    if departed is not None:
-        places = [place for place in places if departed[place] != NOT_LEFT]
-        places.sort(key=departed.__getitem__)
-    places.sort(key=aircraft.__getitem__)
-    return array("i", places)
-
-
-def _spans(
-    registrations: Sequence[str], aircraft: Sequence[int], order: Sequence[int]
-) -> dict[str, tuple[int, int]]:
-    """Where the flights of each aircraft begin and end in an order by aircraft."""
-    spans: dict[str, tuple[int, int]] = {}
-    for number, places in groupby(
-        range(len(order)), key=lambda place: aircraft[order[place]]
-    ):
-        first = next(places)
-        spans[registrations[number]] = first, first + 1 + sum(1 for _ in places)
-    return spans
+        return leg if fits and leg.comes_to == origin else None

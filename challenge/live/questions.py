@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import sys
+from collections import Counter
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from challenge.flights.faults import Fault, shown
 from challenge.flights.fields import (
@@ -12,6 +14,7 @@ from challenge.flights.fields import (
     ARRIVED,
     DUE,
     EXPECTED,
+    FLIGHT_NUMBER,
     NOT_GIVEN,
     ORIGIN,
     SCHEDULED,
@@ -19,10 +22,63 @@ from challenge.flights.fields import (
 from challenge.flights.rules import FlightRules
 from challenge.flights.times import read_time
 from challenge.live.clock import Clocks, seconds
+from challenge.live.known import Question
 
 # What `Day.question` is given of a flight, in this order.
-QUESTION_FIELDS: Final = (SCHEDULED, ORIGIN, AIRCRAFT, DUE, EXPECTED, ARRIVED)
+QUESTION_FIELDS: Final = (
+    *(SCHEDULED, ORIGIN, AIRCRAFT, DUE, EXPECTED, ARRIVED),
+    FLIGHT_NUMBER,
+)
 _TIMES_KEPT: Final = 8_192
+
+
+class Facts(NamedTuple):
+    """What is told of one of today's flights; times in seconds since 1970, UTC.
+
+    Attributes:
+        aircraft: the registration; empty if it is not known.
+        due, expected, arrived: when the aircraft should come in for it, is expected to,
+            and came; None if it is not known.
+        departed: when it left; None if it has not.
+        is_cancelled: whether it was cancelled.
+    """
+
+    aircraft: str = ""
+    due: int | None = None
+    expected: int | None = None
+    arrived: int | None = None
+    departed: int | None = None
+    is_cancelled: bool = False
+
+    def completed(self, question: Question) -> Question:
+        """A question about the flight, with these where it does not say otherwise. Of
+        another aircraft than these are about it says all itself."""
+        at, scheduled, aircraft, due, expected, arrived = question
+        if aircraft and self.aircraft and aircraft != self.aircraft:
+            return question
+        return Question(
+            at,
+            scheduled,
+            aircraft or self.aircraft,
+            self.due if due is None else due,
+            self.expected if expected is None else expected,
+            self.arrived if arrived is None else arrived,
+        )
+
+
+class Places:
+    """Counts the flights of a request that have no number, and all else in common."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[int, object]] = Counter()
+
+    def next(self, cell: int, scheduled: object, number: object) -> int:
+        """The place of the next flight among them; 0 of one with a number."""
+        if number:
+            return 0
+        place = self._counts[cell, scheduled]
+        self._counts[cell, scheduled] += 1
+        return place
 
 
 class LocalTimes:
@@ -44,6 +100,7 @@ class LocalTimes:
         # of any length that a caller made up.
         self._scheduled = lru_cache(_TIMES_KEPT)(self._read_scheduled)
         self._by_schedule = lru_cache(_TIMES_KEPT)(self._read_by_schedule)
+        self._local = lru_cache(_TIMES_KEPT)(self._read_local)
 
     def scheduled(self, value: object, origin: object) -> int | None:
         """The moment of the scheduled time of a flight; None if it is none."""
@@ -65,6 +122,15 @@ class LocalTimes:
         if not (_may_be_time(value) and _may_be_time(scheduled)):
             return None
         return self._by_schedule(value, scheduled, self._code(origin), as_shown)
+
+    def text(self, moment: int, origin: object) -> str:
+        """A moment as the local time that a request would name."""
+        zone = self._clocks.of(self._code(origin)).zone or UTC
+        return f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M:%S}"
+
+    def midnight(self, moment: int, origin: object) -> int:
+        """The midnight that begins the day of a moment at an origin."""
+        return self._clocks.of(self._code(origin)).midnight(moment)
 
     def moment(self, text: str) -> int | Fault:
         """A moment that is asked about: a local time, or one with an offset from UTC."""
@@ -93,7 +159,7 @@ class LocalTimes:
         code = self._rules.code(ORIGIN, origin, hints=False)
         return NOT_GIVEN if isinstance(code, Fault) else code
 
-    def _local(self, value: object, origin: int) -> int | None:
+    def _read_local(self, value: object, origin: int) -> int | None:
         """A local time in seconds since 1970, as if it was UTC; None if it is none."""
         time = read_time(SCHEDULED, value, self._clocks.of(origin).zone)
         return seconds(time) if isinstance(time, datetime) else None
@@ -120,7 +186,8 @@ def registration(aircraft: object) -> str:
     if isinstance(aircraft, float) and aircraft.is_integer():
         aircraft = int(aircraft)
     if isinstance(aircraft, str | int):
-        return str(aircraft).strip().upper()
+        # The same ones come day by day.
+        return sys.intern(str(aircraft).strip().upper())
     return ""
 
 

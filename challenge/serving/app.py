@@ -36,6 +36,7 @@ from challenge.serving.problems import (
 from challenge.serving.routes import (
     drift,
     explain,
+    flights,
     health,
     heatmap,
     metrics,
@@ -52,6 +53,7 @@ from challenge.serving.state import ServiceState
 
 _TAGS: Final = [
     {"name": "predict", "description": "Predictions for flights"},
+    {"name": "live", "description": "Today's flights, as they are known now"},
     {"name": "model", "description": "The model that is served"},
     {"name": "monitoring", "description": "Metrics and data drift"},
     {
@@ -96,6 +98,7 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
         explain.router,
         heatmap.router,
         predict_file.router,
+        flights.router,
         model.router,
         drift.router,
         open_inference.router,
@@ -115,7 +118,7 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
             allow_methods=["GET", "POST"],
             allow_headers=["Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=[
-                *("X-Request-ID", "Retry-After"),
+                *("X-Request-ID", "Retry-After", "ETag"),
                 *(DIALECT_HEADER, AVERAGED_HEADER),
             ],
         )
@@ -144,12 +147,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await state.files.start()
     if state.prediction_log is not None:
         state.prediction_log.start()
-    watching = asyncio.create_task(state.watcher.watch(state.counters, state.post))
+    live = state.live
+    await live.start()
+    watching = [
+        asyncio.create_task(
+            state.watcher.watch(state.counters, live.adopt, state.post)
+        ),
+        asyncio.create_task(live.run(prunes=state.number == 0)),
+    ]
     try:
         yield
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        await live.close()
         state.files.close()
         if state.prediction_log is not None:
             await asyncio.to_thread(state.prediction_log.close)

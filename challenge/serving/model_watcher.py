@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from challenge.errors import FlightProphetError
@@ -16,6 +16,7 @@ from challenge.serving.observability.counters import Counters
 from challenge.serving.observability.log import event
 
 Signature = tuple[int, int, int] | None
+Adopt = Callable[[DelayModel], Awaitable[None]]
 
 
 class ModelWatcher:
@@ -49,11 +50,14 @@ class ModelWatcher:
     def name(self) -> str:
         return self.model.name
 
-    async def watch(self, counters: Counters, reloaded: Callable[[], None]) -> None:
+    async def watch(
+        self, counters: Counters, adopt: Adopt, reloaded: Callable[[], None]
+    ) -> None:
         """Reload the model whenever its file changes, or on SIGHUP, until cancelled.
 
         Args:
             counters: count the reloads.
+            adopt: takes each new model before it is served.
             reloaded: called after each.
         """
         requested = asyncio.Event()
@@ -64,13 +68,14 @@ class ModelWatcher:
                 if requested.is_set() or signature != self._signature:
                     requested.clear()
                     self._signature = signature
-                    await self.reload(counters)
+                    await self.reload(counters, adopt)
                     reloaded()
 
-    async def reload(self, counters: Counters) -> None:
+    async def reload(self, counters: Counters, adopt: Adopt) -> None:
         """Serve the model that the file holds now; keep the present one if it is invalid."""
         try:
             model = await asyncio.to_thread(self._read)
+            await adopt(model)
         # Whatever a file makes go wrong, the next one may be good.
         except Exception as error:
             outcome = "refused"

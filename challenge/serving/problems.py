@@ -46,6 +46,7 @@ class Faults(BaseModel):
 _DESCRIPTIONS: Final = {
     400: "The request is not valid; the first hundred faults are listed",
     401: "X-API-Key is missing or not valid",
+    403: "The client may not write to /flights",
     408: "The file took too long to arrive",
     410: "The model no longer knows what it was asked about",
     413: "More flights or more bytes than the server accepts",
@@ -156,6 +157,11 @@ async def http_error(request: Request, error: Exception) -> Response:
         request, rejection(error.status_code, kind, message)
     )
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        # Starlette names that of the first route of a path alone.
+        described = request.app.openapi()["paths"].get(request.url.path, {})
+        if described:
+            answer.headers["allow"] = ", ".join(sorted(map(str.upper, described)))
     return answer
 
 

@@ -78,6 +78,12 @@ class Settings(BaseSettings):
         log_format: `json`, `text`, or `auto` for text on a terminal.
         log_requests: whether to log each request.
         drift_hours: the window of GET /drift.
+        feed_keys: `name:SHA-256` of each X-API-Key that may write to /flights; without
+            any, clients of this machine may.
+        live_store: the file that keeps what POST /flights tells; None to keep it until
+            the server ends.
+        live_stale_minutes: a feed is reported as silent after so long without a message.
+        max_event_streams: the number of clients of GET /flights/events, in a worker.
         prediction_log: the folder of the prediction log; None for none.
         prediction_log_days: how long to keep its files; 0 for ever.
     """
@@ -112,6 +118,10 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = "auto"
     log_requests: bool = True
     drift_hours: float = Field(default=24, gt=0)
+    feed_keys: ApiKeys = ()
+    live_store: Path | None = None
+    live_stale_minutes: float = Field(default=15, gt=0)
+    max_event_streams: int = Field(default=200, ge=0)
     prediction_log: Path | None = None
     prediction_log_days: float = Field(default=90, ge=0, le=36_500)
 

@@ -11,6 +11,8 @@ ACTIVE=flight-prophet
 PREVIOUS=flight-prophet-previous
 CANDIDATE=flight-prophet-candidate
 SETTINGS=/etc/flight-prophet.env
+# What POST /flights tells, for this version and the next.
+LIVE=flight-prophet-live
 SWITCH=${SWITCH:-/etc/caddy/flight-prophet}/8002
 GRACE_SECONDS=35
 
@@ -71,6 +73,7 @@ deploy() {
 		--publish "127.0.0.1:$port:8000" --restart unless-stopped \
 		--read-only --tmpfs /tmp:size=512m --cap-drop ALL \
 		--security-opt no-new-privileges:true --pids-limit 256 \
+		--volume "$LIVE:/live" --env LIVE_STORE=/live/flights.sqlite \
 		--log-opt max-size=10m --log-opt max-file=5 \
 		"${settings[@]}" "$image" >/dev/null || fail "$image does not start; nothing changed"
 	wait_for "$CANDIDATE" || fail "$image does not answer; nothing changed"

@@ -59,7 +59,7 @@ def test_an_error_has_the_form_of_all_errors(method, path, status, kind, client)
 
 @pytest.mark.parametrize("path", ["/predict", "/rank", "/explain", INFER])
 def test_a_failure_has_it_too_and_is_logged_with_its_id(path, client, caplog):
-    client.app.state.service.watcher.model = None
+    client.app.state.service.live.model = None
     headers = {"X-Request-ID": "failing-1"}
     answer = client.post(
         path, json=TENSORS if path == INFER else ASKED, headers=headers

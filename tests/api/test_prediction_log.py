@@ -21,6 +21,7 @@ from fastapi.testclient import TestClient
 from challenge.api import create_app
 from challenge.errors import SettingsError
 from challenge.files.prediction_log import read_prediction_log
+from challenge.live.known import Question
 from challenge.model import DelayModel
 from challenge.serving.body.structs import AskedFlight
 from challenge.serving.observability import prediction_log_writer as writer_module
@@ -324,6 +325,37 @@ def test_a_killed_server_loses_the_last_second_at_most(serve, tmp_path):
     assert again.stop() == 0
     whole = b"".join(gzip.decompress(path.read_bytes()) for path in log.iterdir())
     assert len(whole.splitlines()) == len(logged(log)) >= len(owed)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (95 * 60, {"distance": 95.0}),
+        (-840, {"distance": -14.0}),
+        (1, {"distance": 0.02}),
+        (28 * 86_400 - 1, {"distance": 40_319.98}),
+    ],
+)
+def test_the_state_that_was_asked_is_logged(seconds, told, tmp_path):
+    at = 1_373_450_400  # 2013-07-10 10:00 UTC
+    writer = PredictionLogWriter(tmp_path, 0)
+    writer.start()
+    question = Question(at, at + seconds, "N123")
+    writer.add(b"a-1", "model", ASKED, 0.1234567, 0, question, 0.7654321)
+    writer.add(b"a-2", "model", ASKED, 0.5, 1)
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    of_state, of_table = (json.loads(line) for line in lines)
+    without = set(of_table)
+    assert {"id", "probability", "OPERA"} < without
+    assert {n: v for n, v in of_state.items() if n not in without} == told | {
+        "clock": "2013-07-10T10:00:00Z",
+        "schedule_probability": 0.765432,
+    }
+    assert of_state["probability"] == 0.123457
+    # Seconds are told apart.
+    assert round(60 * of_state["distance"]) == seconds
 
 
 def test_a_file_that_somebody_writes_to_is_not_mended(tmp_path):

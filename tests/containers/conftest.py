@@ -70,4 +70,4 @@ def start(image: str) -> Iterator[Callable[..., Container]]:
 
     yield start_one
     for container in started:
-        docker("rm", "--force", container.name)
+        docker("rm", "--force", container.name, check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -45,6 +46,33 @@ def test_it_serves_read_only_without_rights_as_any_user(start):
         headers={"content-type": "text/csv"},
     )
     assert answers.text.startswith("OPERA,TIPOVUELO,MES,probability,delay\n")
+
+
+def test_what_it_was_told_outlives_it(start):
+    volume, key = f"flight-prophet-test-{os.getpid()}", "a key"
+    options = [*HARDENED[:-2], "-v", f"{volume}:/live"]
+    options += ["-e", "LIVE_STORE=/live/flights.sqlite"]
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    options += ["-e", f"FEED_KEYS=feed:{digest}"]
+    flight = {"OPERA": "Sky Airline", "TIPOVUELO": "N", "SIGLADES": "Calama"}
+    flight |= {"Fecha-I": "2018-01-01 08:15", "Vlo-I": "101"}
+    message = {"at": "2018-01-01 07:00", "flights": [flight]}
+    try:
+        first = start(*options)
+        first.wait_until_healthy(30)
+        url = f"{first.url}/flights"
+        assert httpx.post(url, json=message).status_code == 401
+        told = httpx.post(url, json=message, headers={"x-api-key": key})
+        assert told.raise_for_status().json()["accepted"] == 1
+        docker("rm", "--force", first.name)
+        second = start(*options)
+        second.wait_until_healthy(30)
+        board = httpx.get(f"{second.url}/flights").json()
+        assert [one["flight"] for one in board["flights"]] == [flight]
+        assert board["state"] == told.json()["state"]
+        docker("rm", "--force", second.name)
+    finally:
+        docker("volume", "rm", "--force", volume, check=False)
 
 
 def test_its_user_is_not_root_and_has_a_fixed_number(start):

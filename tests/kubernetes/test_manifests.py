@@ -138,6 +138,25 @@ def test_the_model_is_written_where_it_is_read():
         assert mounts["/tmp"] == "tmp"
 
 
+def test_what_messages_tell_is_on_a_volume_that_one_pod_has():
+    documents = built("live")
+    [volume] = [
+        one for one in pods()["live"]["volumes"] if "persistentVolumeClaim" in one
+    ]
+    claim = volume["persistentVolumeClaim"]["claimName"]
+    claimed = find(documents, "PersistentVolumeClaim", "flight-prophet-live")
+    assert claimed["metadata"]["name"] == claim
+    assert claimed["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    deployment = find(documents, "Deployment")["spec"]
+    assert deployment["replicas"] == 1
+    assert deployment["strategy"] == {"type": "Recreate"}
+    assert "HorizontalPodAutoscaler" not in {one["kind"] for one in documents}
+    (container,) = pods()["live"]["containers"]
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    store = find(documents, "ConfigMap")["data"]["LIVE_STORE"]
+    assert store.startswith(f"{mounts[volume['name']]}/")
+
+
 def test_a_pod_has_the_time_that_stopping_takes():
     for overlay in OVERLAYS:
         pod = pods()[overlay]

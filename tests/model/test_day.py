@@ -46,8 +46,9 @@ from challenge.flights.fields import (
     SCHEDULED,
 )
 from challenge.flights.rules import FlightRules
+from challenge.live.adjustment import DISTANCES_MINUTES, Adjustment
 from challenge.live.clock import EPOCH
-from challenge.live.day import DISTANCES_MINUTES, Adjustment, Day
+from challenge.live.day import Day
 from challenge.live.frames import history_of
 from challenge.live.history import KEPT_DAYS, History, PastFlight
 from challenge.live.known import NOT_LEFT

@@ -18,7 +18,7 @@ from challenge.files.scanning import FlightsScan
 from challenge.files.sql import engine
 from challenge.flights.fields import AIRLINE, DESTINATION, FLIGHT_TYPE, ORIGIN, Flight
 from challenge.flights.vocabulary import MAX_NAMES, Vocabulary
-from challenge.live.day import Adjustment
+from challenge.live.adjustment import Adjustment
 from challenge.live.history import History, PastFlight
 from challenge.model import DelayModel
 from challenge.training.train import train

@@ -11,7 +11,7 @@ import pytest
 from challenge.cli import main
 from challenge.cli.summaries.live import print_live
 from challenge.files.formats import ReadOptions
-from challenge.live.day import DISTANCES_MINUTES, REACH_MINUTES, said
+from challenge.live.adjustment import DISTANCES_MINUTES, REACH_MINUTES, said
 from challenge.live.terms import Group, Term
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.past import read_past

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,8 +17,9 @@ from challenge.artifact.card import ModelCard
 from challenge.cli import main
 from challenge.errors import MissingColumnsError, TrainingDataError
 from challenge.files.answering import predict_file
+from challenge.files.prediction_log import LoggedFlight
 from challenge.model import DelayModel
-from challenge.training.evaluate.departures import join_departures
+from challenge.training.evaluate.departures import join_departures, read_logged
 from challenge.training.evaluate.metrics import Predictions, measure
 from challenge.training.evaluate.monitor import monitor
 from tests.conftest import TEST_MODEL
@@ -120,6 +123,90 @@ def test_flights_that_differ_in_number_alone_are_two(tmp_path, predicted, depart
     found = monitored(tmp_path, answers, both)
     assert found.quality.flights == 2 * len(departed)
     assert found.quality.delay_rate == pytest.approx(1 / 8)
+
+
+AIRLINE = ("Grupo LATAM", "N", 6)
+NOON = "2017-06-05 12:00:00"
+
+
+def answered(
+    *answers: tuple[float, float | None], scheduled: str = NOON
+) -> list[object]:
+    """Logged answers about a flight: the probability, and the distance in minutes from
+    the clock of the state; None where only the table was asked."""
+    return [
+        LoggedFlight(
+            *(f"2017-06-05T{place // 60:02}:{place % 60:02}:00.000+00:00", "a", "m"),
+            *(probability, 0, *AIRLINE),
+            scheduled=scheduled,
+            distance=distance,
+            clock=None if distance is None else "2017-06-05T00:00:00Z",
+        )
+        for place, (probability, distance) in enumerate(answers)
+    ]
+
+
+def judged_by(tmp_path: Path, logged: list[object], minutes: int = 40):
+    """What the flights of a log are judged by that left so much later."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    content = msgspec.json.Encoder().encode_lines(logged)
+    (folder / "2017-06-05T00-0123456789ab.jsonl.gz").write_bytes(gzip.compress(content))
+    times = pd.to_datetime(sorted({one.scheduled for one in logged}))
+    left = times + pd.to_timedelta(minutes, "min")
+    flights = pd.DataFrame({"Fecha-I": times, "Fecha-O": left})
+    flights.assign(OPERA="Grupo LATAM").to_csv(tmp_path / "left.csv", index=False)
+    return join_departures(read_logged(folder), tmp_path / "left.csv")
+
+
+@pytest.mark.parametrize(
+    ("answers", "minutes", "judged"),
+    [
+        pytest.param([(0.1, 240), (0.2, 60), (0.3, 15)], 40, 0.3, id="the nearest"),
+        pytest.param([(0.1, 60), (0.2, 60)], 40, 0.2, id="of a state, the last"),
+        pytest.param(
+            [(0.1, 15), (0.2, 240)], 40, 0.1, id="not one about a time before"
+        ),
+        pytest.param([(0.1, 15), (0.2, -0.02)], 40, 0.1, id="not one behind the clock"),
+        pytest.param([(0.1, 15), (0.2, 0)], 40, 0.2, id="but one at its time"),
+        pytest.param([(0.1, 30), (0.2, 10)], -10, 0.1, id="not one when it had left"),
+        pytest.param([(0.1, 30), (0.2, 10.02)], -10, 0.2, id="a second before it left"),
+        pytest.param([(0.1, 15), (0.2, -10), (0.3, None)], 40, 0.1, id="none overdue"),
+        pytest.param([(0.1, None), (0.2, 30)], 40, 0.2, id="not a month ahead"),
+        pytest.param([(0.1, None), (0.2, -5)], 40, 0.1, id="but if nothing else is"),
+        pytest.param([(0.1, None), (0.2, None)], 40, 0.2, id="of the table, the last"),
+    ],
+)
+def test_a_flight_is_judged_by_the_last_answer_before_it_left(
+    answers, minutes, judged, tmp_path
+):
+    joined = judged_by(tmp_path, answered(*answers), minutes)
+    assert joined.probability.tolist() == [judged]
+    assert (joined.predictions, joined.too_late) == (len(answers), 0)
+
+
+def test_flights_that_were_asked_about_too_late_are_not_judged(tmp_path, capsys):
+    """Neither where the table answered about those that were overdue by more."""
+    late = answered((0.9, -1), (0.8, None), scheduled="2017-06-05 13:00:00")
+    joined = judged_by(tmp_path, [*answered((0.1, 15)), *late])
+    assert joined.probability.tolist() == [0.1]
+    assert (joined.departures, joined.too_late) == (2, 1)
+    found = monitor(tmp_path / "log", tmp_path / "left.csv", card())
+    assert (found.quality.flights, found.unanswered, found.too_late) == (1, 1, 1)
+    files = [str(tmp_path / "log"), str(tmp_path / "left.csv")]
+    main(["monitor", *files, "--model", str(TEST_MODEL)])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "2 flights, 1 of them not predicted too late 1 of these" in told
+    (tmp_path / "other").mkdir()
+    with pytest.raises(TrainingDataError, match="was predicted before it left"):
+        judged_by(tmp_path / "other", late)
+
+
+def test_a_distance_in_another_file_is_what_the_flight_covers(
+    tmp_path, predicted, departed
+):
+    found = monitored(tmp_path, predicted.assign(distance=-1), departed)
+    assert found.quality.flights == len(departed) and found.too_late == 0
 
 
 def promise(auc: tuple[float, float], ece: tuple[float, float]) -> dict[str, object]:

@@ -50,6 +50,17 @@ def test_a_line_is_a_flight_and_its_answer(tmp_path):
     )
 
 
+def test_a_line_may_tell_of_the_state_that_was_asked(tmp_path):
+    path = tmp_path / "2026-11-25T14-0123456789ab.jsonl.gz"
+    of_state = {"clock": "2026-11-25T14:03:00Z", "distance": 95}
+    line = LINE | of_state | {"schedule_probability": 0.2}
+    path.write_bytes(gzip.compress(f"{json.dumps(line)}\n".encode()))
+    ((flight,),) = read_prediction_log(path)
+    assert msgspec.to_builtins(flight) == line
+    assert (flight.clock, flight.distance) == ("2026-11-25T14:03:00Z", 95)
+    assert flight.schedule_probability == 0.2
+
+
 def test_a_folder_is_read_hour_by_hour_with_files_that_are_still_written(tmp_path):
     for hour, number in ((15, 3), (14, 1), (16, 4)):
         name = f"2026-11-25T{hour}-0123456789ab.jsonl.gz"

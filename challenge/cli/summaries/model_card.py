@@ -9,7 +9,7 @@ from challenge.artifact.card import ModelCard
 from challenge.cli.tables import columns, show
 from challenge.flights.fields import AIRLINE, DESTINATION, ORIGIN
 from challenge.flights.vocabulary import Vocabulary
-from challenge.live.day import said
+from challenge.live.adjustment import said
 
 # Not those of the evaluation, whose module needs the training libraries.
 _SPLITS = {"random": "random third", "forward": "last third by date"}

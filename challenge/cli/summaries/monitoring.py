@@ -24,6 +24,11 @@ def print_monitoring(monitoring: Monitoring) -> None:
         "departed": f"{monitoring.departures:,} flights, {monitoring.unanswered:,} of "
         "them not predicted",
     }
+    if monitoring.too_late:
+        too_late = (
+            f"{monitoring.too_late:,} of these only when they had left or were overdue"
+        )
+        lines["too late"] = too_late
     if monitoring.unusable:
         rows = f"{monitoring.unusable:,} rows without a time or probability"
         lines["left out"] = rows
@@ -68,6 +73,10 @@ def print_replay(replay: Replay) -> None:
             f"{name} {kind}: {n:,}" for (name, kind), n in replay.faults.items()
         )
         lines["unanswered"] = f"{replay.unanswered:,} ({faults})"
+    if replay.too_early:
+        lines["too early"] = (
+            f"{replay.too_early:,} of a moment before all past flights; give --history"
+        )
     items: list[RenderableType] = [columns(lines.items())]
     items += [_moved_table(field, groups) for field, groups in replay.groups.items()]
     if replay.departed and not replay.quality:

@@ -9,8 +9,17 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from challenge.flights.fields import (
+    AIRCRAFT,
+    AIRLINE,
+    ARRIVED,
+    CANCELLED,
     CATEGORIES,
+    DEPARTED,
+    DUE,
+    EXPECTED,
+    FIELD_OF,
     FIELDS,
+    FLIGHT_NUMBER,
     FLIGHT_TYPE,
     MONTH,
     ORIGIN,
@@ -31,6 +40,7 @@ def describe_model(schema: dict[str, Any], model: DelayModel) -> None:
     """Add what depends on a model to the OpenAPI description of the service."""
     schema["info"]["summary"] = _summary(model.vocabulary[ORIGIN])
     schema["components"]["schemas"][FLIGHT_COMPONENT] = flight_schema(model)
+    schema["components"]["schemas"][MESSAGE_FLIGHT] = _message_flight_schema(model)
     flight = example_flight(model)
     needed = {name: flight[name] for name in (*_needed(model), MONTH)}
     for path in ("/predict", "/explain", "/rank"):
@@ -38,6 +48,7 @@ def describe_model(schema: dict[str, Any], model: DelayModel) -> None:
             "required fields": {"value": {FLIGHTS_KEY: [needed]}},
             "all that the model looks at": {"value": {FLIGHTS_KEY: [flight]}},
         }
+    _json_body(schema, "/flights")["examples"] = _messages(flight)
     for tensor in _json_body(schema, INFER)["example"]["inputs"]:
         tensor["data"] = [flight[tensor["name"]]]
     for parameter in _parameters(schema):
@@ -79,6 +90,54 @@ def flight_schema(model: DelayModel) -> dict[str, Any]:
             {"required": [SCHEDULED], "properties": {SCHEDULED: given_time}},
         ],
         "properties": properties,
+    }
+
+
+def _message_flight_schema(model: DelayModel) -> dict[str, Any]:
+    """The component that describes a flight as messages tell it."""
+    properties = flight_schema(model)["properties"]
+    needed = [AIRLINE, SCHEDULED]
+    if len(model.vocabulary[ORIGIN]) > 1:
+        needed.append(ORIGIN)
+    for name, described in properties.items():
+        described.pop("enum", None)
+        if name not in needed:
+            kind = "integer" if name == MONTH else "string"
+            described["type"] = [kind, "null"]
+    time = {"type": ["string", "null"], "pattern": f"^({TIME_PATTERN}|\\s*)$"}
+    properties[DEPARTED] = time | {
+        "description": "When it left, by the clock of the airport; once it has"
+    }
+    properties[CANCELLED] = {
+        "type": ["boolean", "null"],
+        "description": "Whether it was cancelled",
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": needed,
+        "properties": properties,
+    }
+
+
+def _messages(flight: dict[str, Any]) -> dict[str, Any]:
+    """Examples of messages about a flight."""
+    given = {name: value for name, value in flight.items() if name != MONTH}
+    given |= {SCHEDULED: FIELD_OF[SCHEDULED].example, FLIGHT_NUMBER: "LA530"}
+    key = {AIRLINE: given[AIRLINE], SCHEDULED: given[SCHEDULED], FLIGHT_NUMBER: "LA530"}
+    if ORIGIN in given:
+        key[ORIGIN] = given[ORIGIN]
+    times = {one: FIELD_OF[one].example for one in (AIRCRAFT, DUE, EXPECTED)}
+    messages = {
+        "a flight of today": [given | times],
+        "its aircraft has come": [key | {ARRIVED: FIELD_OF[ARRIVED].example}],
+        "it has left": [key | {DEPARTED: "2017-03-06 08:41:00"}],
+        "it is cancelled": [key | {CANCELLED: True}],
+        "nothing is new": [],
+    }
+    return {
+        name: {"value": {"at": "2017-03-06 08:45", FLIGHTS_KEY: flights}}
+        for name, flights in messages.items()
     }
 
 
@@ -147,6 +206,30 @@ def _described(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 BODY: Final = _described({})
+MESSAGE_FLIGHT: Final = "FlightAsKnown"
+MESSAGE_BODY: Final = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "at": {
+                        "type": ["string", "null"],
+                        "pattern": f"^{TIME_PATTERN}({OFFSET_PATTERN})?$",
+                        "description": "The moment up to which the message knows, a "
+                        "local time or one with an offset from UTC; now by default",
+                    },
+                    FLIGHTS_KEY: {
+                        "type": ["array", "null"],
+                        "items": {"$ref": f"#/components/schemas/{MESSAGE_FLIGHT}"},
+                    },
+                },
+            }
+        }
+    },
+}
 RANKED_BODY: Final = _described(
     {
         TOP_KEY: {

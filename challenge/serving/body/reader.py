@@ -24,6 +24,7 @@ from challenge.flights.faults import INPUT_SHOWN, Fault, shown
 from challenge.flights.fields import FIELD_OF
 from challenge.flights.rules import unknown_fields
 from challenge.live.known import Question
+from challenge.live.questions import Places
 from challenge.model import DelayModel
 from challenge.serving.body.budget import BodyBudget, Held
 from challenge.serving.body.items import (
@@ -40,7 +41,9 @@ from challenge.serving.body.structs import (
     decode_flights,
     decode_large_body,
     decode_ranked_body,
+    question_of,
     spell_as_known,
+    tell_as_known,
 )
 from challenge.serving.problems import (
     FaultList,
@@ -111,6 +114,7 @@ class FlightsReader:
         self._consumed = 0
         self._buffer = bytearray()
         self._cuttable = True
+        self._places = Places()
 
     @property
     def flight_numbers(self) -> list[str | None]:
@@ -231,28 +235,24 @@ class FlightsReader:
         """Code the flights, or raise KeyError or ValueError and add none of them."""
         cells = self._model.encoder.look_up(flights)
         self._count(len(cells))
-        self._ask(flights)
+        self._ask(flights, cells)
         self.cells += cells
         self._flight_numbers += [flight.flight_number for flight in flights]
         if self._keep:
             self.asked += flights
 
-    def _ask(self, flights: list[Any]) -> None:
+    def _ask(self, flights: list[Any], cells: list[int]) -> None:
         """Take note of what is asked about the next flights, which are valid."""
         if (day := self._model.day) is None:
             return
         for place, flight in enumerate(flights, start=len(self.cells)):
             if flight.scheduled:
-                question = day.question(
-                    flight.scheduled,
-                    flight.origin,
-                    flight.aircraft,
-                    flight.due,
-                    flight.expected,
-                    flight.arrived,
-                )
+                cell = cells[place - len(self.cells)]
+                question = question_of(day, flight, cell, self._places)
                 if question is not None:
                     self.questions[place] = question
+                    if self._keep and day.known is not None:
+                        tell_as_known(flight, question, day)
 
     async def _read_whole(self, text: bytes) -> None:
         """Decode a small body value by value, to list its faults."""
@@ -349,7 +349,7 @@ class FlightsReader:
             outcome = self._read_value(position, item)
             if isinstance(outcome, int):
                 asked = msgspec.convert(item, AskedFlight, strict=False)
-                self._ask([asked])
+                self._ask([asked], [outcome])
                 self.cells.append(outcome)
                 self._flight_numbers.append(asked.flight_number)
                 if self._keep:

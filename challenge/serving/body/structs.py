@@ -10,6 +10,9 @@ import msgspec
 from challenge.flights.fields import CATEGORIES, ORIGIN, SCHEDULED
 from challenge.flights.rules import FlightRules
 from challenge.flights.structs import flight_fields
+from challenge.live.day import Day
+from challenge.live.known import Question
+from challenge.live.questions import Places
 
 FLIGHTS_KEY: Final = "flights"
 TOP_KEY: Final = "top"
@@ -40,6 +43,34 @@ decode_large_body: Final = msgspec.json.Decoder[Any](_LargeBody).decode
 decode_body: Final = msgspec.json.Decoder[Any](_Body).decode
 decode_ranked_body: Final = msgspec.json.Decoder[Any](_RankedBody).decode
 decode_flights: Final = msgspec.json.Decoder[list[Any]](list[AskedFlight]).decode
+
+
+def question_of(day: Day, asked: Any, cell: int, places: Places) -> Question | None:
+    """What is asked about a valid flight; None if the day adds nothing to its odds."""
+    number, place = asked.flight_number, 0
+    if day.known is not None:
+        place = places.next(cell, asked.scheduled, number)
+    return day.question(
+        asked.scheduled,
+        asked.origin,
+        asked.aircraft,
+        asked.due,
+        asked.expected,
+        asked.arrived,
+        number,
+        cell=cell,
+        place=place,
+    )
+
+
+def tell_as_known(asked: Any, question: Question, day: Day) -> None:
+    """Give a flight what was known of it beside the request, so that a log tells all of
+    which its answer was made."""
+    asked.aircraft = asked.aircraft or question.aircraft or None
+    for name in ("due", "expected", "arrived"):
+        moment = getattr(question, name)
+        if moment is not None and not getattr(asked, name):
+            setattr(asked, name, day.times.text(moment, asked.origin))
 
 
 def spell_as_known(asked: Any, rules: FlightRules) -> None:

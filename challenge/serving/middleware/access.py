@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.types import Scope
@@ -19,6 +20,10 @@ DOCS: Final = ("/docs", "/openapi.json")
 # A browser opens a page without a key; the requests of the page then need one.
 PAGE: Final = "/"
 STATIC: Final = ("/static/", "/docs/static/")
+# What Starlette's test client is called; no address of a network is.
+_IN_PROCESS: Final = "testclient"
+# Headers of proxies and of browsers.
+_OF_OTHERS: Final = (b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip", b"origin")
 
 
 class AccessControl:
@@ -41,15 +46,15 @@ class AccessControl:
         self.arriving = 0
         self.max_wait = settings.max_wait
         self.max_requests = settings.max_concurrent_requests or float("inf")
-        self._keys = [
-            (name.encode(), bytes.fromhex(digest))
-            for name, _, digest in (key.partition(":") for key in settings.api_keys)
-        ]
+        self._needed = "key" if settings.api_keys else "open"
+        # Who may tell flights may ask for them, too.
+        self._keys = _Keys((*settings.api_keys, *settings.feed_keys))
         self._closed = {"/metrics": settings.metrics} | dict.fromkeys(
             DOCS, settings.docs
         )
         self._checks_client = bool(
             settings.api_keys
+            or settings.feed_keys
             or settings.requests_per_minute
             or "off" in self._closed.values()
             or "key" in self._closed.values()
@@ -76,13 +81,13 @@ class AccessControl:
         path = route_path(scope)
         if is_health(path):
             return None
-        needed = "key" if self._keys and not _is_page(path) else "open"
+        needed = "open" if _is_page(path) else self._needed
         access = self._closed.get(path, needed)
         if access == "off":
             return rejection(404, "not_found", f"{path} is disabled")
         client = client_address(scope)
         if self._keys or access == "key":
-            name = self._name_of_key(scope)
+            name = self._keys.name(scope)
             if name is not None:
                 client = b"key " + name
             elif access == "key":
@@ -95,7 +100,54 @@ class AccessControl:
                 return rejection(429, "rate_limit", message, int(wait) + 1)
         return None
 
-    def _name_of_key(self, scope: Scope) -> bytes | None:
+
+class FeedAccess:
+    """Admits those who may tell the service about flights, which changes the answers to
+    everybody.
+
+    Args:
+        keys: `name:SHA-256` of those who may; where there are none, clients of this
+            machine may.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = _Keys(keys)
+
+    def check(self, scope: Scope) -> None:
+        """
+        Raises:
+            RejectedRequest: the client may not.
+        """
+        if self._keys:
+            if not any(name == b"x-api-key" for name, _ in scope["headers"]):
+                raise rejection(401, "api_key", "X-API-Key is missing")
+            if self._keys.name(scope) is None:
+                message = (
+                    "X-API-Key is none of FEED_KEYS, and may not write to /flights"
+                )
+                raise rejection(403, "feed_key", message)
+        elif not _is_of_this_machine(scope):
+            message = (
+                "without FEED_KEYS only clients of the server's own machine may write "
+                "to /flights; see `flight-prophet api-key`"
+            )
+            raise rejection(403, "feed_key", message)
+
+
+class _Keys:
+    """API keys, of which only the SHA-256 is known."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = [
+            (name.encode(), bytes.fromhex(digest))
+            for name, _, digest in (key.partition(":") for key in keys)
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def name(self, scope: Scope) -> bytes | None:
+        """The name of the key of a request; None if it has none that is known."""
         given = b""
         for name, value in scope["headers"]:
             if name == b"x-api-key":
@@ -123,6 +175,18 @@ def is_health(path: str) -> bool:
 
 def _is_page(path: str) -> bool:
     return path == PAGE or path.startswith(STATIC)
+
+
+def _is_of_this_machine(scope: Scope) -> bool:
+    """Whether a request comes from a program on this machine: neither through a proxy,
+    which speaks for others, nor from a page in a browser, which may be anybody's."""
+    if any(name in _OF_OTHERS for name, _ in scope["headers"]):
+        return False
+    host = (scope["client"] or ("",))[0]
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return bool(host == _IN_PROCESS)
 
 
 def client_address(scope: Scope) -> bytes:

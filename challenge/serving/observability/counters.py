@@ -34,6 +34,8 @@ class Counters(msgspec.Struct):
         lines_lost: lines that could not be written to the log.
         logged, unlogged: flights that were written to the prediction log, and that
             could not be.
+        told: flights of messages, `accepted` and `rejected`.
+        store_errors: how often the store of the messages could not be used.
         window: the sample of flights for GET /drift.
     """
 
@@ -51,6 +53,10 @@ class Counters(msgspec.Struct):
     lines_lost: int = 0
     logged: int = 0
     unlogged: int = 0
+    told: dict[str, int] = msgspec.field(
+        default_factory=lambda: {"accepted": 0, "rejected": 0}
+    )
+    store_errors: int = 0
     window: Window = msgspec.field(default_factory=Window)
 
     @classmethod
@@ -103,9 +109,12 @@ class Counters(msgspec.Struct):
 
     def add(self, other: Counters) -> None:
         """Add all that another has counted."""
-        for name in ("starts", "in_flight", "lines_lost", "logged", "unlogged"):
+        for name in (
+            *("starts", "in_flight", "lines_lost", "logged", "unlogged"),
+            "store_errors",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("flights", "rejected", "reloads", "models"):
+        for name in ("flights", "rejected", "reloads", "models", "told"):
             add_counts(getattr(self, name), getattr(other, name))
         for route, statuses in other.durations.items():
             mine = self.durations.setdefault(route, {})

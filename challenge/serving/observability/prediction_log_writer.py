@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from challenge.files.prediction_log import (
+    DISTANCE_DECIMALS,
     GZIP,
     OPEN,
     PROBABILITY_DECIMALS,
@@ -31,6 +33,7 @@ from challenge.files.prediction_log import (
     LoggedFlight,
     whole_members,
 )
+from challenge.live.known import Question
 from challenge.serving.observability.log import event, iso
 
 WRITE_SECONDS: Final = 0.5
@@ -53,8 +56,9 @@ _NAME: Final = re.compile(
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
 
-# The time, the request's id, the model, the flight, its probability, the decision.
-_Answer = tuple[float, bytes, str, Any, float, int]
+# The time, the request's id, the model, the flight, its probability, the decision, what
+# the day was asked about it, the probability in the table.
+_Answer = tuple[float, bytes, str, Any, float, int, Question | None, float | None]
 
 
 class PredictionLogWriter:
@@ -129,12 +133,33 @@ class PredictionLogWriter:
         flight: Any,
         probability: float,
         decision: int,
+        question: Question | None = None,
+        schedule_probability: float | None = None,
     ) -> None:
-        """Add a predicted flight, or count it as lost if there is no room."""
+        """Add a predicted flight, or count it as lost if there is no room.
+
+        Args:
+            request_id: of the request.
+            model: its name.
+            flight: as it was asked about.
+            probability, decision: the answer.
+            question: what the day was asked about it; None if the table alone answered.
+            schedule_probability: what the table says where the day was asked.
+        """
         waiting = self._waiting
         if len(waiting) < MAX_WAITING:
-            at = time.time()
-            waiting.append((at, request_id, model, flight, probability, decision))
+            waiting.append(
+                (
+                    time.time(),
+                    request_id,
+                    model,
+                    flight,
+                    probability,
+                    decision,
+                    question,
+                    schedule_probability,
+                )
+            )
         else:
             self.lose(1, "the disk is too slow")
 
@@ -285,12 +310,33 @@ def _logged(
     flight: Any,
     probability: float,
     decision: int,
+    question: Question | None,
+    schedule_probability: float | None,
 ) -> Any:
-    return LoggedFlight(
+    logged = LoggedFlight(
         iso(int(1_000 * at)),
         request_id.decode(),
         model,
-        int(probability * _MILLION + 0.5) / _MILLION,
+        _rounded(probability),
         decision,
         *(value or None for value in msgspec.structs.astuple(flight)),
     )
+    if question is not None:
+        minutes = (question.scheduled - question.at) / 60
+        logged.clock = _clock(question.at)
+        logged.distance = round(minutes, DISTANCE_DECIMALS)
+        if schedule_probability is not None:
+            logged.schedule_probability = _rounded(schedule_probability)
+    return logged
+
+
+def _rounded(probability: float) -> float:
+    return int(probability * _MILLION + 0.5) / _MILLION
+
+
+# Most answers are of the same state.
+@functools.lru_cache(maxsize=16)
+def _clock(seconds: int) -> str:
+    """A moment in seconds since 1970 as a text, UTC."""
+    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='seconds')}Z"

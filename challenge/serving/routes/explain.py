@@ -133,7 +133,7 @@ async def explain(
     at: AtTime = None,
 ) -> ExplainedFlights:
     """Explain the probability of each flight, of at most 100 flights."""
-    settings, model = state.settings, asked_at(state.watcher.model, at)
+    settings, model = state.settings, await asked_at(state, at)
     check_headers(request.scope, settings.max_body_bytes)
     reader = FlightsReader(
         model,

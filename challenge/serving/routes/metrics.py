@@ -144,7 +144,48 @@ def _metrics(
             "The moment up to which the model knows how flights left",
             datetime.fromisoformat(card.live.until).timestamp(),
         )
+    yield counter(
+        "flights_told", "Flights of messages, by outcome", "outcome", total.told
+    )
+    yield from _live_metrics(state, total)
     yield from _drift_metrics(drifted)
+
+
+def _live_metrics(state: ServiceState, total: Counters) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    live = state.live.state
+    yield CounterMetricFamily(
+        PREFIX + "live_store_errors",
+        "Times that the store of messages about flights could not be used",
+        total.store_errors,
+    )
+    gauges: dict[str, tuple[str, float]] = {
+        "live_store_up": ("Whether that store can be used", not state.live.problem),
+        "live_flights": ("Flights that messages told of", len(live.flights)),
+    }
+    if live.clock is not None:
+        gauges["live_heard_timestamp_seconds"] = (
+            "When the last message about flights came",
+            live.heard,
+        )
+        gauges["live_clock_timestamp_seconds"] = (
+            "The moment up to which messages know the flights",
+            live.clock,
+        )
+    if state.model.day is not None and live.moment is not None:
+        last_hour = state.model.day.last_hour()
+        gauges["live_hour_flights"] = (
+            "Flights of which it became known in the last hour whether they are late",
+            last_hour.flights,
+        )
+        gauges["live_hour_late"] = ("Those that were late", last_hour.late)
+        gauges["live_hour_expected_late"] = (
+            "Those that were expected to be, by their schedules",
+            last_hour.expected,
+        )
+    for name, (text, value) in gauges.items():
+        yield GaugeMetricFamily(PREFIX + name, text, value)
 
 
 def _drift_metrics(drifted: dict[str, Any]) -> Iterator[Metric]:

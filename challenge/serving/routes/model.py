@@ -43,9 +43,25 @@ class DescribedField(BaseModel):
     description: str
 
 
+class KnownFlights(BaseModel):
+    """What is known of today's flights: see GET /flights.
+
+    `durable` says whether it outlives the server, and `store` is `ok`, or why what POST
+    /flights tells cannot be kept at this time.
+    """
+
+    clock: str | None
+    heard: str | None
+    stale_since: str | None
+    state: str
+    flights: int
+    durable: bool
+    store: str
+
+
 class DescribedModel(BaseModel):
-    """The model's card, the SHA-256 of its file, the fields of a flight, and the values
-    that it knows.
+    """The model's card, the SHA-256 of its file, the fields of a flight, the values that
+    it knows, the time zones of the origins, and what is known of today's flights.
 
     `workers` is the number of the server's processes that serve each model, by the start
     of its fingerprint. They may differ for some seconds after a model was replaced.
@@ -56,6 +72,8 @@ class DescribedModel(BaseModel):
     card: dict[str, Any]
     fields: list[DescribedField]
     values: dict[str, dict[str, PastFlights]]
+    time_zones: dict[str, str]
+    live: KnownFlights
 
 
 @router.get("/model", name="model", response_model=DescribedModel)
@@ -70,6 +88,16 @@ async def get_model(state: State) -> Response:
         "card": served.card,
         "fields": _FIELDS,
         "values": _values(served.vocabulary, evidence),
+        "time_zones": {
+            name: zone.key for name, zone in served.encoder.rules.time_zones.items()
+        },
+        "live": {
+            **state.told_times(),
+            "state": state.live.name,
+            "flights": len(state.live.state.flights),
+            "durable": state.settings.live_store is not None,
+            "store": state.live.problem or "ok",
+        },
     }
     return Response(msgspec.json.encode(body), media_type="application/json")
 

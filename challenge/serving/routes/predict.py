@@ -22,6 +22,7 @@ from challenge.explain.evidence import Evidence
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.faults import Fault, shown
 from challenge.flights.fields import FLIGHT_NUMBER
+from challenge.live.known import Question
 from challenge.model import DelayModel
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import BODY
@@ -61,13 +62,20 @@ class PredictedFlights(BaseModel):
     """1 for a flight that is predicted to be late, else 0, in the order of the flights.
 
     With `details=true`, `probability` is that of a delay, 0 to 1, and `flights` is the
-    number of past flights with the same values, if the model's file counts them. With
-    `unknown=average`, `notes` tells the names that were taken as not given, if any.
+    number of past flights with the same values, if the model's file counts them. If the
+    day says something of any of the flights, `distance` is how many minutes before its
+    scheduled time each is asked about, by the clock of what is known (null of one of
+    which the day says nothing), `schedule_probability` is the probability by the schedule
+    alone, and `stale_since` is when the last message about the day came, if that is too
+    long ago. With `unknown=average`, `notes` tells the names that were taken as not given, if any.
     """
 
     predict: list[int]
     probability: list[float] | None = None
     flights: list[int] | None = None
+    schedule_probability: list[float] | None = None
+    distance: list[float | None] | None = None
+    stale_since: str | None = None
     notes: list[Fault] | None = None
     flight_numbers: FlightNumbers = None
 
@@ -107,35 +115,55 @@ class PredictEndpoint:
             RejectedRequest: it is not answered.
         """
         state = self.state
-        model = state.watcher.model
+        model = state.live.model
         check_headers(scope, state.settings.max_body_bytes)
         details, average = False, False
         if scope["query_string"]:
             details, average, at = _options(scope["query_string"])
-            model = asked_at(model, at)
+            model = await asked_at(state, at)
         begin = functools.partial(self._begin, scope.get(CONNECTION))
         reader = reader_of(state, model, begin, average=average)
         cells = await reader.read(receive)
         numbers = reader.flight_numbers
         if len(cells) == 1 and not (details or numbers or reader.notes):
-            probability = model.predict_flights(cells, reader.questions)[0]
+            [of_schedule] = model.predict_cells(cells)
+            probability, question = of_schedule, reader.questions.get(0)
+            if question is not None and model.day is not None:
+                probability = model.day.moved(of_schedule, cells[0], question)
             late = int(probability > model.threshold)
             scope[ANSWERED_FLIGHTS] = 1
             state.count_answered(model, cells, late, 1)
             if state.prediction_log is not None:
                 flight = reader.asked[0]
                 state.prediction_log.add(
-                    scope[REQUEST_ID], model.name, flight, probability, late
+                    scope[REQUEST_ID],
+                    model.name,
+                    flight,
+                    probability,
+                    late,
+                    question,
+                    None if question is None else of_schedule,
                 )
             return ANSWERS[late]
-        probabilities, decisions = await predict_and_log(state, scope, model, reader)
-        answer = b'{"predict":%b' % await _encode(decisions)
+        predicted = await predict_and_log(state, scope, model, reader)
+        answer = b'{"predict":%b' % await _encode(predicted.decisions)
         if details:
-            answer += b',"probability":%b' % await _encode(probabilities, _rounded)
+            found = predicted.probabilities
+            answer += b',"probability":%b' % await _encode(found, _rounded)
             evidence = await evidence_of(model)
             if evidence is not None:
                 support = functools.partial(_support, model, evidence)
                 answer += b',"flights":%b' % await _encode(cells, support, SLOW_AT_ONCE)
+            if reader.questions:
+                asked = [reader.questions.get(place) for place in range(len(cells))]
+                answer += (
+                    b',"schedule_probability":%b,"distance":%b,"stale_since":%b'
+                    % (
+                        await _encode(predicted.of_schedule, _rounded),
+                        await _encode(asked, _distances),
+                        msgspec.json.encode(state.told_times()["stale_since"]),
+                    )
+                )
         if reader.notes:
             answer += b',"notes":%b' % msgspec.json.encode(reader.notes.told())
         if numbers:
@@ -165,6 +193,14 @@ async def _encode(
 
 def _rounded(probabilities: Sequence[float]) -> list[float]:
     return [round(probability, PROBABILITY_DECIMALS) for probability in probabilities]
+
+
+def _distances(questions: Sequence[Question | None]) -> list[float | None]:
+    """How many minutes before the scheduled times these are asked."""
+    return [
+        None if one is None else round((one.scheduled - one.at) / 60, 2)
+        for one in questions
+    ]
 
 
 def _support(

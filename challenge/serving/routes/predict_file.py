@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
@@ -27,8 +27,16 @@ from challenge.files.dialects import Dialect
 from challenge.files.kinds import FileKind
 from challenge.files.opening import plain_file
 from challenge.files.sql import engine
+from challenge.flights.fields import FIELDS
+from challenge.live.known import Question
+from challenge.live.questions import Places
 from challenge.model import DelayModel
-from challenge.serving.body.structs import AskedFlight, spell_as_known
+from challenge.serving.body.structs import (
+    AskedFlight,
+    question_of,
+    spell_as_known,
+    tell_as_known,
+)
 from challenge.serving.middleware.requests import ANSWERED_FLIGHTS, REQUEST_ID
 from challenge.serving.observability.log import event
 from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
@@ -136,7 +144,7 @@ async def predict_file(
     model does not know is taken as not given.
     """
     check_media_type(request)
-    model = asked_at(state.watcher.model, at)
+    model = await asked_at(state, at)
     state.files.check_room()
     try:
         folder = UploadFolder()
@@ -239,7 +247,7 @@ def log_file(
     left = flights
     problem = "the disk is too slow"
     # The names of a file are few.
-    rules = model.encoder.rules
+    rules, places = model.encoder.rules, Places()
     try:
         with (
             plain_file(answers, answers.parent, _OWN_ANSWERS, rewrite=rewrite) as file,
@@ -250,15 +258,41 @@ def log_file(
                     break
                 for *asked, probability, decision in rows:
                     flight = AskedFlight(*asked)
+                    question, of_schedule = _by_day(model, flight, places)
                     spell_as_known(flight, rules)
                     prediction_log.add(
-                        request_id, model.name, flight, probability, decision
+                        request_id,
+                        model.name,
+                        flight,
+                        probability,
+                        decision,
+                        question,
+                        of_schedule,
                     )
                 left -= len(rows)
     except FlightsFileError as error:
         problem = str(error)
     if left:
         prediction_log.lose(left, problem)
+
+
+def _by_day(
+    model: DelayModel, flight: Any, places: Places
+) -> tuple[Question | None, float | None]:
+    """What was asked about a flight that was answered, which is completed by what was
+    known of it, and the probability of its schedule; None if the day added nothing."""
+    if model.day is None or not flight.scheduled:
+        return None, None
+    fields = {one.name: getattr(flight, one.attribute) for one in FIELDS}
+    cell, _ = model.encoder.cell_averaged(fields, hints=False)
+    if not isinstance(cell, int):
+        return None, None
+    question = question_of(model.day, flight, cell, places)
+    if question is None:
+        return None, None
+    tell_as_known(flight, question, model.day)
+    [of_schedule] = model.predict_cells([cell])
+    return question, of_schedule
 
 
 def _no_room(reason: str | None) -> RejectedRequest:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Query
 from pydantic import Field
@@ -55,25 +55,27 @@ AtTime = Annotated[
 ]
 
 
-def asked_at(model: DelayModel, at: str | None) -> DelayModel:
+async def asked_at(state: ServiceState, at: str | None) -> DelayModel:
     """The model as it would have answered at a time; None for now.
 
     Raises:
-        RejectedRequest: it is no time, or before all that the model knows.
+        RejectedRequest: it is no time, or before all that is known.
     """
+    model, oldest = state.model, state.live.state.oldest
     if at is None:
         return model
     try:
-        day = model.known_day.asked(at)
+        moment = model.known_day.moment(at)
     except UnknownDayError as error:
         raise rejection(400, "unknown_day", str(error)) from None
     except MomentError as error:
         fault = request_fault(["at"], "datetime_format", str(error), at)
         raise RejectedRequest(400, fault) from None
-    if not day.is_kept:
-        message = f"{shown(at)} is before the flights that the model keeps"
+    is_kept = model.known_day.at_moment(moment).is_kept or oldest is not None
+    if not is_kept or (oldest is not None and moment < oldest):
+        message = f"{shown(at)} is before the flights that are known"
         raise rejection(410, "gone", message)
-    return model.with_day(day)
+    return await state.live.as_of(moment)
 
 
 def reader_of(
@@ -97,11 +99,25 @@ def reader_of(
     )
 
 
+class Predicted(NamedTuple):
+    """What is predicted of the flights of a request.
+
+    Attributes:
+        probabilities, decisions: the answers.
+        of_schedule: the probabilities of the table alone.
+    """
+
+    probabilities: list[float]
+    decisions: list[int]
+    of_schedule: list[float]
+
+
 async def predict_and_log(
     state: ServiceState, scope: Scope, model: DelayModel, reader: FlightsReader
-) -> tuple[list[float], list[int]]:
-    """The probabilities of the flights that were read, and the decisions."""
-    probabilities = await predict_probabilities(model, reader.cells, reader.questions)
+) -> Predicted:
+    """Predict the flights that were read."""
+    of_schedule = await predict_probabilities(model, reader.cells)
+    probabilities = await moved(model, of_schedule, reader.cells, reader.questions)
     decisions: list[int] = []
     for start in range(0, len(probabilities), AT_ONCE):
         decisions += model.decide(probabilities[start : start + AT_ONCE])
@@ -109,14 +125,21 @@ async def predict_and_log(
     state.count_answered(model, reader.cells, sum(decisions), len(reader.cells))
     if state.prediction_log is not None:
         answered = zip(reader.asked, probabilities, decisions, strict=True)
-        for place, (flight, probability, decision) in enumerate(answered, start=1):
+        for place, (flight, probability, decision) in enumerate(answered):
+            question = reader.questions.get(place)
             state.prediction_log.add(
-                scope[REQUEST_ID], model.name, flight, probability, decision
+                scope[REQUEST_ID],
+                model.name,
+                flight,
+                probability,
+                decision,
+                question,
+                None if question is None else of_schedule[place],
             )
-            if place % AT_ONCE == 0:
+            if (place + 1) % AT_ONCE == 0:
                 # Several large requests may hold more than may wait for the disk.
                 await state.prediction_log.make_room()
-    return probabilities, decisions
+    return Predicted(probabilities, decisions, of_schedule)
 
 
 async def evidence_of(model: DelayModel) -> Evidence | None:
@@ -127,22 +150,30 @@ async def evidence_of(model: DelayModel) -> Evidence | None:
     return await asyncio.to_thread(lambda: model.evidence)
 
 
-async def predict_probabilities(
-    model: DelayModel,
-    cells: Sequence[int],
-    questions: Mapping[int, Question] = {},
-) -> list[float]:
-    """The probabilities of flights, as `DelayModel.predict_flights` gives them."""
+async def predict_probabilities(model: DelayModel, cells: Sequence[int]) -> list[float]:
+    """The probabilities of schedules, as `DelayModel.predict_cells` gives them."""
     probabilities: list[float] = []
     at_once = model.cells_at_once
     for start in range(0, len(cells), at_once):
         if start:
             await asyncio.sleep(0)
         probabilities += model.predict_cells(cells[start : start + at_once])
-    if model.day is not None:
-        asked = list(questions.items())
-        for start in range(0, len(asked), MOVED_AT_ONCE):
-            some = dict(asked[start : start + MOVED_AT_ONCE])
-            model.day.move(probabilities, cells, some)
-            await asyncio.sleep(0)
+    return probabilities
+
+
+async def moved(
+    model: DelayModel,
+    probabilities: list[float],
+    cells: Sequence[int],
+    questions: Mapping[int, Question],
+) -> list[float]:
+    """These of flights, with what the day adds, as `DelayModel.predict_flights` gives
+    them."""
+    if model.day is None or not questions:
+        return probabilities
+    probabilities, asked = probabilities.copy(), list(questions.items())
+    for start in range(0, len(asked), MOVED_AT_ONCE):
+        some = dict(asked[start : start + MOVED_AT_ONCE])
+        model.day.move(probabilities, cells, some)
+        await asyncio.sleep(0)
     return probabilities

@@ -49,12 +49,12 @@ class RankedFlights(BaseModel):
 )
 async def rank(request: Request, state: State, at: AtTime = None) -> RankedFlights:
     """Return the flights that are most likely to be late."""
-    model = asked_at(state.watcher.model, at)
+    model = await asked_at(state, at)
     check_headers(request.scope, state.settings.max_body_bytes)
     reader = reader_of(state, model, has_top=True)
     await reader.read(request.receive)
-    probabilities, _ = await predict_and_log(state, request.scope, model, reader)
-    ranked = highest(probabilities, reader.top)
+    predicted = await predict_and_log(state, request.scope, model, reader)
+    ranked = highest(predicted.probabilities, reader.top)
     found = [probability for probability, _ in ranked]
     numbers = reader.flight_numbers
     given_back = {}

@@ -80,7 +80,10 @@ def run(app: FastAPI, host: str, port: int, workers: int) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _serve(config, listener, state)
     state.share(workers)
-    return _Workers(config, listener, state).run()
+    try:
+        return _Workers(config, listener, state).run()
+    finally:
+        state.end()
 
 
 def _allow_many_connections() -> None:

@@ -20,7 +20,11 @@ from challenge.files.kinds import reading
 from challenge.files.mapping import read_flights
 from challenge.files.opening import read_plain
 from challenge.files.plain_file import PlainFile
-from challenge.files.prediction_log import LoggedFlight, read_prediction_log
+from challenge.files.prediction_log import (
+    DISTANCE,
+    LoggedFlight,
+    read_prediction_log,
+)
 from challenge.files.sql import file_source, frame_source, text_sql
 from challenge.flights.fields import (
     AIRLINE,
@@ -51,6 +55,7 @@ class Joined:
         week: datetime64[D], the Monday of the week of the scheduled time.
         predictions, departures: the number of usable rows of either.
         unusable: rows of either without a readable time or probability.
+        too_late: the number of departures that were predicted too late only.
     """
 
     row: NDArray[np.int64]
@@ -60,6 +65,7 @@ class Joined:
     predictions: int
     departures: int
     unusable: int
+    too_late: int
 
 
 def read_logged(source: str | Path) -> pd.DataFrame:
@@ -81,6 +87,8 @@ def read_logged(source: str | Path) -> pd.DataFrame:
     if not rows:
         raise TrainingDataError(f"{str(source)!r} holds no answer")
     table = pd.DataFrame(rows, columns=names, dtype=object)
+    # Its type must not depend on the answers of which some are looked at.
+    table[DISTANCE] = table[DISTANCE].astype("float64")
     # All are UTC in one form, so their texts are in the order of time.
     return table.sort_values("time", kind="stable", ignore_index=True)
 
@@ -94,10 +102,17 @@ def join_departures(
 
     They are matched by Fecha-I and OPERA, and by TIPOVUELO, SIGLADES and Vlo-I where
     both rows have them. Of several predictions for a flight, those that share the most
-    of these are preferred, and the last of them is taken.
+    of these are preferred, and of them the one nearest to the scheduled time; of those of
+    the same state, or where no state was asked, the last.
+
+    What a prediction log tells of their distance decides which take no part: what was
+    answered behind the clock of the state, or when the flight was known to have left.
+    Where only the table answered after the state had been asked, the flight had been out
+    of its reach, behind the clock.
 
     Args:
-        predictions: a file of flights, or a table, with a `probability`.
+        predictions: a file of flights with a `probability`, or a table that
+            `read_logged` gave.
         flights: such a file with Fecha-I and Fecha-O, or what tells them.
         options: how the files are to be read.
 
@@ -111,12 +126,15 @@ def join_departures(
             if isinstance(predictions, pd.DataFrame):
                 connection.register("given", predictions)
                 given = frame_source(connection, "given")
-                if missing := [one for one in needed if one not in given.types]:
+                logged = (*needed, DISTANCE)
+                if missing := [one for one in logged if one not in given.types]:
                     raise MissingColumnsError(missing, given.types)
                 columns = FieldColumns(given.types, is_parquet=False)
-                predicted = _table(connection, "predicted", needed, columns, given.sql)
+                predicted = _table(connection, "predicted", logged, columns, given.sql)
             else:
                 predicted = _file(connection, "predicted", predictions, needed, options)
+                # A column of that name is what the flight covers.
+                connection.execute(f"ALTER TABLE predicted ADD {DISTANCE} DOUBLE")
             needed = (*NEEDED_KEYS, DEPARTED)
             left = _file(connection, "departed", flights, needed, options)
             keys = [n for n in OPTIONAL_KEYS if n in predicted and n in left]
@@ -175,7 +193,7 @@ def _table(
             value = columns.time(name)
         elif name == DEPARTED:
             value = "departed"
-        elif name == PROBABILITY:
+        elif name in (PROBABILITY, DISTANCE):
             value = f"TRY_CAST({columns.column(name)} AS DOUBLE)"
         else:
             text = text_sql(columns.column(name), columns.types[name])
@@ -192,26 +210,22 @@ def _table(
 def _joined(
     connection: duckdb.DuckDBPyConnection, keys: Sequence[str], flights: Path
 ) -> Joined:
-    same = [f'left_."{name}" = asked."{name}"' for name in (*NEEDED_KEYS, *keys)]
-    needed, optional = same[: len(NEEDED_KEYS)], same[len(NEEDED_KEYS) :]
-    # A value missing on one side is no difference, but more equal values are better.
-    matches = " AND ".join([*needed, *(f"coalesce({one}, true)" for one in optional)])
-    equal_keys = (
-        " + ".join(f"coalesce({one}, false)::INTEGER" for one in optional) or "0"
-    )
     usable_prediction = f'"{SCHEDULED}" IS NOT NULL AND {PROBABILITY} BETWEEN 0 AND 1'
     usable_departure = f'"{SCHEDULED}" IS NOT NULL AND "{DEPARTED}" IS NOT NULL'
-    late = f'"{DEPARTED}" - left_."{SCHEDULED}" > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE'
     found = connection.execute(f"""
-        SELECT asked.row AS last_row, asked.{PROBABILITY},
-            ({late})::TINYINT AS delayed,
-            date_trunc('week', left_."{SCHEDULED}")::TIMESTAMP AS week
-        FROM (FROM departed WHERE {usable_departure}) AS left_
-        JOIN (FROM predicted WHERE {usable_prediction}) AS asked ON {matches}
+        WITH
+            left_ AS (FROM departed WHERE {usable_departure}),
+            asked AS (FROM predicted WHERE {usable_prediction}),
+            matched AS ({_matched(keys)}),
+            timed AS (SELECT *, {_IS_AHEAD} AS is_ahead FROM matched)
+        FROM timed
         QUALIFY row_number() OVER (
-            PARTITION BY left_.row ORDER BY {equal_keys} DESC, asked.row DESC) = 1
-        ORDER BY left_.row
+            PARTITION BY flight
+            ORDER BY is_ahead DESC, equal_keys DESC, {DISTANCE} NULLS LAST, answer DESC
+        ) = 1
+        ORDER BY flight
         """).fetchnumpy()
+    is_ahead = np.asarray(found["is_ahead"], np.bool_)
 
     def count(table: str, where: str) -> tuple[int, int]:
         query = f"SELECT count(*), count(*) FILTER ({where}) FROM {table}"
@@ -220,16 +234,46 @@ def _joined(
 
     predicted, usable_predictions = count("predicted", usable_prediction)
     departed, usable_departures = count("departed", usable_departure)
-    if not len(found["delayed"]):
+    if not is_ahead.any():
         compared = ", ".join((*NEEDED_KEYS, *keys))
-        problem = f"has no flight that was predicted; compared: {compared}"
+        when = " before it left" if len(is_ahead) else ""
+        problem = f"has no flight that was predicted{when}; compared: {compared}"
         raise FlightsFileError(flights, problem)
     return Joined(
-        row=np.asarray(found["last_row"], np.int64),
-        probability=np.asarray(found[PROBABILITY], np.float64),
-        delayed=np.asarray(found["delayed"], np.int8),
-        week=np.asarray(found["week"], "datetime64[D]"),
+        row=np.asarray(found["answer"], np.int64)[is_ahead],
+        probability=np.asarray(found[PROBABILITY], np.float64)[is_ahead],
+        delayed=np.asarray(found["delayed"], np.int8)[is_ahead],
+        week=np.asarray(found["week"], "datetime64[D]")[is_ahead],
         predictions=usable_predictions,
         departures=usable_departures,
         unusable=predicted - usable_predictions + departed - usable_departures,
+        too_late=int((~is_ahead).sum()),
     )
+
+
+# Where the state was asked, its distance tells; what only the table answered later was
+# out of its reach by then.
+_IS_AHEAD: Final = f"""CASE WHEN {DISTANCE} IS NULL
+    THEN coalesce(answer < first_of_state, true)
+    ELSE {DISTANCE} >= 0 AND seconds_late + round(60 * {DISTANCE}) > 0 END"""
+
+
+def _matched(keys: Sequence[str]) -> str:
+    """SQL for all pairs of a departure and a prediction that may mean each other."""
+    same = [f'left_."{name}" = asked."{name}"' for name in (*NEEDED_KEYS, *keys)]
+    needed, optional = same[: len(NEEDED_KEYS)], same[len(NEEDED_KEYS) :]
+    # A value missing on one side is no difference, but more equal values are better.
+    matches = " AND ".join([*needed, *(f"coalesce({one}, true)" for one in optional)])
+    equal_keys = (
+        " + ".join(f"coalesce({one}, false)::INTEGER" for one in optional) or "0"
+    )
+    late_by = f'left_."{DEPARTED}" - left_."{SCHEDULED}"'
+    return f"""
+        SELECT left_.row AS flight, asked.row AS answer,
+            asked.{PROBABILITY}, asked.{DISTANCE}, {equal_keys} AS equal_keys,
+            epoch({late_by}) AS seconds_late,
+            ({late_by} > INTERVAL {DELAY_THRESHOLD_MINUTES} MINUTE)::TINYINT AS delayed,
+            date_trunc('week', left_."{SCHEDULED}")::TIMESTAMP AS week,
+            min(asked.row) FILTER (asked.{DISTANCE} IS NOT NULL)
+                OVER (PARTITION BY left_.row) AS first_of_state
+        FROM left_ JOIN asked ON {matches}"""

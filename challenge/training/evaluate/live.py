@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.live.day import DAY, DISTANCES_MINUTES, said
+from challenge.live.adjustment import DAY, DISTANCES_MINUTES, said
 from challenge.live.terms import Group
 from challenge.training.data.past import Past
 from challenge.training.data.splits import TRAINING_SHARE

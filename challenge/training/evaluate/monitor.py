@@ -47,6 +47,8 @@ class Monitoring:
         departures: the number of flights that left.
         unanswered: departures without a prediction.
         unusable: rows of either file without a readable time or probability.
+        too_late: departures among the unanswered for which there are only predictions
+            that were made when they were known to have left, or behind the clock.
         quality: of the predictions for flights that left.
         weeks: the same by the Monday of the week of the scheduled time.
         promises: measures beside the model card's; empty if the card has none.
@@ -56,6 +58,7 @@ class Monitoring:
     departures: int
     unanswered: int
     unusable: int
+    too_late: int
     quality: Quality
     weeks: dict[date, Quality]
     promises: list[Promise]
@@ -109,6 +112,7 @@ def monitor(
         promises=_promises(quality, card),
         unanswered=joined.departures - len(joined_predictions),
         unusable=joined.unusable,
+        too_late=joined.too_late,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from challenge.errors import TrainingDataError
 from challenge.files.formats import ReadOptions
-from challenge.files.prediction_log import PROBABILITY_DECIMALS
+from challenge.files.prediction_log import CLOCK, PROBABILITY_DECIMALS
 from challenge.flights.fields import AIRLINE, DELAY, DESTINATION, FLIGHT_FIELDS, MONTH
 from challenge.live.questions import QUESTION_FIELDS
 from challenge.model import DelayModel
@@ -32,7 +32,28 @@ GROUP_FIELDS: Final = (AIRLINE, DESTINATION, MONTH)
 COMPARED_MEASURES: Final = ("roc_auc", "average_precision", "brier", "log_loss", "ece")
 QUANTILES: Final = (0.05, 0.5, 0.95)
 # What an answer depends on.
-_ASKED_FIELDS: Final = tuple(dict.fromkeys((*FLIGHT_FIELDS, *QUESTION_FIELDS)))
+_ASKED_FIELDS: Final = tuple(dict.fromkeys((*FLIGHT_FIELDS, *QUESTION_FIELDS, CLOCK)))
+
+
+class _Asked(NamedTuple):
+    """A flight as the log has it, with its cell in the candidate's grid."""
+
+    cell: int
+    flight: dict[str, Any]
+
+
+class _Answers(NamedTuple):
+    """The candidate's answers.
+
+    Attributes:
+        probability: of each flight, NaN for those with a fault.
+        faults: these, counted.
+        too_early: how many are of a moment before all past flights of the candidate.
+    """
+
+    probability: NDArray[np.float64]
+    faults: Counter[tuple[str, str]]
+    too_early: int
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,8 @@ class Replay:
         models: the number of answers of each model, by the start of its fingerprint.
         unanswered: the number of flights that the candidate rejects.
         faults: the number of faults by (field, type); a flight may have several.
+        too_early: the number of answers of a moment before all past flights that the
+            candidate has, so that the day adds nothing but by the aircraft.
         all: over all flights that the candidate knows.
         groups: by field and value, those with the most flips first.
         change: the 5th, 50th and 95th percentile of the change in probability.
@@ -79,6 +102,7 @@ class Replay:
     models: dict[str, int]
     unanswered: int
     faults: dict[tuple[str, str], int]
+    too_early: int
     all: Moved
     groups: dict[str, dict[str, Moved]]
     change: tuple[float, float, float]
@@ -111,6 +135,7 @@ class Replay:
             "faults": {
                 f"{field} {kind}": times for (field, kind), times in self.faults.items()
             },
+            "too_early": self.too_early,
             **asdict(self.all),
             "flips": self.all.flips,
             "flip_share": self.flip_share,
@@ -141,9 +166,12 @@ def replay(
 ) -> Replay:
     """Predict logged flights with another model, and compare.
 
+    Each is asked about at the moment that was the state's when it was answered, on the
+    candidate's day; what only the table was asked about, only its table is.
+
     Args:
         log: a file of the prediction log, or its folder.
-        candidate: the other model.
+        candidate: the other model, on a day with the flights as they left.
         departures: a file of the flights as they left, with Fecha-I and Fecha-O; None
             if they are not known.
         options: how that file is to be read.
@@ -154,7 +182,7 @@ def replay(
         MissingColumnsError: the file lacks a column.
     """
     logged = read_logged(log)
-    answers, faults = _answers(logged, candidate)
+    answers, faults, too_early = _answers(logged, candidate)
     known = ~np.isnan(answers)
     if not known.any():
         raise TrainingDataError(
@@ -184,6 +212,7 @@ def replay(
         models=dict(Counter(logged["model"]).most_common()),
         unanswered=int((~known).sum()),
         faults=dict(faults.most_common()),
+        too_early=too_early,
         all=_moved(flips, before, probability),
         groups={
             field: _by_value(answered[field], flips, before, probability)
@@ -196,35 +225,41 @@ def replay(
     )
 
 
-def _answers(
-    logged: pd.DataFrame, candidate: DelayModel
-) -> tuple[NDArray[np.float64], Counter[tuple[str, str]]]:
-    """The probability of each flight, NaN for those with a fault, and the faults
-    counted."""
+def _answers(logged: pd.DataFrame, candidate: DelayModel) -> _Answers:
+    """The candidate's answers to logged flights."""
     # Many flights are alike: each unique one is asked about once.
     names = [name for name in _ASKED_FIELDS if name in logged]
     flights = pd.MultiIndex.from_arrays([logged[name] for name in names])
     inverse, unique = flights.factorize(use_na_sentinel=False)
     faults: Counter[tuple[str, str]] = Counter()
     times = np.bincount(inverse, minlength=len(unique)).tolist()
-    asked: dict[int, dict[str, object]] = {}
-    cells = []
+    # By the moment of the state that is asked, the places of flights.
+    moments: defaultdict[str | None, dict[int, _Asked]] = defaultdict(dict)
     for place, (values, count) in enumerate(zip(unique.tolist(), times, strict=True)):
         given = {
             name: None if pd.isna(value) else value
             for name, value in zip(names, values, strict=True)
         }
+        clock = given.pop(CLOCK, None)
         outcome = candidate.encoder.cell(given)
         if isinstance(outcome, int):
-            cells.append(outcome)
-            asked[place] = given
+            moments[clock][place] = _Asked(outcome, given)
         else:
             for fault in outcome:
                 faults[fault.field, fault.type] += count
-    questions = candidate.questions(asked.values())
     found = np.full(len(unique), np.nan)
-    found[list(asked)] = candidate.predict_flights(cells, questions)
-    return found[inverse], faults
+    too_early = 0
+    for clock, asked in moments.items():
+        then = candidate.with_day(None)
+        if clock is not None and candidate.day is not None:
+            day = candidate.day.asked(clock)
+            then = candidate.with_day(day)
+            if not day.is_kept:
+                too_early += sum(map(times.__getitem__, asked))
+        questions = then.questions(one.flight for one in asked.values())
+        cells = [one.cell for one in asked.values()]
+        found[list(asked)] = then.predict_flights(cells, questions)
+    return _Answers(found[inverse], faults, too_early)
 
 
 def _by_value(

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from challenge.live.day import (
+from challenge.live.adjustment import (
     DAY,
     DISTANCES_MINUTES,
     HOUR,

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Request, Response
 from challenge.flights.faults import shown
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.serving.body.budget import Held
-from challenge.serving.problems import too_large
+from challenge.serving.body.whole import read_whole
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.health import STOPPING
 from challenge.serving.routes.open_inference.schema import (
@@ -123,7 +123,7 @@ async def infer(request: Request, state: State) -> Response:
     Tensors have the shape [n] or [n, 1]. A flight without a destination or a time has
     an empty text there; a tensor that no flight needs may be left out.
     """
-    model, settings = state.watcher.model, state.settings
+    model, settings = state.model, state.settings
     with Held(state.body_budget) as held:
         text, tensors = await _body(request, settings.max_body_bytes, held)
         asked = _parse(text)
@@ -134,7 +134,7 @@ async def infer(request: Request, state: State) -> Response:
             dict(zip(columns, values, strict=True))
             for values in zip(*columns.values(), strict=True)
         )
-    probabilities, decisions = await predict_and_log(
+    probabilities, decisions, _ = await predict_and_log(
         state, request.scope, model, reader
     )
     values: dict[str, Sequence[Any]] = {
@@ -176,24 +176,17 @@ async def infer(request: Request, state: State) -> Response:
 
 async def _body(request: Request, limit: int, held: Held) -> tuple[bytes, bytes]:
     """The JSON of a request, and the binary data after it."""
-    if int(request.headers.get("content-length", 0)) > limit:
-        raise too_large("body", limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large("body", limit)
-        held.hold(len(body))
+    body = await read_whole(request, limit, held)
     length = request.headers.get(JSON_LENGTH)
     if length is None:
-        return bytes(body), b""
+        return body, b""
     # No more digits than the longest body has.
     is_length = re.fullmatch("[0-9]{1,18}", length) is not None
     if not is_length or int(length) > len(body):
         raise invalid_inference(
             [JSON_LENGTH], f"{shown(length)} is not a length within the body"
         )
-    return bytes(body[: int(length)]), bytes(body[int(length) :])
+    return body[: int(length)], body[int(length) :]
 
 
 def _parse(text: bytes) -> InferenceRequest:

@@ -1,0 +1,265 @@
+"""The flights of the day with their odds now and before, as GET /flights tells them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from challenge.files.prediction_log import PROBABILITY_DECIMALS
+from challenge.flights.fields import (
+    DELAY_THRESHOLD_MINUTES,
+    FLIGHT_NUMBER,
+    ORIGIN,
+    SCHEDULED,
+    Language,
+)
+from challenge.live.clock import DAY_SECONDS
+from challenge.live.day import Day
+from challenge.live.identity import FlightKey
+from challenge.live.known import Question
+from challenge.live.messages import told_by
+from challenge.live.questions import Facts
+from challenge.live.state import LiveFlight
+from challenge.live.terms import term_text
+from challenge.model import DelayModel
+from challenge.serving.live_feed import LiveFeed
+
+HOUR_SECONDS: Final = 3_600
+# How a flight that has left was called: by what was known so long before its time.
+CALLED_SECONDS: Final = HOUR_SECONDS
+REASONS: Final = 3
+_AT_ONCE: Final = 20
+
+
+class Reason(msgspec.Struct):
+    """What the day adds to a flight's log-odds, and what people call it."""
+
+    name: str
+    log_odds: float
+
+
+class FlightToCome(msgspec.Struct):
+    """A flight that has not left.
+
+    Attributes:
+        flight: its fields, as messages tell them.
+        status: `scheduled`, `overdue` once its time has passed, or `unknown` if the model
+            does not know it: its airline, or a field that was not told yet.
+        minutes: until its scheduled time by the clock; below 0 once that has passed.
+        probability: of a delay of over 15 minutes, 0 to 1: now; 1 if it is late already,
+            null if the model does not know it.
+        hour_ago, midnight: as it was by what was known then.
+        delay: 1 if it is above the model's threshold, else 0.
+        reasons: what of the day counts most.
+    """
+
+    flight: dict[str, Any]
+    status: str
+    minutes: int
+    probability: float | None = None
+    hour_ago: float | None = None
+    midnight: float | None = None
+    delay: int | None = None
+    reasons: list[Reason] = []
+
+
+class FlightOfToday(msgspec.Struct):
+    """A flight that has left, or was cancelled.
+
+    Attributes:
+        flight: its fields, as messages tell them.
+        status: `left` or `cancelled`.
+        minutes_late: how many minutes after its scheduled time it left.
+        late: 1 if it was late, else 0.
+        called: the probability that was given to it an hour before its time.
+        called_delay: 1 if that is above the model's threshold, else 0.
+    """
+
+    flight: dict[str, Any]
+    status: str
+    minutes_late: int | None = None
+    late: int | None = None
+    called: float | None = None
+    called_delay: int | None = None
+
+
+class _Listed(NamedTuple):
+    """A flight of the state, with all that is told of it."""
+
+    key: FlightKey
+    known: LiveFlight
+    told: dict[str, Any]
+    facts: Facts
+
+
+class Board:
+    """Tells the flights of the day, each once for each state of the feed.
+
+    Args:
+        feed: what messages tell.
+    """
+
+    def __init__(self, feed: LiveFeed) -> None:
+        self._feed = feed
+        self._version = -1
+        self._to_come: dict[tuple[FlightKey, Language], FlightToCome] = {}
+        # It is a fact, as long as nothing else is told of the flight.
+        self._called: dict[FlightKey, tuple[LiveFlight, float | None]] = {}
+        self._making = asyncio.Lock()
+
+    async def to_come(self, hours: float, language: Language) -> list[FlightToCome]:
+        """The flights that have not left and should within some hours, by their time."""
+        clock = self._clock
+        if clock is None:
+            return []
+        last = clock + HOUR_SECONDS * hours
+        listed = [
+            one
+            # A day after its time it was cancelled.
+            for one in self._flights(clock - DAY_SECONDS, last)
+            if not (one.facts.is_cancelled or _has_left(one.facts, clock))
+        ]
+        # Several callers wait for the same.
+        async with self._making:
+            if self._version != self._feed.version:
+                self._to_come.clear()
+                self._version = self._feed.version
+            return [
+                await self._flight_to_come(one, clock, language, place)
+                for place, one in enumerate(listed)
+            ]
+
+    async def of_today(self, hours: float) -> list[FlightOfToday]:
+        """The flights that should have left in the last hours, and have or will not, by
+        their time."""
+        clock = self._clock
+        if clock is None:
+            return []
+        first, found = clock - HOUR_SECONDS * hours, []
+        for key in [key for key in self._called if key[1] < clock - 2 * DAY_SECONDS]:
+            del self._called[key]
+        async with self._making:
+            for one in self._flights(first, clock + DAY_SECONDS):
+                if one.facts.is_cancelled:
+                    found.append(FlightOfToday(one.told, "cancelled"))
+                elif _has_left(one.facts, clock):
+                    found.append(await self._flight_that_left(one))
+        return found
+
+    @property
+    def _clock(self) -> int | None:
+        return self._feed.state.moment
+
+    def _flights(self, first: float, last: float) -> Iterator[_Listed]:
+        """The flights with scheduled times after one moment and up to another."""
+        within = [
+            (key, flight)
+            for key, flight in self._feed.state.flights.items()
+            if first < key[1] <= last
+        ]
+        for key, flight in sorted(within, key=lambda one: one[0][1]):
+            facts = self._feed.state.facts(key)
+            assert facts is not None
+            yield _Listed(key, flight, flight.told, facts)
+
+    async def _flight_to_come(
+        self, one: _Listed, clock: int, language: Language, place: int
+    ) -> FlightToCome:
+        known = self._to_come.get((one.key, language))
+        if known is not None:
+            return known
+        model, cell = self._feed.model, one.known.cell
+        minutes = (one.key[1] - clock) // 60
+        status = "overdue" if minutes < 0 else "scheduled"
+        row = FlightToCome(one.told, status, minutes)
+        if cell is None:
+            row.status = "unknown"
+        elif minutes < -DELAY_THRESHOLD_MINUTES:
+            row.probability, row.delay = 1.0, 1
+        else:
+            question = _question(model.day, one, cell)
+            row.probability = _answer(model, cell, question)
+            row.delay = int(row.probability > model.threshold)
+            if model.day is not None and question is not None:
+                row.reasons = _reasons(model.day, cell, question, language)
+        if cell is not None:
+            times = self._feed.state.rules.times
+            midnight = times.midnight(clock, one.told.get(ORIGIN))
+            row.hour_ago = await self._answer_of(clock - HOUR_SECONDS, one, cell)
+            row.midnight = await self._answer_of(midnight, one, cell)
+        self._to_come[one.key, language] = row
+        if place % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+        return row
+
+    async def _answer_of(self, at: int, one: _Listed, cell: int) -> float:
+        """The probability of a flight by what was known at a moment."""
+        if self._feed.model.day is None:
+            return _answer(self._feed.model, cell, None)
+        model = await self._feed.as_of(at)
+        return _answer(model, cell, _question(model.day, one, cell))
+
+    async def _flight_that_left(self, one: _Listed) -> FlightOfToday:
+        departed = one.facts.departed
+        assert departed is not None
+        minutes = (departed - one.key[1]) // 60
+        late = int(departed - one.key[1] > 60 * DELAY_THRESHOLD_MINUTES)
+        known, called = self._called.get(one.key, (None, None))
+        if known is not one.known:
+            called = self._call(one)
+            self._called[one.key] = one.known, called
+            await asyncio.sleep(0)
+        decision = None if called is None else int(called > self._feed.model.threshold)
+        return FlightOfToday(one.told, "left", minutes, late, called, decision)
+
+    def _call(self, one: _Listed) -> float | None:
+        """The probability of a flight an hour before its time, by what is known now of
+        the other flights, and was then of its own."""
+        model, cell, at = self._feed.model, one.known.cell, one.key[1] - CALLED_SECONDS
+        if cell is None:
+            return None
+        question = None
+        if model.day is not None:
+            day = model.day.at_moment(at)
+            day.known = None
+            question = _question(day, one, cell)
+        if question is not None:
+            told = told_by(one.known.reports, at)
+            question = self._feed.state.rules.judge(told).facts.completed(question)
+        return _answer(model, cell, question)
+
+
+def _has_left(facts: Facts, clock: int) -> bool:
+    return facts.departed is not None and facts.departed <= clock
+
+
+def _question(day: Day | None, one: _Listed, cell: int) -> Question | None:
+    """What is asked about a flight of which nothing but the key is told."""
+    if day is None:
+        return None
+    number, told = one.key[3], one.told
+    return day.question(
+        told[SCHEDULED],
+        told.get(ORIGIN),
+        number=told.get(FLIGHT_NUMBER),
+        cell=cell,
+        place=number[1] if isinstance(number, tuple) else 0,
+    )
+
+
+def _answer(model: DelayModel, cell: int, question: Question | None) -> float:
+    asked = {} if question is None else {0: question}
+    return round(model.predict_flights([cell], asked)[0], PROBABILITY_DECIMALS)
+
+
+def _reasons(
+    day: Day, cell: int, question: Question, language: Language
+) -> list[Reason]:
+    terms = sorted(day.terms(cell, question).items(), key=lambda one: -abs(one[1]))
+    return [
+        Reason(term_text(term, language), round(value, PROBABILITY_DECIMALS))
+        for term, value in terms[:REASONS]
+    ]

@@ -1,0 +1,315 @@
+"""/flights: today's flights as they are known now. POST tells them, GET asks for them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from challenge.errors import LiveStoreError
+from challenge.files.prediction_log import PROBABILITY_DECIMALS
+from challenge.flights.faults import Fault
+from challenge.flights.fields import (
+    AIRLINE,
+    DESTINATION,
+    FLIGHT_TYPE,
+    ORIGIN,
+    Language,
+)
+from challenge.flights.vocabulary import fold
+from challenge.serving.body.budget import Held
+from challenge.serving.body.headers import check_headers
+from challenge.serving.body.openapi import MESSAGE_BODY
+from challenge.serving.body.whole import read_whole
+from challenge.serving.event_stream import EventStreams
+from challenge.serving.problems import overloaded, problem_responses
+from challenge.serving.routes.dependencies import State
+from challenge.serving.state import ServiceState, moment_text
+from challenge.serving.told import MessageReader, store_away
+
+router = APIRouter(tags=["live"])
+
+DEFAULT_HOURS: Final = 12
+MAX_HOURS: Final = 72
+DEFAULT_LIMIT: Final = 1_000
+
+
+class HeardMessage(BaseModel):
+    """What became of a message.
+
+    Its faulty flights are told like those of other requests, and the others are taken.
+    """
+
+    accepted: Annotated[int, Field(description="How many flights were taken note of")]
+    rejected: Annotated[int, Field(description="How many have a fault")]
+    clock: Annotated[
+        str, Field(description="The latest moment that a message told, UTC")
+    ]
+    state: Annotated[
+        str,
+        Field(
+            description="Changes when all that was told was forgotten, and must be "
+            "told again"
+        ),
+    ]
+    detail: Annotated[
+        list[Fault], Field(description="The first hundred faults of flights")
+    ]
+    notes: Annotated[
+        list[Fault],
+        Field(
+            description="What is not as it should be of flights that were taken: names "
+            "that the model does not know, and what is still to be told"
+        ),
+    ]
+
+
+class ForgottenFlights(BaseModel):
+    """The flights were forgotten; `state` is the new one."""
+
+    state: str
+
+
+class BoardFlight(BaseModel):
+    """A flight that has not left."""
+
+    flight: Annotated[dict[str, Any], Field(description="All that was told of it")]
+    status: Annotated[
+        Literal["scheduled", "overdue", "unknown"],
+        Field(
+            description="`overdue` once its time has passed; `unknown` if the model does "
+            "not know its airline, or not all was told"
+        ),
+    ]
+    minutes: Annotated[
+        int, Field(description="To its scheduled time, by the clock of the messages")
+    ]
+    probability: Annotated[
+        float | None,
+        Field(
+            description="Of a delay of over 15 minutes; 1 once it is overdue by more, "
+            "null if it is unknown"
+        ),
+    ]
+    hour_ago: Annotated[
+        float | None, Field(description="The same by what was known an hour ago")
+    ]
+    midnight: Annotated[
+        float | None, Field(description="The same by what was known at midnight")
+    ]
+    delay: Annotated[
+        int | None, Field(description="1 if that is above the threshold, else 0")
+    ]
+    reasons: Annotated[
+        list[dict[str, Any]],
+        Field(
+            description="What of the day counts most: `name` and `log_odds`, that it adds"
+        ),
+    ]
+
+
+class PastBoardFlight(BaseModel):
+    """A flight that has left, or was cancelled."""
+
+    flight: dict[str, Any]
+    status: Literal["left", "cancelled"]
+    minutes_late: int | None
+    late: int | None
+    called: Annotated[
+        float | None, Field(description="The probability an hour before its time")
+    ]
+    called_delay: Annotated[
+        int | None, Field(description="1 if that is above the threshold, else 0")
+    ]
+
+
+class FlightBoard(BaseModel):
+    """Today's flights as they are known now."""
+
+    clock: Annotated[
+        str | None,
+        Field(description="The moment up to which they are known; null before any"),
+    ]
+    heard: Annotated[
+        str | None,
+        Field(description="When the last message came, by the server's clock"),
+    ]
+    stale_since: Annotated[
+        str | None, Field(description="The same, if that is too long ago; else null")
+    ]
+    state: Annotated[str, Field(description="Changes when all was forgotten")]
+    known: Annotated[int, Field(description="How many flights messages told of")]
+    expected_late: Annotated[
+        float,
+        Field(description="How many of the flights to come will be late, expected"),
+    ]
+    flights: Annotated[list[BoardFlight], Field(description="Those that have not left")]
+    left: Annotated[
+        list[PastBoardFlight],
+        Field(description="Those that should have left in the last hours, and did"),
+    ]
+
+
+_NameQuery = Annotated[str | None, Query(max_length=200)]
+
+
+@router.post(
+    "/flights",
+    name="tell_flights",
+    openapi_extra={"requestBody": MESSAGE_BODY},
+    responses=problem_responses(400, 401, 403, 413, 415, 503),
+)
+async def tell_flights(request: Request, state: State) -> HeardMessage:
+    """Tell what is known now of today's flights: all, some, or what has changed.
+
+    A flight is known by OPERA, Fecha-I and Vlo-I, and SIGLAORI where the model has
+    several origins; one without a number by SIGLADES, and its place among equals in the
+    message. After the first message about a flight, these and what has changed are
+    enough: a field that is absent stays as it is, and null clears it. Messages may come
+    twice, and in any order: the later `at` counts. Without flights a message says that
+    nothing is new.
+    """
+    state.feed_access.check(request.scope)
+    settings = state.settings
+    check_headers(request.scope, settings.max_body_bytes)
+    reader = MessageReader(state.live, settings.max_flights)
+    with Held(state.body_budget) as held:
+        await reader.take(await read_whole(request, settings.max_body_bytes, held))
+    state.counters.told["accepted"] += reader.accepted
+    state.counters.told["rejected"] += reader.rejected
+    return HeardMessage(
+        accepted=reader.accepted,
+        rejected=reader.rejected,
+        clock=moment_text(max(reader.at, state.live.state.clock or reader.at)),
+        state=state.live.name,
+        detail=reader.faults.told(),
+        notes=reader.notes.told(),
+    )
+
+
+@router.delete(
+    "/flights", name="forget_flights", responses=problem_responses(401, 403, 503)
+)
+async def forget_flights(request: Request, state: State) -> ForgottenFlights:
+    """Forget all that was told of flights; the model's own stay."""
+    state.feed_access.check(request.scope)
+    try:
+        await state.live.reset()
+    except LiveStoreError as error:
+        raise store_away(error) from None
+    return ForgottenFlights(state=state.live.name)
+
+
+@router.get(
+    "/flights",
+    name="flights",
+    response_model=FlightBoard,
+    responses={**problem_responses(400), 304: {"description": "Nothing has changed"}},
+)
+async def get_flights(
+    request: Request,
+    state: State,
+    hours: Annotated[
+        float, Query(gt=0, le=MAX_HOURS, description="How far ahead, and back")
+    ] = DEFAULT_HOURS,
+    sort: Annotated[
+        Literal["time", "risk"],
+        Query(description="The earliest first, or the likeliest to be late"),
+    ] = "time",
+    limit: Annotated[
+        int, Query(ge=0, le=10_000, description="How many flights of each list")
+    ] = DEFAULT_LIMIT,
+    airline: _NameQuery = None,
+    destination: _NameQuery = None,
+    origin: _NameQuery = None,
+    flight_type: Annotated[str | None, Query(alias="type", max_length=20)] = None,
+    language: Language = "en",
+) -> Response:
+    """Return the flights to come, with their probabilities now and before, and those that
+    have left."""
+    # What was told a moment ago, too, and nothing of which half is taken note of.
+    await state.live.try_to_follow()
+    tag = _tag(state, request.url.query)
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"etag": tag})
+    filters = {
+        AIRLINE: airline,
+        DESTINATION: destination,
+        ORIGIN: origin,
+        FLIGHT_TYPE: flight_type,
+    }
+    wanted = {
+        name: _comparable(state, name, value)
+        for name, value in filters.items()
+        if value
+    }
+
+    def is_wanted(told: dict[str, Any]) -> bool:
+        return all(
+            _comparable(state, name, told.get(name)) == value
+            for name, value in wanted.items()
+        )
+
+    to_come = await state.board.to_come(hours, language)
+    to_come = [one for one in to_come if is_wanted(one.flight)]
+    left = await state.board.of_today(hours)
+    left = [one for one in left if is_wanted(one.flight)]
+    if sort == "risk":
+        to_come.sort(key=lambda one: -(one.probability or 0.0))
+    expected = sum(one.probability or 0.0 for one in to_come)
+    live = state.live
+    body = {
+        **state.told_times(),
+        "state": live.name,
+        "known": len(live.state.flights),
+        "expected_late": round(expected, PROBABILITY_DECIMALS),
+        "flights": to_come[:limit],
+        # The last ones are the ones to look at.
+        "left": left[max(len(left) - limit, 0) :],
+    }
+    headers = {"etag": tag, "cache-control": "no-cache"}
+    return Response(msgspec.json.encode(body), 200, headers, "application/json")
+
+
+@router.get(
+    "/flights/events",
+    name="flight_events",
+    response_class=StreamingResponse,
+    responses={
+        **problem_responses(503),
+        200: {
+            "description": "Server-sent events: `flights` whenever GET /flights has "
+            "changed, with its `clock`; a comment every ten seconds",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+    },
+)
+async def get_events(state: State) -> StreamingResponse:
+    """Tell whenever GET /flights has changed, as server-sent events."""
+    if not state.events.has_room:
+        raise overloaded()
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+    return StreamingResponse(
+        state.events.stream(), headers=headers, media_type="text/event-stream"
+    )
+
+
+def _tag(state: ServiceState, query: str) -> str:
+    """What changes with the answer of GET /flights."""
+    live = state.live
+    made_of = (
+        *(live.position, live.state.moment, state.model.fingerprint),
+        *(state.told_times()["stale_since"], query),
+    )
+    digest = hashlib.blake2b(repr(made_of).encode(), digest_size=12)
+    return f'"{digest.hexdigest()}"'
+
+
+def _comparable(state: ServiceState, field: str, value: object) -> str:
+    """A name as it is compared, however it is spelled; codes are names, too."""
+    known = state.model.encoder.rules.known_name(field, value)
+    return fold(str(known))
