@@ -26,6 +26,7 @@ from challenge.training.train import train
 
 ROOT = Path(__file__).parents[1]
 TEST_MODEL = ROOT / "tests/resources/test_model.pkl"
+AIRTRAN = ROOT.parent / "shared/data/bts_2008_airtran.csv.gz"
 
 # What asks for `challenge.app` gets the committed model, whatever was trained here.
 os.environ["MODEL_FILEPATH"] = str(TEST_MODEL)
@@ -44,6 +45,21 @@ def trained(flights: pd.DataFrame, folder: Path, **parameters: float) -> Path:
     return output
 
 
+def trained_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, flights: Path, recipe: Recipe
+) -> Path:
+    """The file of a model, which the first of all processes trains for them."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path = folder / f"{name}.pkl"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            train(str(flights), str(path), recipe)
+    return path
+
+
 @pytest.fixture(scope="session")
 def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "data.csv"
@@ -59,15 +75,17 @@ def sample_flights(sample_csv: Path) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def schedule_model(sample_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of the model that train.py makes by default."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # The one of all processes: the first trains for them.
-    path = folder / "schedule.pkl"
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            train(str(sample_csv), str(path))
-    return path
+    return trained_once(tmp_path_factory, "schedule", sample_csv, Recipe())
+
+
+@pytest.fixture(scope="session")
+def airtran_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a model of real flights, that knows where aircraft are."""
+    if not AIRTRAN.exists():
+        pytest.skip(f"no real flights beside {ROOT}")
+    return trained_once(
+        tmp_path_factory, "airtran", AIRTRAN, Recipe(parameters={"rounds": 5})
+    )
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from challenge.errors import SettingsError
+from challenge.serving.event_stream import ended_by_signals
 from challenge.serving.middleware.direct_routes import FastAPIWithDirectRoutes
 from challenge.serving.middleware.requests import RequestMiddleware
 from challenge.serving.middleware.trusted_hosts import TrustedHosts
@@ -156,7 +157,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(live.run(prunes=state.number == 0)),
     ]
     try:
-        yield
+        with ended_by_signals(state.events.end):
+            yield
     finally:
         for task in watching:
             task.cancel()

@@ -142,7 +142,6 @@ class ServiceState:
             feed,
             self.settings.max_event_streams,
             lambda: self.told_times()["clock"],
-            lambda: self.draining,
             self._count_stream,
         )
         return feed

@@ -41,7 +41,6 @@ from tests.conftest import ROOT, trained
 
 pytestmark = pytest.mark.slow
 
-AIRTRAN = ROOT.parent / "shared/data/bts_2008_airtran.csv.gz"
 ASKED = [AIRLINE, FLIGHT_TYPE, MONTH, DESTINATION, SCHEDULED]
 
 
@@ -479,10 +478,8 @@ def test_of_several_states_the_last_before_each_departure_is_judged(
 
 
 @pytest.fixture(scope="module")
-def airtran(tmp_path_factory):
+def airtran(airtran_model):
     """A model that knows where aircraft are, and what requests tell of its flights."""
-    path = tmp_path_factory.mktemp("airtran") / "model.pkl"
-    train(AIRTRAN, path, Recipe(parameters={"rounds": 5}))
     past = read_past(AIRTRAN, read_dataset(AIRTRAN))
     flights, vocabulary = past.flights, past.vocabulary
     ahead = past.local - flights.scheduled
@@ -509,10 +506,9 @@ def airtran(tmp_path_factory):
                 "moment": pd.Timestamp(flights.scheduled[place], tz="UTC"),
             }
         )
-    return path, asked
+    return airtran_model, asked
 
 
-@pytest.mark.skipif(not AIRTRAN.exists(), reason=f"no real flights beside {ROOT}")
 def test_on_a_real_day_nothing_has_changed(airtran, tmp_path, capsys):
     """Asked about at random minutes, over time zones and with aircraft."""
     path, asked = airtran
