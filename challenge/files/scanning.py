@@ -225,7 +225,8 @@ class FlightsScan:
             as_shown = self.departures_as_shown
             left = day.times.by_schedule(departed, scheduled, row.get(ORIGIN), as_shown)
         if self._looks_up:
-            place = self._places.next(cell, scheduled, row.get(FLIGHT_NUMBER))
+            moment = day.times.scheduled(scheduled, row.get(ORIGIN))
+            place = self._places.next(cell, moment, row.get(FLIGHT_NUMBER))
         return day.question(
             *map(row.get, QUESTION_FIELDS),
             cell=cell,

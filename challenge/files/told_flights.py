@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 Told: TypeAlias = str | bool
 
 # What messages tell; the time tells the month.
-MESSAGE_FIELDS: Final = (
+TOLD_FIELDS: Final = (
     *(one.name for one in FIELDS if one.name != MONTH),
     DEPARTED,
 )
@@ -177,8 +177,7 @@ def clock_of(zone: ZoneInfo | None) -> Clock:
 
 def local_midnight(zone: ZoneInfo | None, moment: int) -> int:
     """When the day of a moment began, by the clock of a time zone."""
-    today = _local(moment, zone).replace(hour=0, minute=0, second=0)
-    return clock_of(zone).utc(seconds(today))
+    return clock_of(zone).midnight(moment)
 
 
 def _read(
@@ -193,12 +192,12 @@ def _read(
     with _connected(file) as connection, reading(file.source):
         source = file_source(connection, file)
         is_needed = model.needed(needed)
-        wanted = (*MESSAGE_FIELDS, *needed)
+        wanted = (*TOLD_FIELDS, *needed)
         options = _with_columns_of_today(file.source, source, options, is_needed)
         rows = read_flights(
             connection, file, source, options, is_needed, wanted, _zones(model)
         )
-        names = [name for name in MESSAGE_FIELDS if name in rows.columns]
+        names = [name for name in TOLD_FIELDS if name in rows.columns]
         to_flight = _flight_reader(rows)
         for position, zone, fault, left_out, *values in _rows(
             connection, rows, names, first, last

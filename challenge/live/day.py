@@ -268,7 +268,6 @@ class Day:
         question = Question(at, moment, registration(aircraft), *own)
         told = None
         if self.known is not None and cell is not None:
-            origin = origin if self._flight_keys.has_origins else None
             told = self._told(cell, moment, origin, number, place)
         if told is not None:
             departed, question = told.departed, told.completed(question)

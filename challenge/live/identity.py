@@ -47,16 +47,15 @@ class FlightKeys:
             origin, number: as the fields of the flight tell them.
             place: among flights without a number that have all else in common.
         """
-        code: int | str = NOT_GIVEN
-        if self.has_origins:
-            code = self.code(ORIGIN, origin)
         told = flight_number(number)
-        return airline, scheduled, code, told or (destination, place)
+        return airline, scheduled, self._origin(origin), told or (destination, place)
 
-    def code(self, field: str, value: object) -> int | str:
-        """The code of a name, or how it is compared if the model does not know it."""
-        code = self._rules.code(field, value, hints=False)
-        return fold(str(value)) if isinstance(code, Fault) else code
+    def _origin(self, origin: object) -> int | str:
+        """What of the origin is a part of the key."""
+        code = self._rules.code(ORIGIN, origin, hints=False)
+        if isinstance(code, Fault):
+            return fold(str(origin))  # of none that the model knows
+        return code if self.has_origins else NOT_GIVEN
 
 
 def flight_number(value: object) -> str:

@@ -37,8 +37,6 @@ from challenge.live.known import NOT_LEFT
 from challenge.live.questions import Facts, LocalTimes, registration
 
 MESSAGE_FIELDS: Final = frozenset((*FIELD_OF, DEPARTED, CANCELLED))
-# What tells which flight is meant.
-_KEY_FIELDS: Final = (AIRLINE, SCHEDULED, ORIGIN, FLIGHT_NUMBER, DESTINATION)
 _ARRIVALS: Final = (DUE, EXPECTED, ARRIVED)
 _NUMBER_LENGTH: Final = FIELD_OF[FLIGHT_NUMBER].max_length or 0
 _AIRCRAFT_LENGTH: Final = FIELD_OF[AIRCRAFT].max_length or 0
@@ -94,9 +92,12 @@ class Judged(NamedTuple):
 
 def fields_of(report: Report) -> dict[str, Any]:
     """The fields that a report tells."""
+    try:
+        told = _decode(report.told)
+    except msgspec.DecodeError:
+        return {}  # of a damaged store
     return {
-        name: None if is_not_given(value) else value
-        for name, value in _decode(report.told).items()
+        name: None if is_not_given(value) else value for name, value in told.items()
     }
 
 
@@ -198,7 +199,7 @@ class MessageRules:
                 if name not in MESSAGE_FIELDS
             ]
         cancelled = told.get(CANCELLED)
-        if not (cancelled is None or cancelled in (0, 1)):
+        if not (is_not_given(cancelled) or cancelled in (0, 1)):
             message = f"{shown(cancelled)} is neither true nor false"
             faults.append(Fault((CANCELLED,), "bool_type", message, cancelled))
         scheduled, origin = told.get(SCHEDULED), told.get(ORIGIN)
@@ -216,8 +217,8 @@ class MessageRules:
     def judge(self, told: Mapping[str, Any], hints: bool = False) -> Judged:
         """What the model makes of all that is told of a flight.
 
-        A destination or an origin that it does not know is taken as not given. A flight
-        of an airline that it does not know, or that is not complete, has no cell.
+        A destination that it does not know is taken as not given. A flight of an airline
+        or from an origin that it does not know, or that is not complete, has no cell.
         """
         scheduled, origin = told.get(SCHEDULED), told.get(ORIGIN)
         due, expected, arrived, departed = (
@@ -234,8 +235,8 @@ class MessageRules:
         )
         cell, notes = self._cell(told, facts, hints)
         if not isinstance(cell, int):
-            kept = [one for one in cell if _is_unknown_airline(one)]
-            faults = [one for one in cell if not _is_unknown_airline(one)]
+            kept = [one for one in cell if _is_unknown(one)]
+            faults = [one for one in cell if not _is_unknown(one)]
             return Judged(None, None, facts, faults, [*notes, *kept])
         moment = self.times.scheduled(scheduled, origin)
         if moment is None or facts.is_cancelled:
@@ -250,10 +251,15 @@ class MessageRules:
         """The cell of a flight or what is wrong with it, and notes."""
         # Nearly all are certainly valid, and found many times as fast.
         is_departure = facts.departed is not None or DEPARTED not in told
-        if is_departure and (cell := self._certain_cell(told)) is not None:
-            return cell, []
+        if is_departure and (certain := self._certain_cell(told)) is not None:
+            return certain, []
         row = {name: told.get(name) for name in (*FIELD_OF, DEPARTED)}
-        return self._encoder.cell_averaged(row, hints)
+        cell, notes = self._encoder.cell_averaged(row, hints)
+        if isinstance(cell, int) and any(note.field == ORIGIN for note in notes):
+            # It leaves from elsewhere: its flights are none of those that are counted.
+            code = self._rules.code(ORIGIN, told.get(ORIGIN), hints)
+            return ([code] if isinstance(code, Fault) else []), []
+        return cell, notes
 
     def _certain_cell(self, told: Mapping[str, Any]) -> int | None:
         """The cell of a flight whose fields are all as they should be; None of others."""
@@ -309,5 +315,6 @@ def _missing(name: str) -> Fault:
     return Fault((name,), MISSING, "is required")
 
 
-def _is_unknown_airline(fault: Fault) -> bool:
-    return fault.type == UNKNOWN and fault.field == AIRLINE
+def _is_unknown(fault: Fault) -> bool:
+    """Whether it is of an airline, or an origin, that the model does not know."""
+    return fault.type == UNKNOWN and fault.field in (AIRLINE, ORIGIN)

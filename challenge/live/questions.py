@@ -22,6 +22,7 @@ from challenge.flights.fields import (
 from challenge.flights.rules import FlightRules
 from challenge.flights.times import read_time
 from challenge.live.clock import Clocks, seconds
+from challenge.live.identity import flight_number
 from challenge.live.known import Question
 
 # What `Day.question` is given of a flight, in this order.
@@ -70,11 +71,17 @@ class Places:
     """Counts the flights of a request that have no number, and all else in common."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[int, object]] = Counter()
+        self._counts: Counter[tuple[int, int | None]] = Counter()
 
-    def next(self, cell: int, scheduled: object, number: object) -> int:
-        """The place of the next flight among them; 0 of one with a number."""
-        if number:
+    def next(self, cell: int, scheduled: int | None, number: object) -> int:
+        """The place of the next flight among them; 0 of one with a number.
+
+        Args:
+            cell: the flight.
+            scheduled: when it should leave, in seconds since 1970, UTC.
+            number: as its field tells it.
+        """
+        if flight_number(number):
             return 0
         place = self._counts[cell, scheduled]
         self._counts[cell, scheduled] += 1

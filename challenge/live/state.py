@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from math import inf
 from operator import attrgetter
 from time import time
@@ -25,7 +26,7 @@ from challenge.live.clock import DAY_SECONDS
 from challenge.live.day import Day
 from challenge.live.history import KEPT_DAYS, History, PastFlight
 from challenge.live.identity import FlightKey
-from challenge.live.known import NOT_LEFT
+from challenge.live.known import NOT_LEFT, lateness
 from challenge.live.messages import (
     Judged,
     MessageRules,
@@ -101,6 +102,8 @@ class LiveState:
         flights: those that messages tell of, by their keys.
         clock: the latest moment of a message; None before the first.
         heard: when the last message came, in seconds since 1970.
+        moment: the clock of the day: that of the messages, but where these have stopped,
+            and the model's own flights reach further by now.
         day: the model's with these flights; None if it has learned nothing of days.
     """
 
@@ -117,22 +120,28 @@ class LiveState:
         self.heard = 0.0
         self.day = day
         self._base = day
+        self.moment = self._moment()
         self._history = History() if day is None else day.history
         self._kept = _KeptFlights(self._history, grid)
         # Of messages that say that nothing is new; they move the clock alone.
         self._ticks: list[Report] = []
+        # Of flights that another model knew, and this one does not.
+        self._unread: list[Report] = []
         # The numbers of reports that are not kept, as others say the same.
         self._repeated: set[int] = set()
         # Of flights of the last days and to come.
         self._near: dict[FlightKey, _Near] = {}
         self._next_forgetting = 0
 
-    def apply(self, reports: Iterable[Report], heard: float) -> None:
+    def apply(self, reports: Iterable[Report], heard: float) -> float:
         """Take note of reports, in the order in which they were received.
 
         Args:
             reports: they.
             heard: when the last of them was, in seconds since 1970.
+
+        Returns: the first moment of which something else is known now than before; that
+            of a flight told of anew is when it was known how it left.
         """
         self.heard = max(heard, self.heard)
         reports = list(reports)
@@ -148,7 +157,8 @@ class LiveState:
             fields = fields_of(report)
             key = self.rules.key(fields, report.place)
             if isinstance(key, list):
-                continue  # of another model, which knew what it names
+                self._unread.append(report)
+                continue
             known = changed.get(key) or self._told(key)
             before = known.reports
             after = with_report(before, report)
@@ -166,6 +176,7 @@ class LiveState:
             self._change(key, told, changes)
         self._make(changes)
         self._forget_far()
+        return changes.first
 
     def prune(self) -> Pruned:
         """Forget single messages of over two days ago, and flights of over thirty."""
@@ -194,18 +205,20 @@ class LiveState:
             latest = max(self._ticks)
             pruned.removed.update(one.number for one in self._ticks if one != latest)
             self._ticks = [latest]
+        unread = [report for report in self._unread if report.at < first]
+        pruned.removed.update(report.number for report in unread)
+        self._unread = [report for report in self._unread if report.at >= first]
         self._make(changes)
         return pruned
 
     def reports(self) -> list[Report]:
         """All that is known, in the order in which it was received."""
         told = [one for flight in self.flights.values() for one in flight.reports]
-        return sorted([*told, *self._ticks], key=attrgetter("number"))
+        all_ = [*told, *self._ticks, *self._unread]
+        return sorted(all_, key=attrgetter("number"))
 
-    @property
-    def moment(self) -> int | None:
-        """The clock of the day: that of the messages, but where these have stopped, and
-        the model's own flights reach further by now."""
+    def _moment(self) -> int | None:
+        """The clock of the day."""
         own = None if self._base is None else self._base.clock
         if self.clock is None:
             return own
@@ -329,6 +342,7 @@ class LiveState:
             self._near = {key: n for key, n in self._near.items() if key[1] >= first}
 
     def _make(self, changes: _Changes) -> None:
+        self.moment = self._moment()
         if self.day is not None and self.clock is not None:
             self.day = self.day.changed(*changes.made(), self.moment, self.facts)
 
@@ -339,6 +353,17 @@ class _Changes:
     def __init__(self) -> None:
         self.removed: list[PastFlight] = []
         self.added: list[PastFlight] = []
+
+    @property
+    def first(self) -> float:
+        """The first moment from which any of them counts."""
+        return min(
+            (
+                min(lateness(one.scheduled, one.departed).known_from, one.scheduled)
+                for one in chain(self.removed, self.added)
+            ),
+            default=inf,
+        )
 
     def made(self) -> tuple[list[PastFlight], list[PastFlight]]:
         """They, without those that are removed and added again."""

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, Self
 
 from challenge.errors import LiveStoreError
 from challenge.live.messages import Report
@@ -20,7 +20,7 @@ from challenge.live.state import Pruned
 SCHEMA_VERSION: Final = 1
 # "flpr": says whose file it is.
 _APPLICATION: Final = 0x666C7072
-_BUSY_SECONDS: Final = 5
+_BUSY_SECONDS: Final = 2
 # Some megabytes.
 READ_AT_ONCE: Final = 5_000
 _SCHEMA: Final = f"""
@@ -79,6 +79,10 @@ class LiveStore(Protocol):
     """A store. All methods raise LiveStoreError where it cannot be used at this time, and
     then nothing is changed."""
 
+    def reader(self) -> Self:
+        """The same store, to read it in another thread; or this one, if it can only be
+        used by one."""
+
     def append(self, reports: Sequence[NewReport], received: float) -> None:
         """Keep reports; once this returns they outlive the process, and the machine if
         the store is durable.
@@ -105,7 +109,7 @@ class LiveStore(Protocol):
 
 
 class SQLiteStore:
-    """A store in a file, or in memory; it belongs to one thread.
+    """A store in a file, or in memory; one thread at a time uses it.
 
     Args:
         path: the file, which is made if missing; None for memory.
@@ -120,6 +124,13 @@ class SQLiteStore:
         self._version = -1
         self._has_written = False
         self._is_replaced = False
+
+    def reader(self) -> SQLiteStore:
+        """The same for another thread, which does not wait where this one has to; that in
+        memory itself."""
+        if self._path is None:
+            return self
+        return SQLiteStore(self._path, self._is_durable)
 
     def append(self, reports: Sequence[NewReport], received: float) -> None:
         with self._transaction() as connection:
@@ -136,7 +147,10 @@ class SQLiteStore:
             # One view of the file for both queries.
             connection.execute("BEGIN")
             [(state,)] = connection.execute("SELECT id FROM state")
-            is_new = state != after.state or self._is_replaced
+            last = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
+            # An older copy in place of what was read.
+            is_older = (last[0] if last else 0) < after.number
+            is_new = state != after.state or self._is_replaced or is_older
             number = 0 if is_new else after.number
             rows = connection.execute(
                 "SELECT at, number, place, told, received FROM reports "

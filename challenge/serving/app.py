@@ -117,7 +117,9 @@ def create_app(model_filepath: str | os.PathLike[str] | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "X-API-Key", "X-Request-ID"],
+            allow_headers=[
+                *("Content-Type", "X-API-Key", "X-Request-ID", "If-None-Match"),
+            ],
             expose_headers=[
                 *("X-Request-ID", "Retry-After", "ETag"),
                 *(DIALECT_HEADER, AVERAGED_HEADER),

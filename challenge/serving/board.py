@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -32,6 +31,7 @@ HOUR_SECONDS: Final = 3_600
 CALLED_SECONDS: Final = HOUR_SECONDS
 REASONS: Final = 3
 _AT_ONCE: Final = 20
+_LISTED_AT_ONCE: Final = 200
 
 
 class Reason(msgspec.Struct):
@@ -109,24 +109,25 @@ class Board:
         # It is a fact, as long as nothing else is told of the flight.
         self._called: dict[FlightKey, tuple[LiveFlight, float | None]] = {}
         self._making = asyncio.Lock()
+        feed.changed = self._forget_called
 
     async def to_come(self, hours: float, language: Language) -> list[FlightToCome]:
         """The flights that have not left and should within some hours, by their time."""
-        clock = self._clock
-        if clock is None:
-            return []
-        last = clock + HOUR_SECONDS * hours
-        listed = [
-            one
-            # A day after its time it was cancelled.
-            for one in self._flights(clock - DAY_SECONDS, last)
-            if not (one.facts.is_cancelled or _has_left(one.facts, clock))
-        ]
         # Several callers wait for the same.
         async with self._making:
+            clock = self._clock
+            if clock is None:
+                return []
             if self._version != self._feed.version:
                 self._to_come.clear()
                 self._version = self._feed.version
+            last = clock + HOUR_SECONDS * hours
+            listed = [
+                one
+                # A day after its time it was cancelled.
+                for one in await self._flights(clock - DAY_SECONDS, last)
+                if not (one.facts.is_cancelled or _has_left(one.facts, clock))
+            ]
             return [
                 await self._flight_to_come(one, clock, language, place)
                 for place, one in enumerate(listed)
@@ -135,14 +136,15 @@ class Board:
     async def of_today(self, hours: float) -> list[FlightOfToday]:
         """The flights that should have left in the last hours, and have or will not, by
         their time."""
-        clock = self._clock
-        if clock is None:
-            return []
-        first, found = clock - HOUR_SECONDS * hours, []
-        for key in [key for key in self._called if key[1] < clock - 2 * DAY_SECONDS]:
-            del self._called[key]
+        found: list[FlightOfToday] = []
         async with self._making:
-            for one in self._flights(first, clock + DAY_SECONDS):
+            clock = self._clock
+            if clock is None:
+                return []
+            old, first = clock - 2 * DAY_SECONDS, clock - HOUR_SECONDS * hours
+            for key in [key for key in self._called if key[1] < old]:
+                del self._called[key]
+            for one in await self._flights(first, clock + DAY_SECONDS):
                 if one.facts.is_cancelled:
                     found.append(FlightOfToday(one.told, "cancelled"))
                 elif _has_left(one.facts, clock):
@@ -153,17 +155,28 @@ class Board:
     def _clock(self) -> int | None:
         return self._feed.state.moment
 
-    def _flights(self, first: float, last: float) -> Iterator[_Listed]:
-        """The flights with scheduled times after one moment and up to another."""
+    def _forget_called(self, moment: float) -> None:
+        """Something else is known of a moment and those after it than before."""
+        for key in [key for key in self._called if key[1] - CALLED_SECONDS >= moment]:
+            del self._called[key]
+
+    async def _flights(self, first: float, last: float) -> list[_Listed]:
+        """The flights with scheduled times after one moment and up to another, in their
+        order."""
         within = [
             (key, flight)
-            for key, flight in self._feed.state.flights.items()
+            # More may come while they are looked at.
+            for key, flight in self._feed.state.flights.copy().items()
             if first < key[1] <= last
         ]
-        for key, flight in sorted(within, key=lambda one: one[0][1]):
+        listed = []
+        for place, (key, flight) in enumerate(sorted(within, key=_by_time)):
+            if place % _LISTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
             facts = self._feed.state.facts(key)
             assert facts is not None
-            yield _Listed(key, flight, flight.told, facts)
+            listed.append(_Listed(key, flight, flight.told, facts))
+        return listed
 
     async def _flight_to_come(
         self, one: _Listed, clock: int, language: Language, place: int
@@ -177,7 +190,7 @@ class Board:
         row = FlightToCome(one.told, status, minutes)
         if cell is None:
             row.status = "unknown"
-        elif minutes < -DELAY_THRESHOLD_MINUTES:
+        elif clock - one.key[1] > 60 * DELAY_THRESHOLD_MINUTES:
             row.probability, row.delay = 1.0, 1
         else:
             question = _question(model.day, one, cell)
@@ -230,6 +243,10 @@ class Board:
             told = told_by(one.known.reports, at)
             question = self._feed.state.rules.judge(told).facts.completed(question)
         return _answer(model, cell, question)
+
+
+def _by_time(one: tuple[FlightKey, LiveFlight]) -> int:
+    return one[0][1]
 
 
 def _has_left(facts: Facts, clock: int) -> bool:

@@ -87,6 +87,8 @@ class EventStreams:
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The events of one client, from the state of now on."""
+        if not self.has_room:
+            return  # several began at one time
         self._open += 1
         self._count(1)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -160,10 +161,7 @@ class LiveServer:
             request.add_header("X-API-Key", self._key)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                # Other schemes were rejected above.
-                with urllib.request.urlopen(  # nosec B310
-                    request, timeout=TIMEOUT_SECONDS
-                ) as answer:
+                with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                     found = json.load(answer)
                 if not isinstance(found, dict):
                     raise ServerError(self.url, "is not this service")
@@ -176,9 +174,19 @@ class LiveServer:
                     kind = _TooLarge if error.code == _TOO_LARGE else ServerError
                     problem = f"refuses {method} {path.partition('?')[0]}"
                     raise kind(self.url, f"{problem}: {_reason(error)}") from error
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 raise ServerError(self.url, f"cannot be asked: {error}") from error
         raise AssertionError
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows none: the key is for this server alone."""
+
+    def redirect_request(self, *of_request: Any, **others: Any) -> None:
+        return None
+
+
+_opener: Final = urllib.request.build_opener(_NoRedirects)
 
 
 class _TooLarge(ServerError):

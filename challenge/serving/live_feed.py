@@ -8,19 +8,21 @@ so that no answer asks it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Final, TypeVar
 
 from challenge.errors import LiveStoreError
-from challenge.live.day import Day
 from challenge.live.messages import Report
-from challenge.live.state import LiveState
+from challenge.live.state import LiveState, Pruned
 from challenge.live.store import LiveStore, NewReport, Position, Read
 from challenge.model import DelayModel
-from challenge.serving.observability.log import event
+from challenge.serving.observability.log import event, log
+from challenge.serving.problems import overloaded
 
 T = TypeVar("T")
 
@@ -31,7 +33,9 @@ PRUNE_SECONDS: Final = 3_600
 PROBE_SECONDS: Final = 2
 # More are applied beside the requests.
 APPLIED_AT_ONCE: Final = 100
-# Days as they were known earlier: so many are kept, and made at one time.
+# Messages that wait until they are kept.
+MAX_WAITING: Final = 50
+# Days as they were known earlier: so many are kept or waited for, and made at one time.
 _PAST_DAYS_KEPT: Final = 8
 _PAST_DAYS_AT_ONCE: Final = 2
 # A closed store writes what it has to.
@@ -58,20 +62,27 @@ class LiveFeed:
     ) -> None:
         self.model = model
         self.state = _state_of(model)
+        # Told the first moment of which something else is known than before.
+        self.changed: Callable[[float], None] = lambda moment: None
         # Why the store cannot be written to (True), and be read (False).
         self._problems: dict[bool, str] = {}
         self.version = 0
         self._of_file = model
         self._store = store
+        self._reader = store.reader()
         self._failed = failed
         self.position = Position("", 0)
-        # SQLite's connections belong to one thread, which starts after the workers were
-        # forked.
-        self._thread = ThreadPoolExecutor(1, "live-store")
+        # They start with their first work, after the workers were forked.
+        self._writing = ThreadPoolExecutor(1, "live-store")
+        self._reading = self._writing
+        if self._reader is not self._store:
+            self._reading = ThreadPoolExecutor(1, "live-store-reader")
+        self._waiting = 0
         self._following = asyncio.Lock()
-        # Nobody else holds them.
+        # asyncio itself does not hold them.
         self._noting: set[asyncio.Task[None]] = set()
-        self._past_days: dict[int, Day] = {}
+        self._unpruned = Pruned({}, set())
+        self._past_days: dict[int, asyncio.Task[DelayModel]] = {}
         self._making = asyncio.Semaphore(_PAST_DAYS_AT_ONCE)
 
     @property
@@ -97,24 +108,45 @@ class LiveFeed:
         next_prune = next_probe = time.monotonic()
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            await self.try_to_follow()
-            if True in self._problems and time.monotonic() >= next_probe:
-                next_probe = time.monotonic() + PROBE_SECONDS
-                await self._or_problem(self._on_store(self._store.probe, writes=True))
-            if time.monotonic() >= next_prune:
-                next_prune = time.monotonic() + PRUNE_SECONDS
-                async with self._following:
-                    pruned = self.state.prune()
-                    self._publish()
-                if prunes and (pruned.merged or pruned.removed):
-                    pruning = self._on_store(self._store.prune, pruned, writes=True)
-                    await self._or_problem(pruning)
+            try:
+                await self.try_to_follow()
+                if True in self._problems and time.monotonic() >= next_probe:
+                    next_probe = time.monotonic() + PROBE_SECONDS
+                    probing = self._on_store(self._store.probe, writes=True)
+                    await self._or_problem(probing)
+                if time.monotonic() >= next_prune:
+                    next_prune = time.monotonic() + PRUNE_SECONDS
+                    await self._prune(prunes)
+            except Exception:
+                # Whatever it was, the next message may be another.
+                log.exception("messages about flights are not taken note of")
+
+    async def _prune(self, in_store: bool) -> None:
+        """Forget what need not be kept, and, if asked, in the store, too."""
+        async with self._following:
+            pruned = await asyncio.to_thread(self.state.prune)
+            self._publish()
+        if not in_store:
+            return
+        # What could not be forgotten the last time, too.
+        self._unpruned.merged.update(pruned.merged)
+        self._unpruned.removed.update(pruned.removed)
+        try:
+            await self._on_store(self._store.prune, self._unpruned, writes=True)
+        except LiveStoreError:
+            return
+        self._unpruned = Pruned({}, set())
 
     async def close(self) -> None:
         """Close the store."""
-        closing = self._on_store(self._store.close)
-        await asyncio.wait({asyncio.ensure_future(closing)}, timeout=_CLOSE_SECONDS)
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        loop = asyncio.get_running_loop()
+        closing = {
+            loop.run_in_executor(self._reading, self._reader.close),
+            loop.run_in_executor(self._writing, self._store.close),
+        }
+        await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
+        for threads in (self._reading, self._writing):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def try_to_follow(self) -> None:
         """Take note of what is in the store, if it can be read."""
@@ -129,7 +161,7 @@ class LiveFeed:
         async with self._following:
             has_more = True
             while has_more:
-                read = await self._on_store(self._store.read, self.position)
+                read = await self._on_store(self._reader.read, self.position)
                 await self._take(read)
                 has_more = read.has_more
 
@@ -138,14 +170,25 @@ class LiveFeed:
 
         Raises:
             LiveStoreError: they are not kept.
+            RejectedRequest: so many wait for that.
         """
+        if self._waiting >= MAX_WAITING:
+            raise overloaded()
         now = time.time()
-        await self._on_store(self._store.append, reports, now, writes=True)
+        self._waiting += 1
+        try:
+            await self._on_store(self._store.append, reports, now, writes=True)
+        finally:
+            self._waiting -= 1
         if len(reports) <= APPLIED_AT_ONCE:
-            noting = asyncio.create_task(self.try_to_follow())
-            self._noting.add(noting)
-            noting.add_done_callback(self._noting.discard)
-            await asyncio.wait({noting}, timeout=NOTED_SECONDS)
+            await self.note(NOTED_SECONDS)
+
+    async def note(self, seconds: float) -> None:
+        """Take note of what is in the store, but wait no longer for that."""
+        noting = asyncio.create_task(self.try_to_follow())
+        self._noting.add(noting)
+        noting.add_done_callback(self._noting.discard)
+        await asyncio.wait({noting}, timeout=seconds)
 
     async def reset(self) -> None:
         """Forget all that messages told.
@@ -160,48 +203,79 @@ class LiveFeed:
         """Go on with another model, for which all that is known is coded anew."""
         async with self._following:
             reports, heard = self.state.reports(), self.state.heard
+            name = self.name
         state = await asyncio.to_thread(_state_of, model, reports, heard)
         async with self._following:
-            # What has come meanwhile.
+            # What has come meanwhile, or all if the rest was forgotten.
             known = {one.number for one in reports}
+            if name != self.name:
+                state, known = _state_of(model), set()
             more = [one for one in self.state.reports() if one.number not in known]
             state.apply(more, self.state.heard)
             self._of_file, self.state = model, state
-            self._past_days.clear()
+            self._forget_since(-inf)
             self._publish()
 
     async def as_of(self, at: int) -> DelayModel:
-        """The model with the day as it was known at a moment, in seconds since 1970."""
-        day = self.state.day
-        assert day is not None
+        """The model with the day as it was known at a moment, in seconds since 1970.
+
+        Raises:
+            RejectedRequest: so many others are being made.
+        """
+        model = self.model
         if self.state.clock is None or at >= self.state.clock:
-            return self._of_file.with_day(day.at_moment(at))
-        found = self._past_days.get(at)
-        if found is None:
-            flights = self.state.flights.copy()
-            async with self._making:
-                found = await asyncio.to_thread(self.state.as_of, at, flights, day)
-            while len(self._past_days) >= _PAST_DAYS_KEPT:
-                del self._past_days[next(iter(self._past_days))]
-            self._past_days[at] = found
-        return self._of_file.with_day(found)
+            return model.with_day(model.known_day.at_moment(at))
+        making = self._past_days.get(at)
+        if making is None:
+            done = [at for at, one in self._past_days.items() if one.done()]
+            if len(self._past_days) - len(done) >= _PAST_DAYS_KEPT:
+                raise overloaded()
+            for former in done[: len(self._past_days) + 1 - _PAST_DAYS_KEPT]:
+                del self._past_days[former]
+            making = asyncio.create_task(self._make_past_day(at))
+            self._past_days[at] = making
+            making.add_done_callback(functools.partial(self._forget_failed, at))
+        # Others may wait for it, too.
+        return await asyncio.shield(making)
+
+    def _forget_failed(self, at: int, made: asyncio.Task[DelayModel]) -> None:
+        is_good = not made.cancelled() and made.exception() is None
+        if not is_good and self._past_days.get(at) is made:
+            del self._past_days[at]
+
+    async def _make_past_day(self, at: int) -> DelayModel:
+        async with self._making:
+            # While nothing is taken note of, so that all are of the same state.
+            async with self._following:
+                model, state = self._of_file, self.state
+                flights, day = state.flights.copy(), state.day
+            assert day is not None
+            made = await asyncio.to_thread(state.as_of, at, flights, day)
+        return model.with_day(made)
 
     async def _take(self, read: Read) -> None:
         self.position = read.position
         if read.is_new:
             self.state = _state_of(self._of_file)
-            self._past_days.clear()
+            self._forget_since(-inf)
         if not (read.is_new or read.reports):
             return
         if len(read.reports) > APPLIED_AT_ONCE:
-            await asyncio.to_thread(self.state.apply, read.reports, read.heard)
+            applying = asyncio.to_thread(self.state.apply, read.reports, read.heard)
+            changed = await applying
         else:
-            self.state.apply(read.reports, read.heard)
+            changed = self.state.apply(read.reports, read.heard)
         # A message of an earlier moment changes what was known since.
-        first = min((one.at for one in read.reports), default=0)
-        for at in [at for at in self._past_days if at >= first]:
-            del self._past_days[at]
+        self._forget_since(min((one.at for one in read.reports), default=inf))
+        self.changed(changed)
         self._publish()
+
+    def _forget_since(self, moment: float) -> None:
+        """Make days as they were known at this moment or later anew, where one asks."""
+        for at in [at for at in self._past_days if at >= moment]:
+            del self._past_days[at]
+        if moment == -inf:
+            self.changed(moment)
 
     def _publish(self) -> None:
         """Answer with the state as it is now."""
@@ -212,9 +286,10 @@ class LiveFeed:
         self, call: Callable[..., T], *arguments: object, writes: bool = False
     ) -> T:
         loop = asyncio.get_running_loop()
+        threads = self._writing if writes else self._reading
         had_problem = bool(self._problems)
         try:
-            done = await loop.run_in_executor(self._thread, call, *arguments)
+            done = await loop.run_in_executor(threads, call, *arguments)
         except LiveStoreError as error:
             self._failed()
             if not had_problem:

@@ -12,6 +12,7 @@ import msgspec
 
 from challenge.errors import LiveStoreError
 from challenge.flights.faults import Fault, shown
+from challenge.live.clock import FIRST_MOMENT
 from challenge.live.identity import FlightKey
 from challenge.live.messages import AHEAD_SECONDS, MISSING, incomplete
 from challenge.live.state import MAX_FLIGHTS, MESSAGE_SECONDS
@@ -108,7 +109,9 @@ class MessageReader:
                 400, request_fault(["at"], moment.type, moment.msg, value)
             )
         clock = self._feed.state.clock
-        if moment > now + AHEAD_SECONDS:
+        if moment < FIRST_MOMENT:
+            problem = "of another century"
+        elif moment > now + AHEAD_SECONDS:
             problem = f"over {AHEAD_SECONDS // 60} minutes ahead of the server's clock"
         elif clock is not None and moment < clock - MESSAGE_SECONDS:
             hours = MESSAGE_SECONDS // 3_600
@@ -144,7 +147,8 @@ class MessageReader:
             return [Fault((), "object_type", f"{shown(item)} is not a flight", item)]
         rules, known = self._feed.state.rules, self._feed.state.flights
         # Looking for the nearest name takes long, and of more faults it is not told.
-        judged = rules.check(item, at, not self.faults.is_full)
+        hints = not (self.faults.is_full or self.notes.is_full)
+        judged = rules.check(item, at, hints)
         faults = [fault for fault in judged.faults if fault.type != MISSING]
         key, place = rules.key(item), 0
         if isinstance(key, list):

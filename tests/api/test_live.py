@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from challenge.api import create_app
 from challenge.model import DelayModel
+from tests.conftest import TEST_MODEL
 from tests.model.test_live_state import (
     CLOCKS,
     HOUR,
@@ -230,6 +232,7 @@ def test_a_faulty_flight_is_told_with_its_place_and_the_others_are_taken(
         ({"at": 5}, ["at"], "string_type"),
         ({"at": "noon"}, ["at"], "datetime_format"),
         ({"at": "2999-01-01 00:00"}, ["at"], "out_of_range"),
+        ({"at": "0001-01-01T00:00+23:59"}, ["at"], "out_of_range"),
     ],
 )
 def test_what_is_no_message_is_refused(body, where, kind, client):
@@ -301,14 +304,77 @@ def test_a_large_message_is_read_in_parts_and_has_a_limit(client_with):
 
 
 def test_a_model_without_a_day_shows_flights_with_the_odds_of_their_schedules():
-    from tests.conftest import TEST_MODEL
-
     with TestClient(create_app(TEST_MODEL)) as client:
         tell(client, MIDNIGHT, FLIGHT)
         [flight] = client.get("/flights").json()["flights"]
         asked = {name: FLIGHT[name] for name in ("OPERA", "TIPOVUELO", "Fecha-I")}
         answer = client.post("/predict?details=true", json={"flights": [asked]}).json()
         assert [flight["probability"]] == answer["probability"]
+
+
+def test_a_flight_from_elsewhere_is_none_of_those_that_are_counted(client):
+    """Systems of airports tell of arrivals, too."""
+    told = tell(client, MIDNIGHT, FLIGHT, FLIGHT | {"SIGLAORI": "Lima"})
+    assert told["accepted"] == 2
+    assert [note["loc"] for note in told["notes"]] == [["flights", 1, "SIGLAORI"]]
+    listed = client.get("/flights").json()["flights"]
+    assert sorted(one["status"] for one in listed) == ["scheduled", "unknown"]
+    # That with the known origin, or with none, is the same.
+    tell(client, MIDNIGHT, FLIGHT | {"SIGLAORI": "Santiago"})
+    assert client.get("/flights").json()["known"] == 2
+
+
+def test_equals_are_told_apart_however_their_time_is_written(client):
+    same = {name: FLIGHT[name] for name in FLIGHT if name != "Vlo-I"}
+    due = {"Llegada-I": FLIGHT["Fecha-I"], "MATRICULA": "CC-2"}
+    tell(client, MIDNIGHT, same, same | due)
+    written = same | {"Fecha-I": same["Fecha-I"].replace(" ", "T"), "Vlo-I": " "}
+    body = {"flights": [same, written]}
+    first, second = client.post("/predict?details=true", json=body).json()[
+        "probability"
+    ]
+    assert first != second
+
+
+def test_all_may_be_asked_while_large_messages_are_noted(client):
+    """Each state is whole: nothing fails, and in the end all is known."""
+    failed, over = [], threading.Event()
+
+    def ask():
+        at = local(MIDNIGHT - HOUR)
+        while not over.is_set():
+            for path in (f"/predict?at={at}", "/predict?details=true"):
+                answer = client.post(path, json={"flights": [FLIGHT]})
+                if answer.status_code != 200:
+                    failed.append(answer.text)
+            answer = client.get("/flights?limit=5")
+            if answer.status_code != 200:
+                failed.append(answer.text)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for part in range(4):
+        numbers = range(1_000 * part, 1_000 * (part + 1))
+        tell(client, MIDNIGHT + part, *(FLIGHT | {"Vlo-I": f"L{n}"} for n in numbers))
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert client.get("/flights?limit=0").json()["known"] == 4_000
+
+
+def test_what_is_forgotten_while_a_model_is_adopted_stays_so(client, live_model):
+    tell(client, MIDNIGHT, *(FLIGHT | {"Vlo-I": str(n)} for n in range(3_000)))
+    assert client.get("/flights?limit=0").json()["known"] == 3_000
+    live = client.app.state.service.live
+    model = DelayModel.load(live_model)
+    adopting = client.portal.start_task_soon(live.adopt, model)
+    client.delete("/flights")
+    adopting.result(60)
+    assert client.get("/flights?limit=0").json()["known"] == 0
+    tell(client, MIDNIGHT, FLIGHT)
+    assert client.get("/flights?limit=0").json()["known"] == 1
 
 
 # Who may tell.
@@ -452,8 +518,6 @@ def test_an_earlier_moment_than_all_that_is_kept_is_gone(client):
 def test_a_feed_that_fell_silent_is_told(client_with):
     client = client_with(LIVE_STALE_MINUTES=0.0001)
     tell(client, MIDNIGHT, FLIGHT)
-    import time
-
     time.sleep(0.05)
     board = client.get("/flights").json()
     assert board["stale_since"] == board["heard"]

@@ -7,7 +7,10 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 
@@ -223,40 +226,29 @@ def test_a_file_that_is_no_store_is_left_as_it_is(content, server, tmp_path):
     assert path.read_bytes() == content
 
 
-def test_a_new_model_goes_on_with_the_flights(server, live_model, tmp_path, flights):
+def test_a_new_model_goes_on_with_the_flights(serve, live_model, tmp_path, flights):
     """They are coded anew."""
     clock = CLOCKS[1]
     path = tmp_path / "model.pkl"
     path.write_bytes(live_model.read_bytes())
     store = tmp_path / "live" / "flights.sqlite"
-    running = server(workers=1, MODEL_FILEPATH=path)
-    del running
-    from tests.api.conftest import Server
-
-    log = tmp_path / "reloading.log"
-    settings = {"LIVE_STORE": str(store), "MODEL_RELOAD_SECONDS": "0"}
-    running = Server(path, 1, log, settings)
-    try:
-        for at, told in messages_of(flights):
-            if at <= clock:
-                tell(running, at, told)
-        before = probabilities(running, flights)
-        model = DelayModel.load(path)
-        history = model.known_day.history.last_days(20)
-        model.save_with_history(history, tmp_path / "next.pkl")
-        os.replace(tmp_path / "next.pkl", path)
-        os.kill(running.process.pid, signal.SIGHUP)
-        swapped = 'flight_prophet_model_reloads_total{outcome="swapped"}'
-        wait_for(lambda: running.metric(swapped) == 1)
-        model = DelayModel.load(path)
-        # Its own flights are others now, and those of the day the same.
-        after = probabilities(running, flights)
-        assert after != before
-        assert httpx.get(f"{running.url}/model").json()["live"]["flights"] == len(
-            flights
-        )
-    finally:
-        running.end()
+    running = serve(path, 1, LIVE_STORE=store, MODEL_RELOAD_SECONDS=0)
+    for at, told in messages_of(flights):
+        if at <= clock:
+            tell(running, at, told)
+    before = probabilities(running, flights)
+    model = DelayModel.load(path)
+    history = model.known_day.history.last_days(20)
+    model.save_with_history(history, tmp_path / "next.pkl")
+    os.replace(tmp_path / "next.pkl", path)
+    os.kill(running.process.pid, signal.SIGHUP)
+    swapped = 'flight_prophet_model_reloads_total{outcome="swapped"}'
+    wait_for(lambda: running.metric(swapped) == 1)
+    model = DelayModel.load(path)
+    # Its own flights are others now, and those of the day the same.
+    after = probabilities(running, flights)
+    assert after != before
+    assert httpx.get(f"{running.url}/model").json()["live"]["flights"] == len(flights)
 
 
 # Server-sent events.
@@ -288,6 +280,39 @@ def test_events_tell_of_changes_and_end_with_the_server(server):
         running.process.send_signal(signal.SIGTERM)
         assert list(lines) == []
     assert running.process.wait(10) == 0
+
+
+def test_a_stream_ends_with_a_server_of_another_kind(live_model, tmp_path):
+    """uvicorn waits for all requests before it tells that it stops."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["uvicorn", "challenge.api:create_app", "--factory", f"--port={port}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env=os.environ | {"MODEL_FILEPATH": str(live_model)},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: _is_up(url))
+        with httpx.stream("GET", f"{url}/flights/events", timeout=20) as stream:
+            lines = events(stream)
+            assert next(lines).startswith("id:")
+            process.send_signal(signal.SIGTERM)
+            list(lines)
+        process.wait(10)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_up(url):
+    try:
+        return httpx.get(f"{url}/health").is_success
+    except httpx.TransportError:
+        return False
 
 
 def test_a_stream_that_has_nothing_to_tell_is_kept_alive(server):
@@ -350,6 +375,20 @@ def test_a_store_gives_back_what_came_after_a_position(store, tmp_path):
     # Numbers are never used again.
     store.append([NewReport(40, 0, b"{}")], 3.5)
     assert [one.number for one in store.read(empty.position).reports] == [4]
+
+
+def test_a_copy_that_is_restored_is_read_from_its_start(store, tmp_path):
+    store.append([NewReport(10, 0, b"{}")] * 3, 1.0)
+    with contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy:
+        with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as source:
+            source.backup(copy)
+        store.append([NewReport(20, 0, b"{}")] * 3, 2.0)
+        position = store.read(START).position
+        with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as target:
+            copy.backup(target)
+    store.append([NewReport(30, 0, b"{}")], 3.0)
+    read = store.read(position)
+    assert (read.is_new, [one.at for one in read.reports]) == (True, [10, 10, 10, 30])
 
 
 def test_a_store_of_a_later_version_is_not_touched(store, tmp_path):

@@ -267,6 +267,42 @@ def test_a_full_disk_costs_records_and_no_answer(serve, tmp_path):
         assert "Traceback" not in server.log
 
 
+def test_a_full_disk_refuses_messages_until_there_is_room(serve, tmp_path):
+    up, told = "flight_prophet_live_store_up", 0
+    flight = {"OPERA": "Grupo LATAM", "TIPOVUELO": "I", "Fecha-I": "2017-07-01 10:00"}
+
+    def tell() -> httpx.Response:
+        nonlocal told
+        told += 1
+        flights = [flight | {"Vlo-I": f"{told}-{number}"} for number in range(100)]
+        body = {"at": "2017-07-01 08:00", "flights": flights}
+        return httpx.post(f"{server.url}/flights", json=body, timeout=20)
+
+    with small_disk(tmp_path / "full", "size=400k") as full:
+        ballast = full / "ballast"
+        ballast.write_bytes(bytes(64 * 1024))
+        server = serve(workers=1, LIVE_STORE=full / "live.sqlite")
+        kept = 0
+        while (answer := tell()).status_code == 200:
+            kept += 100
+        assert kept >= 100
+        assert answer.status_code == 503
+        assert answer.json()["detail"][0]["type"] == "store_away"
+        assert server.predict() == [1]
+        # Nothing of the message is known, and what was before is.
+        known = httpx.get(f"{server.url}/flights?limit=0&hours=24").json()["known"]
+        assert known == kept
+        assert server.metric("flight_prophet_live_store_errors_total") >= 1
+        ballast.unlink()
+        wait_for(lambda: server.metric(up) == 1)
+        assert tell().status_code == 200
+        assert server.stop() == 0
+        again = serve(workers=1, LIVE_STORE=full / "live.sqlite")
+        known = httpx.get(f"{again.url}/flights?limit=0").json()["known"]
+        assert known == kept + 100
+        assert again.stop() == 0
+
+
 def test_a_record_that_cannot_be_kept_stops_the_start(tmp_path):
     with small_disk(tmp_path / "read-only", "ro") as read_only:
         started = subprocess.run(

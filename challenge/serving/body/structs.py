@@ -49,7 +49,8 @@ def question_of(day: Day, asked: Any, cell: int, places: Places) -> Question | N
     """What is asked about a valid flight; None if the day adds nothing to its odds."""
     number, place = asked.flight_number, 0
     if day.known is not None:
-        place = places.next(cell, asked.scheduled, number)
+        moment = day.times.scheduled(asked.scheduled, asked.origin)
+        place = places.next(cell, moment, number)
     return day.question(
         asked.scheduled,
         asked.origin,

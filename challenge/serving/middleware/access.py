@@ -23,7 +23,10 @@ STATIC: Final = ("/static/", "/docs/static/")
 # What Starlette's test client is called; no address of a network is.
 _IN_PROCESS: Final = "testclient"
 # Headers of proxies and of browsers.
-_OF_OTHERS: Final = (b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip", b"origin")
+_OF_OTHERS: Final = (
+    *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"),
+    *(b"forwarded", b"via", b"x-real-ip", b"origin"),
+)
 
 
 class AccessControl:

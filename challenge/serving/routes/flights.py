@@ -25,7 +25,6 @@ from challenge.serving.body.budget import Held
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import MESSAGE_BODY
 from challenge.serving.body.whole import read_whole
-from challenge.serving.event_stream import EventStreams
 from challenge.serving.problems import overloaded, problem_responses
 from challenge.serving.routes.dependencies import State
 from challenge.serving.state import ServiceState, moment_text
@@ -35,6 +34,8 @@ router = APIRouter(tags=["live"])
 
 DEFAULT_HOURS: Final = 12
 MAX_HOURS: Final = 72
+# So long an answer waits for what was told before.
+TOLD_SECONDS: Final = 1.0
 DEFAULT_LIMIT: Final = 1_000
 
 
@@ -232,7 +233,7 @@ async def get_flights(
     """Return the flights to come, with their probabilities now and before, and those that
     have left."""
     # What was told a moment ago, too, and nothing of which half is taken note of.
-    await state.live.try_to_follow()
+    await state.live.note(TOLD_SECONDS)
     tag = _tag(state, request.url.query)
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": tag})
