@@ -11,19 +11,17 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 
-from challenge.compiled.grid import Axis, Grid
+from challenge.compiled.grid import Grid
 from challenge.compiled.log_odds import shifted
 from challenge.errors import MomentError
 from challenge.flights.faults import Fault
 from challenge.flights.fields import (
-    AIRLINE,
     DELAY_THRESHOLD_MINUTES,
     DESTINATION,
     ORIGIN,
-    SCHEDULED,
 )
 from challenge.flights.rules import FlightRules
 from challenge.flights.vocabulary import Vocabulary, fold
@@ -34,6 +32,7 @@ from challenge.live.adjustment import (
     Distance,
 )
 from challenge.live.clock import FIRST_MOMENT, LAST_MOMENT
+from challenge.live.groups import Groups
 from challenge.live.history import History, PastFlight
 from challenge.live.identity import FlightKey, FlightKeys
 from challenge.live.known import (
@@ -53,7 +52,6 @@ from challenge.live.questions import Facts, LocalTimes, registration
 from challenge.live.terms import (
     AIRCRAFT_TERMS,
     TERMS,
-    Key,
     Term,
     inbound_terms,
     last_departure_terms,
@@ -62,10 +60,9 @@ from challenge.live.terms import (
 
 # A flight that is overdue by more is late.
 OVERDUE_MINUTES: Final = DELAY_THRESHOLD_MINUTES
-# So many flights, groups and cells are remembered, some hundred bytes each.
+# So many flights and groups are remembered, some hundred bytes each.
 _ANSWERS_KEPT: Final = 5_000
 _SUMS_KEPT: Final = 2_000
-_CELLS_KEPT: Final = 2_000
 # Looks up what is told of a flight.
 Known = Callable[[FlightKey], Facts | None]
 
@@ -99,23 +96,13 @@ class Day:
         self.known: Known | None = None
         self._lead: int | None = None
         self._flight_keys = FlightKeys(rules)
-        self._grid = grid
-        self._axes = [
-            grid.axis(name) for name in (AIRLINE, ORIGIN, DESTINATION, SCHEDULED)
-        ]
         used = [TERMS[name] for name in adjustment.coefficients]
         self._keys = list(dict.fromkeys(term.key for term in used if term.key))
         # Of each key.
         self._window_terms = [
             [term for term in used if term.key is key] for key in self._keys
         ]
-        # Of the model, not of a state, which it must not keep alive.
-        self._codes_of = partial(_codes_of, grid, self._axes)
-        # Counted in any case.
-        self._all = (self._keys.index(Key.ALL),) if Key.ALL in self._keys else ()
-        self._groups = lru_cache(_CELLS_KEPT)(
-            partial(_groups_of, self._codes_of, tuple(self._keys))
-        )
+        self._groups = Groups(grid, self._keys)
         self._aircraft_coefficients: list[list[float]] = []
         if not all(term.key for term in used):
             self._aircraft_coefficients = [
@@ -309,7 +296,7 @@ class Day:
         place, coefficients_of = Distance(question), self.adjustment.coefficients
         added = {
             term: place.between(coefficients_of[term.name]) * effect
-            for group in self._groups(cell)
+            for group in self._groups.of(cell)
             for term, effect in self._effects(group, question.at).items()
         }
         for term, value in zip(AIRCRAFT_TERMS, self._of_aircraft(cell, question)):
@@ -321,15 +308,17 @@ class Day:
         """The flights of which it became known in the last hour whether they are late."""
         if self.clock is None:
             return Sums(0, 0, 0.0)
-        [left] = self._left.sums(self._all, self.clock, [1])
-        [waiting] = self._waiting.sums(self._all, self.clock, [1], WAITING_SECONDS)
+        everything, at = self._groups.everything, self.clock
+        [left] = self._left.sums(everything, at, [1])
+        [waiting] = self._waiting.sums(everything, at, [1], WAITING_SECONDS)
         return left.plus(waiting)
 
     def _add(self, cell: int, question: Question) -> float:
         """What the day adds to the log-odds of a flight."""
         place = Distance(question)
         at = question.at
-        added = sum(place.between(self._sums(one, at)) for one in self._groups(cell))
+        groups = self._groups.of(cell)
+        added = sum(place.between(self._sums(one, at)) for one in groups)
         if self._aircraft_coefficients:
             added += sum(
                 place.between(coefficients) * value
@@ -364,7 +353,7 @@ class Day:
 
     def _of_aircraft(self, cell: int, question: Question) -> list[float]:
         """The values of AIRCRAFT_TERMS."""
-        origin = self._grid.code(cell, self._grid.axis(ORIGIN))
+        origin = self._groups.codes(cell).origin
         inbound = self._aircraft.inbound(question, origin)
         last = self._aircraft.last_departure(question.aircraft, question.at)
         return [
@@ -377,9 +366,11 @@ class Day:
     ) -> Facts | None:
         """What is told of a flight; the arguments are those of `question`."""
         assert self.known is not None
-        airline, _, destination, _ = self._codes_of(cell)
+        codes = self._groups.codes(cell)
         return self.known(
-            self._flight_keys.of(airline, scheduled, origin, number, destination, place)
+            self._flight_keys.of(
+                codes.airline, scheduled, origin, number, codes.destination, place
+            )
         )
 
     def _counted(
@@ -390,20 +381,14 @@ class Day:
             if (flight.departed == NOT_LEFT) == are_waiting:
                 known = lateness(flight.scheduled, flight.departed)
                 outcome = Outcome(known.known_from, known.is_late, flight.expected)
-                yield outcome, self._counted_in(flight.cell)
-
-    def _counted_in(self, cell: int) -> tuple[tuple[int, ...], ...]:
-        """The groups that count the flight of a cell."""
-        groups: tuple[tuple[int, ...], ...] = self._groups(cell)
-        return groups if self._all else (self._all, *groups)
+                yield outcome, self._groups.counted(flight.cell)
 
     def _flown(self, flights: Iterable[PastFlight]) -> Iterator[Leg]:
         """The flights as those of aircraft, if where these are is of use."""
         if not self._aircraft_coefficients:
             return
-        destination = self._grid.axis(DESTINATION)
         for flight in flights:
-            comes_to = self._airports[self._grid.code(flight.cell, destination)]
+            comes_to = self._airports[self._groups.codes(flight.cell).destination]
             yield Leg(flight.aircraft, flight.scheduled, flight.departed, comes_to)
 
     def _forget(self) -> None:
@@ -420,20 +405,6 @@ class Day:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._made_of, {"clock": self.clock, "_lead": self._lead}
-
-
-def _codes_of(grid: Grid, axes: Sequence[Axis], cell: int) -> tuple[int, ...]:
-    """The codes that the flight of a cell has on some axes."""
-    return tuple(grid.code(cell, axis) for axis in axes)
-
-
-def _groups_of(
-    codes_of: Callable[[int], Sequence[int]], keys: Sequence[Key], cell: int
-) -> tuple[tuple[int, ...], ...]:
-    """What the flight of a cell has in common with others, of each key, behind the place
-    of the key."""
-    codes = codes_of(cell)
-    return tuple((place, *key.of(*codes)) for place, key in enumerate(keys))
 
 
 def _origins_that_are_destinations(vocabulary: Vocabulary) -> list[int]:

@@ -192,6 +192,7 @@ class LiveState:
                 pruned.removed.update(one.number for one in flight.reports)
                 del self.flights[key]
                 self._take_back(flight, self._merged(flight), changes)
+                self._kept.give_back(flight.kept)
                 continue
             old = bisect_right(flight.reports, horizon, key=attrgetter("at"))
             if old > 1:

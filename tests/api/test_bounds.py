@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.conftest import FLIGHT, Server, capped_server
+from tests.api.conftest import Server, capped_server
 
 INFER = "/v2/models/delay/infer"
 JSON = {"Content-Type": "application/json"}

@@ -33,7 +33,6 @@ from challenge.errors import (
     UnknownDayError,
 )
 from challenge.files.answering import count_delays, predict_file
-from challenge.files.formats import ReadOptions
 from challenge.files.history import on_day, read_history, update
 from challenge.files.ranking import rank_file
 from challenge.flights.fields import (
@@ -65,7 +64,6 @@ from challenge.model import DelayModel
 from challenge.training.data.dataset import read_dataset
 from challenge.training.data.past import _legs, read_past
 from challenge.training.live.adjustment import FittedAdjustment
-from challenge.training.live.learning import _history
 from challenge.training.live.regression import sigmoid
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
@@ -327,7 +325,7 @@ def aircraft_day(two_origins_model):
     adjustment = Adjustment(10.0, coefficients)
     there = next(name for name in vocabulary[ORIGIN] if name != "Santiago")
     flight = SKY | {"SIGLAORI": there, "SIGLADES": "Santiago", "MES": 3}
-    cell = Day(adjustment, History(), model.encoder.rules, model.grid)._grid.cell(
+    cell = model.grid.cell(
         model.encoder.rules.read(SKY | {"SIGLAORI": there, "MES": 3})
     )
     assert flight["SIGLADES"] == "Santiago"
