@@ -11,7 +11,6 @@ from challenge.errors import MissingColumnsError, TrainingDataError, UnknownDayE
 from challenge.files.dialects import Dialect
 from challenge.files.faults import INVALID_ROWS, MANY_PAST_FLIGHTS
 from challenge.files.formats import ReadOptions
-from challenge.files.mapping import LEFT_OUT
 from challenge.files.opening import read_plain
 from challenge.files.plain_file import PlainFile
 from challenge.files.rejected_rows import RejectedRows
@@ -203,7 +202,7 @@ def _read(
     read = ReadHistory()
     times = LocalTimes(model.encoder.rules)
     expected: dict[int, float] = {}
-    others = (AIRCRAFT, LEFT_OUT)
+    others = (AIRCRAFT,)
     with engine(model, file) as connection:
         scan = FlightsScan(
             connection, model, file, options=options, average=True, others=others
@@ -211,7 +210,9 @@ def _read(
         if missing := [name for name in LABEL_COLUMNS if name not in scan.fields]:
             raise MissingColumnsError(missing, scan.columns)
         for position, (known, row) in enumerate(scan.past_rows()):
-            if row.get(LEFT_OUT) or is_not_given(row[SCHEDULED]):
+            # One that was cancelled is one that has not left: when that was known no
+            # file tells.
+            if is_not_given(row[SCHEDULED]):
                 read.left_out += 1
                 continue
             scheduled, origin, departed = row[SCHEDULED], row.get(ORIGIN), row[DEPARTED]

@@ -37,7 +37,7 @@ from challenge.training.evaluate.monitor import monitor
 from challenge.training.evaluate.replay import replay
 from challenge.training.recipe import Recipe
 from challenge.training.train import train
-from tests.conftest import trained
+from tests.conftest import AIRTRAN, trained
 
 pytestmark = pytest.mark.slow
 
