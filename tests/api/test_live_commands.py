@@ -20,6 +20,9 @@ from challenge.errors import ServerError
 from challenge.files.flight_changes import Change
 from challenge.serving import live_client
 from challenge.serving.live_client import LiveServer
+from challenge.training.recipe import Recipe
+from challenge.training.train import train
+from tests.api.conftest import Server
 
 SANTIAGO = ZoneInfo("America/Santiago")
 KEY = "a key of the feed"
@@ -77,9 +80,19 @@ def known(server):
     return {one["Vlo-I"]: one for one in listed}
 
 
+@pytest.fixture(scope="module")
+def running(schedule_model, tmp_path_factory):
+    log = tmp_path_factory.mktemp("commands") / "server.log"
+    server = Server(schedule_model, 1, log, {})
+    yield server
+    server.end()
+
+
 @pytest.fixture
-def server(serve, schedule_model):
-    return serve(schedule_model, workers=1)
+def server(running):
+    """One that knows no flight."""
+    httpx.delete(f"{running.url}/flights").raise_for_status()
+    return running
 
 
 def test_a_job_of_every_minute_tells_what_has_changed(write, push, server):
@@ -194,8 +207,8 @@ def test_what_a_server_refuses_is_one_line(write, push, server, serve, schedule_
     assert code == 1
     assert printed.count("\n") == 1
     assert push(path, locked, "--key", KEY)[:2] == (0, (1, 0))
-    server.end()
-    code, _, printed = push(path, server)
+    locked.end()
+    code, _, printed = push(path, locked)
     assert code == 1
     assert "cannot be asked" in printed
 
@@ -339,13 +352,11 @@ def test_a_server_that_is_emptied_meanwhile_is_told_again(write, push, scripted)
 @pytest.fixture(scope="session")
 def december(sample_flights, tmp_path_factory):
     """A model of the flights until November 2017, and a file of all of them."""
-    from challenge.training.train import train
-
     folder = tmp_path_factory.mktemp("december")
     past, model = folder / "past.csv", folder / "model.pkl"
     data = sample_flights[sample_flights["Fecha-I"] >= "2017-09-01"]
     data[data["Fecha-I"] < "2017-12-01"].to_csv(past, index=False)
-    train(str(past), str(model))
+    train(str(past), str(model), Recipe(parameters={"rounds": 5}))
     data.to_csv(folder / "all.csv", index=False)
     return model, folder / "all.csv"
 

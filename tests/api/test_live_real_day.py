@@ -92,7 +92,7 @@ def test_a_real_day_is_answered_as_a_file_of_it_at_any_minute(served, flights):
             at = datetime.fromtimestamp(clock, UTC).isoformat()
             answer = client.post("/flights", json={"at": at, "flights": known}).json()
             assert answer["rejected"] == 0 and not answer["notes"], answer
-            assert client.get("/flights?limit=0").json()["known"] == len(flights)
+            assert client.get("/flights?hours=0.1").json()["known"] == len(flights)
             found = client.post("/predict?details=true", json={"flights": asked}).json()
             day = history.known_day.at_moment(clock)
             for place, one in enumerate(flights):
@@ -130,7 +130,7 @@ def test_the_command_says_the_same_of_that_minute(served, flights, tmp_path):
     asked = [{name: one.fields[name] for name in needed} for one in flights]
     with TestClient(create_app(served)) as client:
         client.post("/flights", json={"at": at, "flights": known})
-        client.get("/flights?limit=0")
+        client.get("/flights?hours=0.1")
         found = client.post("/predict?details=true", json={"flights": asked}).json()
     expected = [of_row[one.row - 2] for one in flights]
     assert found["probability"] == pytest.approx(expected, abs=2e-6)
