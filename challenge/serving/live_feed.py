@@ -126,11 +126,12 @@ class LiveFeed:
         async with self._following:
             pruned = await asyncio.to_thread(self.state.prune)
             self._publish()
-        if not in_store:
-            return
         # What could not be forgotten the last time, too.
         self._unpruned.merged.update(pruned.merged)
         self._unpruned.removed.update(pruned.removed)
+        if not in_store or not any(self._unpruned):
+            self._unpruned = Pruned({}, set())
+            return
         try:
             await self._on_store(self._store.prune, self._unpruned, writes=True)
         except LiveStoreError:
@@ -230,8 +231,8 @@ class LiveFeed:
             done = [at for at, one in self._past_days.items() if one.done()]
             if len(self._past_days) - len(done) >= _PAST_DAYS_KEPT:
                 raise overloaded()
-            for former in done[: len(self._past_days) + 1 - _PAST_DAYS_KEPT]:
-                del self._past_days[former]
+            if len(self._past_days) >= _PAST_DAYS_KEPT:
+                del self._past_days[done[0]]
             making = asyncio.create_task(self._make_past_day(at))
             self._past_days[at] = making
             making.add_done_callback(functools.partial(self._forget_failed, at))
