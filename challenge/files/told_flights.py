@@ -47,7 +47,7 @@ from challenge.flights.fields import (
 from challenge.flights.rules import missing_columns
 from challenge.flights.times import is_not_given, read_time
 from challenge.flights.vocabulary import Vocabulary
-from challenge.live.clock import Clock, seconds
+from challenge.live.clock import Clock, Clocks, seconds
 
 if TYPE_CHECKING:
     import duckdb
@@ -88,9 +88,10 @@ class ServedModel(NamedTuple):
     time_zones: Mapping[str, str]
 
     @property
-    def zones(self) -> set[ZoneInfo]:
-        """The time zones that are known."""
-        return set(map(ZoneInfo, self.time_zones.values()))
+    def clocks(self) -> Clocks:
+        """Those of its origins."""
+        zones = {name: ZoneInfo(zone) for name, zone in self.time_zones.items()}
+        return Clocks(tuple(zones), zones)
 
     def needed(self, others: Collection[str] = ()) -> Needed:
         """Which columns of ours cannot be done without, with others that are wanted."""

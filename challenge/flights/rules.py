@@ -7,7 +7,7 @@ They stand here once. JSON requests, tensors, data frames and files all ask
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,6 +41,8 @@ from challenge.flights.vocabulary import Vocabulary, fold, hint
 MAX_NAME_LENGTH: Final = 1_000
 # The type of the fault of a name that a model does not know.
 UNKNOWN: Final = "unknown_value"
+# And that of a field that is needed and not given.
+MISSING: Final = "missing"
 _WHOLE_NUMBER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0{1,18})?")
 
 
@@ -84,7 +86,7 @@ class FlightRules:
         if is_not_given(value):
             if self._implied and self.vocabulary.implies(field):
                 return 0
-            return _missing(field) if field.required else NOT_GIVEN
+            return missing(field.name) if field.required else NOT_GIVEN
         if field.kind is Kind.MONTH:
             return _month(value)
         if not isinstance(value, str):
@@ -211,8 +213,9 @@ def _text_fault(field: Field, value: object) -> Fault | None:
     return None
 
 
-def _missing(field: Field) -> Fault:
-    return Fault((field.name,), "missing", "is required")
+def missing(name: str) -> Fault:
+    """The fault of a flight without a field that it needs."""
+    return Fault((name,), MISSING, "is required")
 
 
 def _not_a_text(field: Field, value: object) -> Fault:
@@ -228,12 +231,14 @@ def averaged(name: str, value: object) -> Fault:
     return Fault((name,), "averaged", message, value)
 
 
-def unknown_fields(flight: Mapping[str, object]) -> list[Fault]:
+def unknown_fields(
+    flight: Mapping[str, object], known: Collection[str] = FIELD_OF
+) -> list[Fault]:
     """Faults of what a flight of a request has beside the fields there are."""
     return [
         Fault((name,), "extra_forbidden", "is not a field of a flight", value)
         for name, value in flight.items()
-        if name not in FIELD_OF
+        if name not in known
     ]
 
 

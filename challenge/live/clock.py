@@ -25,6 +25,11 @@ def seconds(time: datetime) -> int:
     return (time - EPOCH) // timedelta(seconds=1)
 
 
+def utc_text(moment: float) -> str:
+    """A moment, in seconds since 1970, as a text: 2017-03-06T11:15:00Z."""
+    return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 class Clock:
     """The clock of an airport.
 

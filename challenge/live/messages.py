@@ -27,7 +27,7 @@ from challenge.flights.fields import (
     ORIGIN,
     SCHEDULED,
 )
-from challenge.flights.rules import UNKNOWN
+from challenge.flights.rules import UNKNOWN, missing, unknown_fields
 from challenge.flights.times import is_not_given
 from challenge.flights.vocabulary import fold
 from challenge.live.clock import DAY_SECONDS
@@ -44,8 +44,7 @@ _AIRCRAFT_LENGTH: Final = FIELD_OF[AIRCRAFT].max_length or 0
 AHEAD_SECONDS: Final = 300
 # No flight is told of earlier or later.
 FLIGHT_DAYS: Final = 35
-# The types of faults of flights that are kept nevertheless.
-MISSING: Final = "missing"
+# The type of the note on a flight that is kept until the rest of it is told.
 INCOMPLETE: Final = "incomplete"
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 # As the encoder looks flights up.
@@ -172,11 +171,11 @@ class MessageRules:
         destination = self._code(DESTINATION, told, faults)
         scheduled, origin = told.get(SCHEDULED), told.get(ORIGIN)
         if self._keys.has_origins and is_not_given(origin):
-            faults.append(_missing(ORIGIN))
+            faults.append(missing(ORIGIN))
         moment = self.times.scheduled(scheduled, origin)
         if moment is None:
             time = self._rules.local_time(SCHEDULED, told)
-            faults.append(time if isinstance(time, Fault) else _missing(SCHEDULED))
+            faults.append(time if isinstance(time, Fault) else missing(SCHEDULED))
         if faults or moment is None:
             return faults
         number = told.get(FLIGHT_NUMBER)
@@ -191,13 +190,7 @@ class MessageRules:
             at: the moment of the message.
             hints: whether to look for known names that are near to one that is not.
         """
-        judged, faults = self.judge(told, hints), list[Fault]()
-        if not told.keys() <= MESSAGE_FIELDS:
-            faults += [
-                Fault((name,), "extra_forbidden", "is not a field of a flight", value)
-                for name, value in told.items()
-                if name not in MESSAGE_FIELDS
-            ]
+        judged, faults = self.judge(told, hints), unknown_fields(told, MESSAGE_FIELDS)
         cancelled = told.get(CANCELLED)
         if not (is_not_given(cancelled) or cancelled in (0, 1)):
             message = f"{shown(cancelled)} is neither true nor false"
@@ -306,13 +299,9 @@ def _are_texts(number: object, aircraft: object) -> bool:
 
 def incomplete(faults: Sequence[Fault]) -> Fault:
     """The note that a flight is kept until the rest of it is told."""
-    missing = [fault.field for fault in faults]
-    message = f"is kept, and used once {' and '.join(missing)} is told"
+    names = " and ".join(fault.field for fault in faults)
+    message = f"is kept, and used once {names} is told"
     return Fault((), INCOMPLETE, message)
-
-
-def _missing(name: str) -> Fault:
-    return Fault((name,), MISSING, "is required")
 
 
 def _is_unknown(fault: Fault) -> bool:

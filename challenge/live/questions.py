@@ -141,23 +141,7 @@ class LocalTimes:
 
     def moment(self, text: str) -> int | Fault:
         """A moment that is asked about: a local time, or one with an offset from UTC."""
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            time = None
-        if time is not None and time.tzinfo is not None:
-            return int(time.timestamp())
-        read = read_time("at", text)
-        if not isinstance(read, datetime):
-            message = f"{shown(text)} is not a time like '2017-03-06 08:15'"
-            return Fault(("at",), "datetime_format", message, text)
-        if self.differ:
-            message = (
-                f"{shown(text)} has no offset from UTC, and the model's airports are in "
-                "several time zones; write one like '2017-03-06T08:15-03:00'"
-            )
-            return Fault(("at",), "datetime_format", message, text)
-        return self._clocks.of(NOT_GIVEN).utc(seconds(read))
+        return read_moment(text, self._clocks)
 
     def _code(self, origin: object) -> int:
         """The code of an origin, where it matters and is known."""
@@ -185,6 +169,33 @@ class LocalTimes:
     def _read_scheduled(self, value: object, origin: int) -> int | None:
         local = self._local(value, origin)
         return None if local is None else self._clocks.of(origin).utc(local)
+
+
+def read_moment(text: str, clocks: Clocks) -> int | Fault:
+    """A moment in seconds since 1970, UTC, of a text: a local time, or one with an offset
+    from UTC.
+
+    Args:
+        text: it.
+        clocks: of the airports; where they differ an offset is needed.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is not None and time.tzinfo is not None:
+        return int(time.timestamp())
+    read = read_time("at", text)
+    if not isinstance(read, datetime):
+        message = f"{shown(text)} is not a time like '2017-03-06 08:15'"
+        return Fault(("at",), "datetime_format", message, text)
+    if clocks.differ:
+        message = (
+            f"{shown(text)} has no offset from UTC, and the model's airports are in "
+            "several time zones; write one like '2017-03-06T08:15-03:00'"
+        )
+        return Fault(("at",), "datetime_format", message, text)
+    return clocks.of(NOT_GIVEN).utc(seconds(read))
 
 
 def registration(aircraft: object) -> str:

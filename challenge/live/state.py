@@ -21,9 +21,9 @@ import msgspec
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.grid import Grid
 from challenge.flights.faults import Fault
-from challenge.flights.fields import AIRLINE, DESTINATION, ORIGIN
 from challenge.live.clock import DAY_SECONDS
 from challenge.live.day import Day
+from challenge.live.groups import Groups
 from challenge.live.history import KEPT_DAYS, History, PastFlight
 from challenge.live.identity import FlightKey
 from challenge.live.known import NOT_LEFT, lateness
@@ -57,11 +57,6 @@ class LiveFlight(msgspec.Struct, frozen=True, gc=False):
     reports: tuple[Report, ...]
     cell: int | None
     kept: int
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """Its fields."""
-        return told_by(self.reports)
 
 
 class _Told(NamedTuple):
@@ -241,8 +236,12 @@ class LiveState:
         known = self.flights.get(key)
         if known is not None and known.cell is not None:
             return ()
-        before = {} if known is None else known.told
-        return self.rules.judge({**before, **told}).faults
+        return self.rules.judge({**self.fields(key), **told}).faults
+
+    def fields(self, key: FlightKey) -> dict[str, Any]:
+        """The fields of a flight, as messages tell them."""
+        reports, fields = self._told(key)
+        return told_by(reports) if fields is None else fields
 
     def as_of(self, at: int, flights: Mapping[FlightKey, LiveFlight], day: Day) -> Day:
         """The day as it was known at an earlier moment; it may run in another thread.
@@ -382,8 +381,7 @@ class _KeptFlights:
 
     def __init__(self, history: History, grid: Grid) -> None:
         self._history = history
-        self._grid = grid
-        self._axes = [grid.axis(name) for name in (AIRLINE, ORIGIN, DESTINATION)]
+        self._codes = Groups(grid, ()).codes
         self._taken: set[int] = set()
 
     def take(self, cell: int, scheduled: int, facts: Facts) -> int:
@@ -411,6 +409,3 @@ class _KeptFlights:
     def give_back(self, place: int) -> None:
         """The flight at a place is told of no longer."""
         self._taken.discard(place)
-
-    def _codes(self, cell: int) -> list[int]:
-        return [self._grid.code(cell, axis) for axis in self._axes]

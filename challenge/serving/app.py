@@ -151,7 +151,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if state.prediction_log is not None:
         state.prediction_log.start()
     live = state.live
-    await live.start()
+    # Before anything is answered.
+    await live.try_to_follow()
     watching = [
         asyncio.create_task(
             state.watcher.watch(state.counters, live.adopt, state.post)

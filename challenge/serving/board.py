@@ -163,19 +163,20 @@ class Board:
     async def _flights(self, first: float, last: float) -> list[_Listed]:
         """The flights with scheduled times after one moment and up to another, in their
         order."""
+        state = self._feed.state
         within = [
             (key, flight)
             # More may come while they are looked at.
-            for key, flight in self._feed.state.flights.copy().items()
+            for key, flight in state.flights.copy().items()
             if first < key[1] <= last
         ]
         listed = []
         for place, (key, flight) in enumerate(sorted(within, key=_by_time)):
             if place % _LISTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            facts = self._feed.state.facts(key)
+            facts = state.facts(key)
             assert facts is not None
-            listed.append(_Listed(key, flight, flight.told, facts))
+            listed.append(_Listed(key, flight, state.fields(key), facts))
         return listed
 
     async def _flight_to_come(

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from challenge.errors import ServerError
@@ -18,6 +18,7 @@ from challenge.files.flight_changes import Change, Message, batches
 from challenge.files.told_flights import ServedModel
 from challenge.flights.fields import CATEGORIES
 from challenge.flights.vocabulary import Vocabulary
+from challenge.live.clock import utc_text
 
 TIMEOUT_SECONDS: Final = 60
 # A server tells the first hundred faults of a request: few flights a request keep them few.
@@ -198,11 +199,6 @@ def served_model(described: Mapping[str, Any]) -> ServedModel:
     values = described["values"]
     names = {one.name: tuple(values.get(one.name, ())) for one in CATEGORIES}
     return ServedModel(Vocabulary(names), described["time_zones"])
-
-
-def utc_text(moment: int) -> str:
-    """A moment as messages have it."""
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def as_moment(text: str) -> int:

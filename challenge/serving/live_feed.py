@@ -8,10 +8,11 @@ so that no answer asks it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from typing import Final, TypeVar
@@ -95,10 +96,6 @@ class LiveFeed:
         """Why the store cannot be used; empty if it can."""
         return next(iter(self._problems.values()), "")
 
-    async def start(self) -> None:
-        """Read the store, before anything is answered."""
-        await self.try_to_follow()
-
     async def run(self, prunes: bool) -> None:
         """Follow the store until cancelled.
 
@@ -112,8 +109,8 @@ class LiveFeed:
                 await self.try_to_follow()
                 if True in self._problems and time.monotonic() >= next_probe:
                     next_probe = time.monotonic() + PROBE_SECONDS
-                    probing = self._on_store(self._store.probe, writes=True)
-                    await self._or_problem(probing)
+                    with contextlib.suppress(LiveStoreError):
+                        await self._on_store(self._store.probe, writes=True)
                 if time.monotonic() >= next_prune:
                     next_prune = time.monotonic() + PRUNE_SECONDS
                     await self._prune(prunes)
@@ -151,7 +148,9 @@ class LiveFeed:
 
     async def try_to_follow(self) -> None:
         """Take note of what is in the store, if it can be read."""
-        await self._or_problem(self.follow())
+        # What is wrong is said where the store is used.
+        with contextlib.suppress(LiveStoreError):
+            await self.follow()
 
     async def follow(self) -> None:
         """Take note of what is in the store.
@@ -302,13 +301,6 @@ class LiveFeed:
         if had_problem and not self._problems:
             event(logging.INFO, "the store of live flights can be used again")
         return done
-
-    async def _or_problem(self, using: Awaitable[None]) -> None:
-        """Use the store, or leave it at that it cannot be used, which is said."""
-        try:
-            await using
-        except LiveStoreError:
-            pass
 
 
 def _state_of(

@@ -14,11 +14,11 @@ from challenge.files.formats import ReadOptions
 from challenge.files.played_day import PlayedDay, moments
 from challenge.files.told_flights import read_told_flights
 from challenge.flights.fields import DELAY_THRESHOLD_MINUTES, DEPARTED
+from challenge.live.clock import utc_text
 from challenge.serving.live_client import (
     LiveServer,
     as_moment,
     served_model,
-    utc_text,
 )
 
 HOURS_AHEAD: Final = 3

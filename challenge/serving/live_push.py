@@ -17,18 +17,17 @@ from challenge.files.sent_flights import SentFlights
 from challenge.files.told_flights import (
     ServedModel,
     ToldFlight,
-    clock_of,
     local_midnight,
     read_told_flights,
 )
-from challenge.flights.times import read_time
-from challenge.live.clock import seconds
+from challenge.flights.faults import Fault
+from challenge.live.clock import seconds, utc_text
+from challenge.live.questions import read_moment
 from challenge.serving.live_client import (
     FlightFault,
     LiveServer,
     Receipt,
     served_model,
-    utc_text,
 )
 
 # Until then a flight that was sent may leave or be corrected.
@@ -140,22 +139,10 @@ def _moment(at: str | None, model: ServedModel) -> int:
     """The moment that is meant, in seconds since 1970, UTC."""
     if at is None:
         return int(time.time())
-    try:
-        read = datetime.fromisoformat(at)
-    except ValueError:
-        read = None
-    if read is not None and read.tzinfo is not None:
-        return int(read.timestamp())
-    local = read_time("at", at)
-    if not isinstance(local, datetime):
-        raise MomentError(f"{at!r} is not a time like '2017-03-06 08:15'")
-    zones = model.zones
-    if len(zones) > 1:
-        raise MomentError(
-            f"{at!r} has no offset from UTC, and the model's airports are in several "
-            "time zones; write one like '2017-03-06T08:15-03:00'"
-        )
-    return clock_of(next(iter(zones), None)).utc(seconds(local))
+    moment = read_moment(at, model.clocks)
+    if isinstance(moment, Fault):
+        raise MomentError(moment.msg)
+    return moment
 
 
 def _is_to_be_told(flight: ToldFlight, at: int) -> bool:

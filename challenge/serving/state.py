@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from challenge.errors import LiveStoreError, SettingsError
 from challenge.flights.faults import Fault
 from challenge.flights.rules import UNKNOWN
+from challenge.live.clock import utc_text
 from challenge.live.store import LiveStore, Position, SQLiteStore
 from challenge.model import DelayModel
 from challenge.serving.board import Board
@@ -151,10 +151,10 @@ class ServiceState:
         and the same once that is too long ago."""
         live = self.live.state
         stale = 60 * self.settings.live_stale_minutes
-        heard = moment_text(live.heard) if live.heard else None
+        heard = utc_text(live.heard) if live.heard else None
         is_stale = live.heard and time.time() - live.heard > stale
         return {
-            "clock": None if live.moment is None else moment_text(live.moment),
+            "clock": None if live.moment is None else utc_text(live.moment),
             "heard": heard,
             "stale_since": heard if is_stale else None,
         }
@@ -199,11 +199,6 @@ class ServiceState:
         self.counters.lines_lost += self.log.take_lost()
         self.sampler.count(self.counters.window, self.watcher.model)
         self.counters.models = {self.watcher.name: 1}
-
-
-def moment_text(moment: float) -> str:
-    """A moment, in seconds since 1970, as a text: 2017-03-06T11:15:00Z."""
-    return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _own_folder() -> UploadFolder:

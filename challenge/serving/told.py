@@ -12,9 +12,10 @@ import msgspec
 
 from challenge.errors import LiveStoreError
 from challenge.flights.faults import Fault, shown
+from challenge.flights.rules import MISSING
 from challenge.live.clock import FIRST_MOMENT
 from challenge.live.identity import FlightKey
-from challenge.live.messages import AHEAD_SECONDS, MISSING, incomplete
+from challenge.live.messages import AHEAD_SECONDS, incomplete
 from challenge.live.state import MAX_FLIGHTS, MESSAGE_SECONDS
 from challenge.live.store import NewReport
 from challenge.serving.body.items import (
@@ -22,7 +23,7 @@ from challenge.serving.body.items import (
     list_items,
     values_at_most,
 )
-from challenge.serving.body.reader import TURN_SECONDS
+from challenge.serving.body.reader import TURN_SECONDS, flight_fault
 from challenge.serving.body.structs import FLIGHTS_KEY
 from challenge.serving.live_feed import LiveFeed
 from challenge.serving.problems import (
@@ -37,8 +38,6 @@ MAX_TOLD_BYTES: Final = 4_096
 RETRY_SECONDS: Final = 5
 # A message of more is decoded flight by flight.
 MAX_VALUES_AT_ONCE: Final = 20_000
-
-
 _NULL: Final = b"null"
 
 
@@ -135,7 +134,7 @@ class MessageReader:
             if faults:
                 self.rejected += 1
                 for fault in faults:
-                    self.faults.add(_of_flight(position, fault))
+                    self.faults.add(flight_fault(position, fault))
             else:
                 self.accepted += 1
             if time.perf_counter() > turn_ends:
@@ -172,9 +171,9 @@ class MessageReader:
             self._new.add(key)
         if len(faults) < len(judged.faults):
             if missing := self._feed.state.missing(key, item):
-                self.notes.add(_of_flight(position, incomplete(missing)))
+                self.notes.add(flight_fault(position, incomplete(missing)))
         for note in judged.notes:
-            self.notes.add(_of_flight(position, note))
+            self.notes.add(flight_fault(position, note))
         return []
 
 
@@ -220,8 +219,3 @@ def _items(flights: msgspec.Raw) -> Iterator[Any]:
         raise RejectedRequest(
             400, request_fault([FLIGHTS_KEY], "json_invalid", message)
         ) from None
-
-
-def _of_flight(position: int, fault: Fault) -> Fault:
-    loc = [FLIGHTS_KEY, position, *fault.loc]
-    return request_fault(loc, fault.type, fault.msg, fault.input)

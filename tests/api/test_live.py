@@ -21,23 +21,15 @@ from tests.model.test_live_state import (
     MIDNIGHT,
     MINUTE,
     expected_answers,
-    flights_of_a_day,
+    flights,
     key_of,
     local,
     messages_of,
+    model,
 )
 
+__all__ = ["flights", "model"]
 KEY, OTHER = "the key of the feed", "a key to read"
-
-
-@pytest.fixture(scope="module")
-def model(live_model):
-    return DelayModel.load(live_model)
-
-
-@pytest.fixture(scope="module")
-def flights(model):
-    return flights_of_a_day(model)
 
 
 @pytest.fixture

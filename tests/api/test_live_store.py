@@ -31,23 +31,15 @@ from tests.model.test_live_state import (
     CLOCKS,
     MIDNIGHT,
     expected_answers,
-    flights_of_a_day,
+    flights,
     messages_of,
+    model,
 )
 
 STORE_ERRORS = "flight_prophet_live_store_errors_total"
 STORE_UP = "flight_prophet_live_store_up"
+__all__ = ["flights", "model"]
 START = Position("", 0)
-
-
-@pytest.fixture(scope="module")
-def model(live_model):
-    return DelayModel.load(live_model)
-
-
-@pytest.fixture(scope="module")
-def flights(model):
-    return flights_of_a_day(model)
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ def model(live_model):
     return DelayModel.load(live_model)
 
 
-def flights_of_a_day(model):
+@pytest.fixture(scope="module")
+def flights(model):
     """Fifty flights of a day with all that may happen to them, in seconds."""
     chosen = random.Random(1)
     airlines = ["Grupo LATAM", "Sky Airline", "Copa Air"]
@@ -72,11 +73,6 @@ def flights_of_a_day(model):
             }
         )
     return made
-
-
-@pytest.fixture(scope="module")
-def flights(model):
-    return flights_of_a_day(model)
 
 
 def key_of(flight):

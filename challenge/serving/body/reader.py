@@ -357,7 +357,7 @@ class FlightsReader:
                     self.asked.append(asked)
             else:
                 for one in outcome:
-                    self._faults.add(_flight_fault(position, one))
+                    self._faults.add(flight_fault(position, one))
             if time.perf_counter() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = time.perf_counter() + TURN_SECONDS
@@ -372,7 +372,7 @@ class FlightsReader:
         if self._average:
             outcome, notes = self._model.encoder.cell_averaged(known, hints)
             for note in notes:
-                self.notes.add(_flight_fault(position, note))
+                self.notes.add(flight_fault(position, note))
         else:
             outcome = self._model.encoder.cell(known, hints)
         if not extra:
@@ -415,6 +415,7 @@ def _small(raw: msgspec.Raw) -> object:
     return msgspec.json.decode(text)
 
 
-def _flight_fault(position: int, fault: Fault) -> Fault:
+def flight_fault(position: int, fault: Fault) -> Fault:
+    """A fault of a flight as one of its request."""
     loc = [FLIGHTS_KEY, position, *fault.loc]
     return request_fault(loc, fault.type, fault.msg, fault.input)

@@ -33,6 +33,7 @@ from challenge.files.prediction_log import (
     LoggedFlight,
     whole_members,
 )
+from challenge.live.clock import utc_text
 from challenge.live.known import Question
 from challenge.serving.observability.log import event, iso
 
@@ -335,8 +336,4 @@ def _rounded(probability: float) -> float:
 
 
 # Most answers are of the same state.
-@functools.lru_cache(maxsize=16)
-def _clock(seconds: int) -> str:
-    """A moment in seconds since 1970 as a text, UTC."""
-    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-    return f"{moment.isoformat(timespec='seconds')}Z"
+_clock = functools.lru_cache(maxsize=16)(utc_text)

@@ -21,13 +21,14 @@ from challenge.flights.fields import (
     Language,
 )
 from challenge.flights.vocabulary import fold
+from challenge.live.clock import utc_text
 from challenge.serving.body.budget import Held
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import MESSAGE_BODY
 from challenge.serving.body.whole import read_whole
 from challenge.serving.problems import overloaded, problem_responses
 from challenge.serving.routes.dependencies import State
-from challenge.serving.state import ServiceState, moment_text
+from challenge.serving.state import ServiceState
 from challenge.serving.told import MessageReader, store_away
 
 router = APIRouter(tags=["live"])
@@ -185,7 +186,7 @@ async def tell_flights(request: Request, state: State) -> HeardMessage:
     return HeardMessage(
         accepted=reader.accepted,
         rejected=reader.rejected,
-        clock=moment_text(max(reader.at, state.live.state.clock or reader.at)),
+        clock=utc_text(max(reader.at, state.live.state.clock or reader.at)),
         state=state.live.name,
         detail=reader.faults.told(),
         notes=reader.notes.told(),
