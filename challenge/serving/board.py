@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-import msgspec
+from pydantic import BaseModel, Field
 
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.fields import (
@@ -34,56 +34,61 @@ _AT_ONCE: Final = 20
 _LISTED_AT_ONCE: Final = 200
 
 
-class Reason(msgspec.Struct):
+class Reason(BaseModel):
     """What the day adds to a flight's log-odds, and what people call it."""
 
     name: str
     log_odds: float
 
 
-class FlightToCome(msgspec.Struct):
-    """A flight that has not left.
+class FlightToCome(BaseModel):
+    """A flight that has not left."""
 
-    Attributes:
-        flight: its fields, as messages tell them.
-        status: `scheduled`, `overdue` once its time has passed, or `unknown` if the model
-            does not know it: its airline, or a field that was not told yet.
-        minutes: until its scheduled time by the clock; below 0 once that has passed.
-        probability: of a delay of over 15 minutes, 0 to 1: now; 1 if it is late already,
-            null if the model does not know it.
-        hour_ago, midnight: as it was by what was known then.
-        delay: 1 if it is above the model's threshold, else 0.
-        reasons: what of the day counts most.
-    """
+    flight: Annotated[dict[str, Any], Field(description="All that was told of it")]
+    status: Annotated[
+        Literal["scheduled", "overdue", "unknown"],
+        Field(
+            description="`overdue` once its time has passed; `unknown` if the model does "
+            "not know its airline or its origin, or not all was told"
+        ),
+    ]
+    minutes: Annotated[
+        int, Field(description="To its scheduled time, by the clock of the messages")
+    ]
+    probability: Annotated[
+        float | None,
+        Field(
+            description="Of a delay of over 15 minutes; 1 once it is overdue by more, "
+            "null if it is unknown"
+        ),
+    ] = None
+    hour_ago: Annotated[
+        float | None, Field(description="The same by what was known an hour ago")
+    ] = None
+    midnight: Annotated[
+        float | None, Field(description="The same by what was known at midnight")
+    ] = None
+    delay: Annotated[
+        int | None, Field(description="1 if that is above the threshold, else 0")
+    ] = None
+    reasons: Annotated[
+        list[Reason], Field(description="What of the day counts most")
+    ] = []
+
+
+class FlightOfToday(BaseModel):
+    """A flight that has left, or was cancelled."""
 
     flight: dict[str, Any]
-    status: str
-    minutes: int
-    probability: float | None = None
-    hour_ago: float | None = None
-    midnight: float | None = None
-    delay: int | None = None
-    reasons: list[Reason] = []
-
-
-class FlightOfToday(msgspec.Struct):
-    """A flight that has left, or was cancelled.
-
-    Attributes:
-        flight: its fields, as messages tell them.
-        status: `left` or `cancelled`.
-        minutes_late: how many minutes after its scheduled time it left.
-        late: 1 if it was late, else 0.
-        called: the probability that was given to it an hour before its time.
-        called_delay: 1 if that is above the model's threshold, else 0.
-    """
-
-    flight: dict[str, Any]
-    status: str
+    status: Literal["left", "cancelled"]
     minutes_late: int | None = None
     late: int | None = None
-    called: float | None = None
-    called_delay: int | None = None
+    called: Annotated[
+        float | None, Field(description="The probability an hour before its time")
+    ] = None
+    called_delay: Annotated[
+        int | None, Field(description="1 if that is above the threshold, else 0")
+    ] = None
 
 
 class _Listed(NamedTuple):
@@ -146,7 +151,7 @@ class Board:
                 del self._called[key]
             for one in await self._flights(first, clock + DAY_SECONDS):
                 if one.facts.is_cancelled:
-                    found.append(FlightOfToday(one.told, "cancelled"))
+                    found.append(FlightOfToday(flight=one.told, status="cancelled"))
                 elif _has_left(one.facts, clock):
                     found.append(await self._flight_that_left(one))
         return found
@@ -187,8 +192,9 @@ class Board:
             return known
         model, cell = self._feed.model, one.known.cell
         minutes = (one.key[1] - clock) // 60
-        status = "overdue" if minutes < 0 else "scheduled"
-        row = FlightToCome(one.told, status, minutes)
+        row = FlightToCome(flight=one.told, status="scheduled", minutes=minutes)
+        if minutes < 0:
+            row.status = "overdue"
         if cell is None:
             row.status = "unknown"
         elif clock - one.key[1] > 60 * DELAY_THRESHOLD_MINUTES:
@@ -227,7 +233,14 @@ class Board:
             self._called[one.key] = one.known, called
             await asyncio.sleep(0)
         decision = None if called is None else int(called > self._feed.model.threshold)
-        return FlightOfToday(one.told, "left", minutes, late, called, decision)
+        return FlightOfToday(
+            flight=one.told,
+            status="left",
+            minutes_late=minutes,
+            late=late,
+            called=called,
+            called_delay=decision,
+        )
 
     def _call(self, one: _Listed) -> float | None:
         """The probability of a flight an hour before its time, by what is known now of
@@ -278,6 +291,9 @@ def _reasons(
 ) -> list[Reason]:
     terms = sorted(day.terms(cell, question).items(), key=lambda one: -abs(one[1]))
     return [
-        Reason(term_text(term, language), round(value, PROBABILITY_DECIMALS))
+        Reason(
+            name=term_text(term, language),
+            log_odds=round(value, PROBABILITY_DECIMALS),
+        )
         for term, value in terms[:REASONS]
     ]

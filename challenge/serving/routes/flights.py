@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
@@ -22,6 +21,7 @@ from challenge.flights.fields import (
 )
 from challenge.flights.vocabulary import fold
 from challenge.live.clock import utc_text
+from challenge.serving.board import FlightOfToday, FlightToCome
 from challenge.serving.body.budget import Held
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import MESSAGE_BODY
@@ -76,59 +76,6 @@ class ForgottenFlights(BaseModel):
     state: str
 
 
-class BoardFlight(BaseModel):
-    """A flight that has not left."""
-
-    flight: Annotated[dict[str, Any], Field(description="All that was told of it")]
-    status: Annotated[
-        Literal["scheduled", "overdue", "unknown"],
-        Field(
-            description="`overdue` once its time has passed; `unknown` if the model does "
-            "not know its airline, or not all was told"
-        ),
-    ]
-    minutes: Annotated[
-        int, Field(description="To its scheduled time, by the clock of the messages")
-    ]
-    probability: Annotated[
-        float | None,
-        Field(
-            description="Of a delay of over 15 minutes; 1 once it is overdue by more, "
-            "null if it is unknown"
-        ),
-    ]
-    hour_ago: Annotated[
-        float | None, Field(description="The same by what was known an hour ago")
-    ]
-    midnight: Annotated[
-        float | None, Field(description="The same by what was known at midnight")
-    ]
-    delay: Annotated[
-        int | None, Field(description="1 if that is above the threshold, else 0")
-    ]
-    reasons: Annotated[
-        list[dict[str, Any]],
-        Field(
-            description="What of the day counts most: `name` and `log_odds`, that it adds"
-        ),
-    ]
-
-
-class PastBoardFlight(BaseModel):
-    """A flight that has left, or was cancelled."""
-
-    flight: dict[str, Any]
-    status: Literal["left", "cancelled"]
-    minutes_late: int | None
-    late: int | None
-    called: Annotated[
-        float | None, Field(description="The probability an hour before its time")
-    ]
-    called_delay: Annotated[
-        int | None, Field(description="1 if that is above the threshold, else 0")
-    ]
-
-
 class FlightBoard(BaseModel):
     """Today's flights as they are known now."""
 
@@ -149,9 +96,11 @@ class FlightBoard(BaseModel):
         float,
         Field(description="How many of the flights to come will be late, expected"),
     ]
-    flights: Annotated[list[BoardFlight], Field(description="Those that have not left")]
+    flights: Annotated[
+        list[FlightToCome], Field(description="Those that have not left")
+    ]
     left: Annotated[
-        list[PastBoardFlight],
+        list[FlightOfToday],
         Field(description="Those that should have left in the last hours, and did"),
     ]
 
@@ -264,17 +213,17 @@ async def get_flights(
         to_come.sort(key=lambda one: -(one.probability or 0.0))
     expected = sum(one.probability or 0.0 for one in to_come)
     live = state.live
-    body = {
+    board = FlightBoard(
         **state.told_times(),
-        "state": live.name,
-        "known": len(live.state.flights),
-        "expected_late": round(expected, PROBABILITY_DECIMALS),
-        "flights": to_come[:limit],
+        state=live.name,
+        known=len(live.state.flights),
+        expected_late=round(expected, PROBABILITY_DECIMALS),
+        flights=to_come[:limit],
         # The last ones are the ones to look at.
-        "left": left[max(len(left) - limit, 0) :],
-    }
+        left=left[max(len(left) - limit, 0) :],
+    )
     headers = {"etag": tag, "cache-control": "no-cache"}
-    return Response(msgspec.json.encode(body), 200, headers, "application/json")
+    return Response(board.model_dump_json(), 200, headers, "application/json")
 
 
 @router.get(
