@@ -22,10 +22,13 @@ def check(model: ModelArgument = DEFAULT_MODEL) -> None:
 
         flight-prophet check model.pkl
     """
+    from challenge.artifact.card import SAMPLE_DATA
     from challenge.model import DelayModel
 
     loaded = DelayModel.load(model).verify()
     print(f"{loaded.card.classifier}, {loaded.card.features}, {loaded.card.created}")
+    if loaded.card.sample:
+        print(SAMPLE_DATA)
     print(f"sha256:{loaded.fingerprint}")
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,7 @@ from challenge.cli.options import (
 from challenge.cli.output import print_dialects, print_json, spinner
 from challenge.cli.reading import reads_flights
 from challenge.files.formats import ReadOptions
+from challenge.files.rejected_rows import Invalid
 
 if TYPE_CHECKING:
     from challenge.files.answers import PredictionCounts
@@ -46,10 +47,11 @@ def predict(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     invalid: Annotated[
-        Literal["stop", "keep"],
+        Invalid,
         typer.Option(
-            help="What to do with invalid rows: stop, or keep them without a prediction "
-            "and describe the fault in a column `fault`."
+            help="What to do with invalid rows: stop; keep them without a prediction, the "
+            "fault in a column `fault`; or write only them, the fault in a column "
+            "`problem`, and predict nothing."
         ),
     ] = "stop",
     unknown: Unknown = "reject",
@@ -100,7 +102,9 @@ def predict(
         return
     from challenge.cli.tables import columns, show
 
-    rows = f"{counts.rows:,}, {counts.delayed:,} predicted to be late"
+    rows = f"{counts.rows:,}"
+    if output is None or invalid != "only":
+        rows += f", {counts.delayed:,} predicted to be late"
     rejected = str(counts.rejected) if counts.invalid else "none"
     told = [("rows", rows), ("invalid", rejected)]
     if counts.averaged:

@@ -21,7 +21,7 @@ from challenge.training.evaluate.evaluation import (
     splits,
 )
 from challenge.training.evaluate.model_comparison import Comparison, compare
-from challenge.training.live.learning import learn_day
+from challenge.training.live.learning import Earlier, learn_day
 from challenge.training.recipe import Recipe
 from challenge.training.threshold import Balanced, ThresholdRule
 
@@ -93,12 +93,17 @@ def train(
     )
     if dataset.every == 1 and not np.isnat(dataset.scheduled).all():
         past = read_past(source, dataset, skip_invalid, options)
-        learn_day(model, recipe, past, dataset.counted.time_zones)
+        earlier = None
+        if (forward := results.get("forward")) is not None:
+            until = dataset.scheduled[forward.split.training].max()
+            earlier = Earlier(forward.model, until)
+        learn_day(model, recipe, past, dataset.counted.time_zones, earlier)
     fingerprint = model.save(
         output,
         rows_rejected=dataset.rejected,
         data=dataset.name,
         data_sha256=dataset.sha256,
+        sample=dataset.is_sample,
         period=dataset.period,
         time_zones=dataset.counted.time_zones,
         threshold_rule=str(rule),

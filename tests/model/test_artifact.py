@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from challenge.artifact import model_file
-from challenge.artifact.card import SCHEMA_VERSION
+from challenge.artifact.card import SCHEMA_VERSION, Levels
 from challenge.classifier import LogisticRegressionClassifier, XGBoostClassifier
 from challenge.cli import main
 from challenge.errors import ModelFileError
@@ -24,6 +24,7 @@ from challenge.flights.fields import Flight
 from challenge.flights.rules import FlightRules
 from challenge.flights.scl_2017 import SCL_2017
 from challenge.model import DelayModel
+from tests.conftest import TEST_MODEL
 
 
 @pytest.fixture(params=[LogisticRegressionClassifier, XGBoostClassifier])
@@ -59,6 +60,34 @@ def test_the_card_tells_what_the_model_is(file):
     assert card.delay_rate == card.threshold == pytest.approx(4 / 60)
     assert card.threshold_rule == "balanced"
     assert {"python", "numpy", "scikit-learn"} <= card.library_versions.keys()
+
+
+@pytest.mark.parametrize(
+    ("rate", "high"), [(0.0, 0.0), (0.2, 0.4), (0.5, 0.75), (0.9, 0.95)]
+)
+def test_a_level_begins_above_its_bound(rate, high):
+    levels = Levels.of_delay_rate(rate)
+    assert (levels.raised, levels.high) == (rate, high)
+    assert levels.level_of(rate) == "usual"
+    assert levels.level_of(high + 1e-9) == "high"
+    if rate:
+        assert levels.level_of(rate + 1e-9) == levels.level_of(high) == "raised"
+
+
+def test_the_card_has_the_bounds_of_the_levels(file):
+    card = DelayModel.load(file).card
+    assert card.levels == Levels(raised=card.delay_rate, high=2 * card.delay_rate)
+    assert not card.sample
+
+
+def test_a_card_of_before_there_were_levels_gets_them(file):
+    card = DelayModel.load(file).card
+    old = msgspec.to_builtins(card)
+    del old["levels"], old["sample"]
+    assert msgspec.convert(old, type(card)) == card
+    assert DelayModel.load(TEST_MODEL).card.levels.raised == pytest.approx(
+        0.18494, 1e-4
+    )
 
 
 def test_the_fingerprint_is_the_checksum_of_the_file(file):

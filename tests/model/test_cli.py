@@ -64,6 +64,8 @@ def test_model_show_tells_what_a_model_is(schedule_model, capsys):
     for part in (
         "xgboost over the features 'schedule'",
         "68,206 of data.csv",
+        "sample data, made from counts: none of the flights is a real one",
+        "raised above 18.5%, high above 37.0%",
         "2017-01-01 00:35:00 to 2017-12-31 23:50:00",
         "23 airlines, 62 destinations",
         "last third by date",
@@ -71,10 +73,17 @@ def test_model_show_tells_what_a_model_is(schedule_model, capsys):
         assert part in shown
 
 
+def test_check_tells_that_a_model_learned_from_sample_data(schedule_model, capsys):
+    assert main(["check", str(schedule_model)]) == 0
+    assert "sample data, made from counts" in capsys.readouterr().out
+
+
 def test_model_show_as_json_is_the_card(schedule_model, capsys):
     assert main(["model", "show", str(schedule_model), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["card"]["rows"] == 68_206
+    assert shown["card"]["sample"]
+    assert shown["card"]["levels"]["raised"] == shown["card"]["delay_rate"]
     assert len(shown["fingerprint"]) == 64
     assert "Grupo LATAM" in shown["vocabulary"]["names"]["OPERA"]
 

@@ -195,6 +195,15 @@ def test_coefficients_are_where_the_penalised_log_loss_is_flat(chance):
     assert found == pytest.approx(truth, abs=0.2)
 
 
+def test_coefficients_are_the_same_from_wherever_they_are_sought(chance):
+    features, offset = chance.normal(size=(2_000, 3)), chance.normal(size=2_000)
+    late = (chance.random(2_000) < 0.3).astype(np.int8)
+    found = fit_coefficients(features, late, offset, penalty=5.0)
+    for start in (found, found + 1, -10 * found):
+        again = fit_coefficients(features, late, offset, 5.0, start)
+        assert again == pytest.approx(found, abs=1e-9)
+
+
 def test_no_terms_have_no_coefficients():
     nothing = np.zeros((10, 0))
     assert fit_coefficients(nothing, np.zeros(10, int), np.zeros(10), 1.0).shape == (0,)

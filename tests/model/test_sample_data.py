@@ -9,10 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
-from challenge.training.data.sample_data import SampleDataError, write_sample_flights
+from challenge.features.counts import Counts
+from challenge.files.dask_cluster import parallel_map
+from challenge.files.sources import find_files
+from challenge.training.data.counting import count_files
+from challenge.training.data.sample_data import (
+    SampleDataError,
+    is_sample,
+    write_sample_flights,
+)
 from tests.conftest import ROOT
 
 FIGURES = ROOT / "data/figures"
@@ -72,6 +81,35 @@ def test_the_bytes_are_the_same_each_time(sample_csv, tmp_path):
     again = hashlib.sha256((tmp_path / "again.csv").read_bytes()).hexdigest()
     assert again == hashlib.sha256(sample_csv.read_bytes()).hexdigest()
     assert again == SHA256
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [
+        {"a.csv.gz": "true"},
+        {"a.parquet": "true"},
+        {"a.csv": "MES < 6", "b.csv": "MES > 5"},
+    ],
+    ids=["compressed", "Parquet", "two files"],
+)
+def test_they_are_known_again_in_any_kind_of_file(copies, sample_csv, tmp_path):
+    for name, condition in copies.items():
+        copy_flights(sample_csv, tmp_path / name, condition)
+    assert is_sample(counts_of(tmp_path))
+
+
+def test_other_flights_are_not_taken_for_them(sample_csv, tmp_path):
+    copy_flights(sample_csv, tmp_path / "a.csv", "NOT (MES = 1 AND DIA = 1)")
+    assert not is_sample(counts_of(tmp_path))
+
+
+def counts_of(folder: Path) -> Counts:
+    with parallel_map(None) as each:
+        return count_files(find_files(folder), each).counts
+
+
+def copy_flights(source: Path, output: Path, condition: str) -> None:
+    duckdb.sql(f"COPY (FROM '{source}' WHERE {condition}) TO '{output}'")
 
 
 @pytest.mark.parametrize("name", [*COUNTED, "airlines.csv", "cities.csv"])

@@ -40,6 +40,7 @@ def test_it_prints_rows_faults_metrics_and_where_the_model_went(
     assert main(["train", str(sample_csv), str(output), *NOTEBOOK]) == 0
     printed = capsys.readouterr().out
     assert "68,206 rows" in printed
+    assert "data       sample data, made from counts" in printed
     assert "rejected   none" in printed
     assert "random     22,508 flights held out, 18.5% delayed: ROC AUC 0.6" in printed
     assert "forward    22,508 flights held out, 21.7% delayed: ROC AUC 0.5" in printed
@@ -48,6 +49,7 @@ def test_it_prints_rows_faults_metrics_and_where_the_model_went(
 
     card = DelayModel.load(output).card
     assert card.rows == 68_206
+    assert card.sample
     assert card.data_sha256 == hashlib.sha256(sample_csv.read_bytes()).hexdigest()
     assert card.period == ("2017-01-01 00:35:00", "2017-12-31 23:50:00")
     random, forward = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from challenge.artifact.card import ModelCard
+from challenge.artifact.card import SAMPLE_DATA, ModelCard
 from challenge.cli.tables import columns, show
 from challenge.flights.fields import AIRLINE, DESTINATION, ORIGIN
 from challenge.flights.vocabulary import Vocabulary
@@ -27,6 +27,8 @@ def _lines(
     yield "fingerprint", f"sha256:{fingerprint}"
     yield "trained", card.created
     yield "flights", f"{card.rows:,}{f' of {card.data}' if card.data else ''}"
+    if card.sample:
+        yield "data", SAMPLE_DATA
     yield "rejected", f"{card.rows_rejected:,} rows"
     if card.period is not None:
         yield "period", " to ".join(card.period)
@@ -35,6 +37,8 @@ def _lines(
     if card.time_zones:
         yield "time zone", ", ".join(sorted(set(card.time_zones.values())))
     yield "delay rate", f"{card.delay_rate:.1%}"
+    levels = card.levels
+    yield "levels", f"raised above {levels.raised:.1%}, high above {levels.high:.1%}"
     yield "threshold", f"{card.threshold:.4f}, {card.threshold_rule}"
     if card.live is not None:
         kept = f"{card.live.flights:,} flights until {card.live.until}"
@@ -44,6 +48,13 @@ def _lines(
             for minutes, groups in card.live.helps.items()
         ]
         yield "what helps", "\n".join(helps) or "nothing but the schedule"
+        qualities = [
+            f"{said(int(minutes))} before: {of.roc_auc:.3f}, "
+            f"by its schedule alone {of.schedule_roc_auc:.3f}"
+            for minutes, of in card.live.quality.items()
+        ]
+        if qualities:
+            yield "ROC AUC", "\n".join(qualities)
     yield from _quality(card.metrics)
     known = len(vocabulary[AIRLINE]), len(vocabulary[DESTINATION])
     yield "knows", "{} airlines, {} destinations".format(*known)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from challenge.artifact.card import SAMPLE_DATA
 from challenge.cli.tables import columns, interval, number, show
 from challenge.files.history import Update
 from challenge.flights.fields import ORIGIN
@@ -53,6 +54,8 @@ def print_update(update: Update, output: Path) -> None:
 def dataset_lines(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Names and values that describe a dataset."""
     yield "read", f"{dataset.rows:,} rows of {dataset.name}"
+    if dataset.is_sample:
+        yield "data", SAMPLE_DATA
     counted = dataset.counted
     yield "format", counted.format
     yield "rejected", str(counted.rejected) if dataset.rejected else "none"

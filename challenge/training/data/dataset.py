@@ -19,6 +19,7 @@ from challenge.files.sources import fetched, file_name, find_files
 from challenge.flights.vocabulary import Vocabulary
 from challenge.training.data.counting import Counted, count_files
 from challenge.training.data.rows import code_past, read_rows
+from challenge.training.data.sample_data import is_sample
 
 # Flights beyond that are counted but not kept row by row: intervals are narrow enough.
 MAX_ROWS_KEPT: Final = 1_000_000
@@ -74,6 +75,11 @@ class Dataset:
     def sha256(self) -> str:
         """Of the file's bytes, as `Counted` has it."""
         return self.counted.sha256
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the flights are the project's sample data, and no real ones."""
+        return is_sample(self.counted.counts)
 
     def counts(self, rows: NDArray[np.intp] | slice = slice(None)) -> Counts:
         """The flights that are in here, or those at some positions, as counts."""

@@ -19,12 +19,9 @@ from challenge.training.evaluate.metrics import (
     has_both_classes,
     measure,
 )
-from challenge.training.live.adjustment import (
-    MIN_FLIGHTS,
-    FittedAdjustment,
-    fit_adjustment,
-)
+from challenge.training.live.adjustment import FittedAdjustment, fit_adjustment
 from challenge.training.live.features import MINUTE, Replay, State
+from challenge.training.live.forward import MIN_FLIGHTS
 from challenge.training.live.learning import can_learn
 from challenge.training.live.regression import sigmoid
 from challenge.training.live.tables import counts_of, walk_forward

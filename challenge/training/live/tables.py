@@ -58,11 +58,25 @@ def walk_forward(
     for learned, end in pairwise(ends):
         table = _table(recipe, past, learned)
         probability[learned:end] = _answers(table, past.codes[learned:end], past)
-    later = slice(training, None)
-    if training == len(past):
-        return log_odds(probability)
-    unique, place = unique_rows(past.codes[later], past.vocabulary.sizes)
-    probability[later] = model.predict_codes(unique)[place]
+    probability[training:] = _told(model, past.codes[training:], past)
+    return log_odds(probability)
+
+
+def told_later(
+    model: DelayModel, past: Past, until: np.datetime64
+) -> NDArray[np.float64]:
+    """What a model of the first flights tells of those after, in log-odds.
+
+    Args:
+        model: it learned from flights up to a moment.
+        past: the flights.
+        until: the moment, by the clock of the schedule.
+
+    Returns: of shape (flights,), NaN for those up to the moment.
+    """
+    is_later = past.local > until
+    probability = np.full(len(past), np.nan)
+    probability[is_later] = _told(model, past.codes[is_later], past)
     return log_odds(probability)
 
 
@@ -95,6 +109,15 @@ def _features(name: str, vocabulary: Vocabulary) -> FeatureSet:
     if name == Schedule.name:
         return WholeFlights(vocabulary)
     return feature_set(name, vocabulary)
+
+
+def _told(
+    model: DelayModel, codes: NDArray[np.int16], past: Past
+) -> NDArray[np.floating]:
+    if not len(codes):
+        return np.empty(0)
+    unique, place = unique_rows(codes, past.vocabulary.sizes)
+    return model.predict_codes(unique)[place]
 
 
 def _answers(

@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 
 from challenge.artifact import atomic
+from challenge.artifact.card import SAMPLE_DATA
 from challenge.errors import FlightProphetError
 from challenge.training.evaluate.effects import effects, heat_map, importances
 from challenge.training.evaluate.evaluation import Evaluation
@@ -60,6 +61,7 @@ def render(evaluation: Evaluation, live: LiveEvaluation | None = None) -> str:
     return environment.from_string(source).render(
         evaluation=evaluation,
         dataset=evaluation.dataset,
+        sample_data=SAMPLE_DATA,
         recipe=evaluation.recipe,
         results=evaluation.results,
         split_names=SPLIT_NAMES,
