@@ -55,7 +55,6 @@ class Forecaster(ABC):
     table: ProbabilityTable | ComputedTable | None
     day: Day | None
     _training_flights: TrainingFlights | None
-    _explainer: Explainer | None
 
     @property
     @abstractmethod
@@ -236,18 +235,36 @@ class Forecaster(ABC):
             NotFittedError: the model is not fitted.
             UnknownPastError: the training flights were not counted.
         """
-        if self._explainer is None:
-            if self.evidence is None or not self.evidence.sample:
-                raise UnknownPastError
-            sample = self.evidence.sample
+        return list(map(self._explainer.explain, cells))
+
+    def each_alone(self, cell: int) -> Mapping[str, float]:
+        """What each field adds to the log-odds of a schedule, all else equal; see
+        `challenge.explain.shapley`.
+
+        Args:
+            cell: the flight, as the number that `encoder` gives it.
+
+        Raises:
+            NotFittedError: the model is not fitted.
+            UnknownPastError: the training flights were not counted.
+        """
+        return self._explainer.each_alone(cell)
+
+    @property
+    def _explainer(self) -> Explainer:
+        known = self._training_flights
+        if known is None or not known.evidence.sample:
+            raise UnknownPastError
+        if known.explainer is None:
             table = self.table
-            self._explainer = Explainer(
+            known.explainer = Explainer(
                 self.grid,
-                self.predict_cells,
-                sample,
+                # It outlives the day.
+                self.with_day(None).predict_cells,
+                known.evidence.sample,
                 table.mean_over if isinstance(table, ComputedTable) else None,
             )
-        return list(map(self._explainer.explain, cells))
+        return known.explainer
 
     @property
     def counts(self) -> Counts | None:

@@ -15,7 +15,13 @@ import msgspec
 from msgspec.structs import replace
 
 from challenge.artifact import known_flights, model_file
-from challenge.artifact.card import KnownFlight, LiveCard, ModelCard, new_card
+from challenge.artifact.card import (
+    DistanceQuality,
+    KnownFlight,
+    LiveCard,
+    ModelCard,
+    new_card,
+)
 from challenge.artifact.stored_table import stored_table
 from challenge.compiled.encoder import CellEncoder
 from challenge.compiled.flight_classifier import FlightClassifier, month_shares
@@ -85,9 +91,10 @@ class DelayModel(Forecaster):
         self.table = self.day = None
         self._stored: model_file.Artifact | None = None
         self._month_shares: dict[int, float] = {}
-        self._training_flights = self._explainer = None
+        self._training_flights = None
         self._rows = 0
         self._helps: dict[str, list[str]] = {}
+        self._live_quality: Mapping[str, DistanceQuality] = {}
 
     @overload
     def preprocess(
@@ -253,7 +260,8 @@ class DelayModel(Forecaster):
         Args:
             path: the file; its folder is made when missing.
             about: fields of the model card that only the caller knows: `rows_rejected`,
-                `data`, `data_sha256`, `period`, `metrics`, `threshold_rule`.
+                `data`, `data_sha256`, `sample`, `period`, `time_zones`, `metrics`,
+                `threshold_rule`.
 
         Raises:
             NotFittedError, TrainingDataError: it cannot be compiled.
@@ -285,6 +293,7 @@ class DelayModel(Forecaster):
         history: History,
         helps: dict[str, list[str]],
         time_zones: Mapping[str, str],
+        quality: Mapping[str, DistanceQuality] = {},
     ) -> Self:
         """Know what the day adds to the odds of flights.
 
@@ -293,10 +302,11 @@ class DelayModel(Forecaster):
             history: the flights of the last days.
             helps: for the card, see `LiveCard`.
             time_zones: of the origins, as the card has them.
+            quality: for the card, as `helps`.
         """
         self.encoder = CellEncoder(self.vocabulary, self.grid, time_zones)
         self.day = Day(adjustment, history, self.encoder.rules, self.grid)
-        self._helps = helps
+        self._helps, self._live_quality = helps, quality
         return self
 
     def save_with_history(self, history: History, path: str | Path) -> str:
@@ -372,8 +382,10 @@ class DelayModel(Forecaster):
             adjustment = msgspec.convert(stored.adjustment, Adjustment)
             adjustment.check()
             history = History.from_bytes(stored.history or b"", grid.cells)
-            helps = {} if card.live is None else card.live.helps
-            model.learn_day(adjustment, history, helps, card.time_zones)
+            live = card.live or LiveCard({}, 0, None)
+            model.learn_day(
+                adjustment, history, live.helps, card.time_zones, live.quality
+            )
         if stored.counts is not None:
             model._training_flights = TrainingFlights(
                 model.vocabulary, compressed=stored.counts, rows=card.rows
@@ -440,7 +452,8 @@ class DelayModel(Forecaster):
         until = None
         if self.day.clock is not None:
             until = (EPOCH + timedelta(seconds=self.day.clock)).isoformat() + "Z"
-        return LiveCard(self._helps, len(self.day.history), until)
+        flights = len(self.day.history)
+        return LiveCard(self._helps, flights, until, dict(self._live_quality))
 
     def _learn(
         self,

@@ -13,7 +13,14 @@ from itertools import accumulate
 from typing import Final, NamedTuple, Self
 
 from challenge.compiled.grid import Grid
-from challenge.flights.fields import CODES, Flight
+from challenge.flights.fields import (
+    AIRLINE,
+    CODES,
+    DESTINATION,
+    FLIGHT_TYPE,
+    ORIGIN,
+    Flight,
+)
 from challenge.flights.vocabulary import Vocabulary
 
 # As `challenge.features.counts.Counts.to_bytes` writes it.
@@ -23,6 +30,7 @@ RECORD_BYTES: Final = _RECORD.size
 SAMPLED: Final = 1_000
 # A group of fewer flights says little of the next one.
 ENOUGH: Final = 30
+_ROUTE: Final = (AIRLINE, FLIGHT_TYPE, ORIGIN, DESTINATION)
 # The 97.5th percentile of the standard normal distribution.
 _Z: Final = 1.96
 
@@ -53,12 +61,14 @@ class Evidence:
     Attributes:
         flights: for each column of a `Flight`, how many flights had each of its codes.
         late: likewise, how many of these were late.
+        by_destination: for each of its codes, how many flights of each type went there.
         sample: at most SAMPLED flights, evenly from all of them in the order of their
             fields, so that each airline, month and so on has its share.
     """
 
     flights: list[list[int]]
     late: list[list[int]]
+    by_destination: list[list[int]]
     sample: list[Flight]
     _grid: Grid
     # The cells of the flights in a grid of all fields, in order, with how many flights
@@ -76,6 +86,8 @@ class Evidence:
         """
         flights = [[0] * size for size in vocabulary.sizes]
         late = [[0] * size for size in vocabulary.sizes]
+        types, destinations = vocabulary[FLIGHT_TYPE], vocabulary[DESTINATION]
+        by_destination = [[0] * len(types) for _ in destinations]
         grid = Grid(vocabulary, vocabulary.told_apart)
         counted: list[tuple[int, Flight, int, int]] = []
         try:
@@ -85,6 +97,8 @@ class Evidence:
                         flights[column][code] += count
                         late[column][code] += late_count
                 flight = Flight(*codes)
+                if flight.destination >= 0:
+                    by_destination[flight.destination][flight.flight_type] += count
                 counted.append((grid.cell(flight), flight, count, late_count))
         except (struct.error, IndexError) as error:
             raise ValueError(f"the counts are damaged: {error}") from error
@@ -92,6 +106,7 @@ class Evidence:
         return cls(
             flights,
             late,
+            by_destination,
             _sample([(flight, count) for _, flight, count, _ in counted]),
             grid,
             array("q", [cell for cell, *_ in counted]),
@@ -116,6 +131,13 @@ class Evidence:
     def support(self, flight: Flight) -> int:
         """How many past flights had all values that a flight gives."""
         return self._count(*self._place(flight))[0]
+
+    def was_flown(self, flight: Flight) -> bool:
+        """Whether an airline ever flew a flight's type on its route, as far as the flight
+        gives that, in whatever month and at whatever time."""
+        steps, given = self._place(flight)
+        alike = [axis for axis in given if self._grid.axes[axis].field.name in _ROUTE]
+        return self._count(steps, alike)[0] > 0
 
     def _place(self, flight: Flight) -> tuple[list[int], list[int]]:
         """The steps of a flight along all axes of the grid, and the axes on which it

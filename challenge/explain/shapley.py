@@ -14,13 +14,16 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 from challenge.compiled.grid import Grid
 from challenge.compiled.log_odds import log_odds
 from challenge.flights.fields import HOURS, MONTHS, SCHEDULED, Flight
 
+# So many flights are remembered, some hundred bytes each.
+_COMPARED_KEPT: Final = 10_000
 # Gives the probabilities of flights by their cells.
 PredictCells = Callable[[Sequence[int]], list[float]]
 # See `ComputedTable.mean_over`.
@@ -72,6 +75,7 @@ class Explainer:
         self._past = [grid.steps(flight) for flight in past]
         self._mean_over = mean_over
         self._means: dict[tuple[int, ...], Callable[[int], float]] = {}
+        self._alone = lru_cache(_COMPARED_KEPT)(self._compare)
 
     def explain(self, cell: int) -> Explanation:
         """Why the flight with a number has its probability: some milliseconds of
@@ -79,12 +83,7 @@ class Explainer:
         grid = self._grid
         names = [axis.field.name for axis in grid.axes]
         flight = grid.flight(cell)
-        steps = grid.steps(flight)
-        given = tuple(
-            place
-            for place, axis in enumerate(grid.axes)
-            if axis.field.required or (axis.stride and axis.entry(flight))
-        )
+        steps, given = grid.steps(flight), self._given(flight)
         worth = {
             known: self._worth(known, given, sum(steps[axis] for axis in known))
             for known in _subsets(given)
@@ -110,6 +109,38 @@ class Explainer:
             by_hour=by_hour,
         )
 
+    def each_alone(self, cell: int) -> Mapping[str, float]:
+        """What each given field adds to the log-odds of the flight with a number, all
+        else equal: their difference to the mean over the values that past flights had in
+        that field. Fields that the model does not look at are left out.
+
+        It takes some tenths of a millisecond, `explain` some milliseconds; but fields that
+        work together are each given all of that, so that the sum has no meaning.
+        """
+        return self._alone(cell)
+
+    def _compare(self, cell: int) -> dict[str, float]:
+        """As `each_alone` says."""
+        flight = self._grid.flight(cell)
+        steps, given = self._grid.steps(flight), self._given(flight)
+        own = log_odds(self._predict_cells([cell])[0])
+        added = {}
+        for place in given:
+            axis = self._grid.axes[place]
+            if axis.stride:
+                others = tuple(other for other in given if other != place)
+                without = self._worth(others, given, cell - steps[place])
+                added[axis.field.name] = own - without
+        return added
+
+    def _given(self, flight: Flight) -> tuple[int, ...]:
+        """The places of the axes on which a flight tells where it is."""
+        return tuple(
+            place
+            for place, axis in enumerate(self._grid.axes)
+            if axis.field.required or (axis.stride and axis.entry(flight))
+        )
+
     def _worth(
         self, known: tuple[int, ...], given: tuple[int, ...], cell: int
     ) -> float:
@@ -133,7 +164,7 @@ class Explainer:
         return mean
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The means are functions.
+        # The means are functions, and so is what remembers.
         return type(self), self._made_of
 
 

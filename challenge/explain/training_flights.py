@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from challenge.artifact.model_file import decompress
 from challenge.explain.evidence import RECORD_BYTES, Evidence
+from challenge.explain.shapley import Explainer
 from challenge.flights.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ class TrainingFlights:
         counts: the flights.
         compressed: the same as a model's file holds them, in their place.
         rows: how many flights there are; the file holds no more records than that.
+
+    Attributes:
+        explainer: explains the answers of the model to which they belong, once it was
+            asked to; the same on all days.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class TrainingFlights:
         self._counts = counts
         self._compressed = compressed
         self._rows = rows
+        self.explainer: Explainer | None = None
 
     @cached_property
     def counts(self) -> Counts:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive
 
 from challenge.files.cancellation import Cancellation
@@ -21,6 +23,8 @@ T = TypeVar("T")
 
 # For each file that is answered so many may wait.
 WAITING: Final = 2
+# So many answered files may wait for the prediction log.
+MAX_TO_LOG: Final = 10
 _DISK_THREADS: Final = 2
 
 
@@ -37,6 +41,8 @@ class FileWork:
         # Threads start with their first work, after the workers were forked.
         self._work = ThreadPoolExecutor(at_once, "file")
         self._disk = ThreadPoolExecutor(_DISK_THREADS, "disk")
+        self._to_log = 0
+        self._logging = threading.Lock()
 
     async def start(self) -> None:
         """Remove what killed servers have left."""
@@ -53,15 +59,31 @@ class FileWork:
         """Reject a file that would have to wait too long.
 
         Raises:
-            RejectedRequest: so many are waiting.
+            RejectedRequest: so many are waiting, or still have to be logged.
         """
-        if len(self._admitted) >= self._limit:
+        if len(self._admitted) >= self._limit or self._to_log >= MAX_TO_LOG:
             raise overloaded()
 
     async def on_disk(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function that is done soon, but for the disk."""
         call = functools.partial(function, *arguments)
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)
+
+    async def log(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function that logs an answered file, while no other file is logged: each
+        takes as much memory as answering one, and all wait for the same log.
+        """
+
+        def log_alone() -> None:
+            with self._logging:
+                function(*arguments)
+
+        self._to_log += 1
+        try:
+            # In a thread of Starlette's: it may wait for long, and uploads must not.
+            await run_in_threadpool(log_alone)
+        finally:
+            self._to_log -= 1
 
     async def run(self, function: Callable[[Cancellation], T], receive: Receive) -> T:
         """Call a function in its turn, and stop it if the client hangs up.

@@ -6,8 +6,11 @@ import math
 
 import pytest
 from fastapi.testclient import TestClient
+from msgspec.structs import replace
 
 from challenge.api import create_app
+from challenge.artifact import model_file
+from challenge.artifact.card import Levels
 from tests.conftest import TEST_MODEL
 
 FLIGHT = {
@@ -18,6 +21,9 @@ FLIGHT = {
     "Fecha-I": "2017-07-14 18:30:00",
 }
 REQUIRED = {"OPERA": "Sky Airline", "TIPOVUELO": "N", "MES": 7}
+USUAL = FLIGHT | {"MES": 3, "Fecha-I": "2017-03-14 08:30:00"}
+HIGH = {"OPERA": "Air Canada", "TIPOVUELO": "I", "MES": 12}
+NEVER_FLOWN = FLIGHT | {"OPERA": "K.L.M.", "SIGLADES": "Isla de Pascua"}
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +77,15 @@ def test_a_changed_month_or_hour_is_what_it_says(client):
             "en",
             [
                 "A delay of more than 15 minutes",
-                "raised by",
+                "driven up by",
                 "July",
                 "the time (Friday,",
-            ]
-            + ["18:00 to 18:59)", "above the threshold of 18.5%: expect a delay."],
+                "18:00 to 18:59)",
+            ],
         ),
         (
             "es",
-            ["Un atraso de más de 15 minutos", "La aumenta julio", "(viernes,"]
-            + ["por encima del umbral de 18,5\xa0%: cuente con un atraso."],
+            ["Un atraso de más de 15 minutos", "Aumenta por julio", "(viernes,"],
         ),
     ],
 )
@@ -97,7 +102,7 @@ def test_a_flight_that_nothing_moves_has_words_too(client):
         for airline in list(airlines)[:8]
         for month in range(1, 13)
     ]
-    texts = [why["text"] for why in explain(client, *flights)]
+    texts = [why["text"] for why in explain(client, *flights) if why["flown"]]
     assert all(text.count(". ") == 3 for text in texts)
     assert len(set(texts)) > 80
 
@@ -109,10 +114,105 @@ def test_the_evidence_is_a_group_of_past_flights_that_the_words_name(client):
     assert past["flights"] >= 30
     assert 0 <= past["low"] < past["late"] / past["flights"] < past["high"] <= 1
     said = f"Of {past['flights']} past flights of the same airline, type, month and "
-    assert f"{said}destination, {past['late']} were late" in why["text"]
+    assert f"{said}destination, " in why["text"]
+    assert f" were late ({past['late']})." in why["text"]
     (wider,) = explain(client, REQUIRED)
     assert wider["past"]["alike"] == ["OPERA", "TIPOVUELO", "MES"]
     assert wider["past"]["flights"] > past["flights"]
+
+
+@pytest.mark.parametrize(
+    ("flight", "level", "words"),
+    [
+        (
+            USUAL,
+            "usual",
+            {
+                "en": "is usual: not above 18.5%, the average of past flights.",
+                "es": "lo habitual: no supera el 18,5\xa0%, el promedio de los vuelos pas",
+            },
+        ),
+        (
+            FLIGHT,
+            "raised",
+            {
+                "en": "is raised: above 18.5%, the average of past flights.",
+                "es": "Está sobre lo habitual: supera el 18,5\xa0%, el promedio de los v",
+            },
+        ),
+        (
+            HIGH,
+            "high",
+            {
+                "en": "is high: above 37.0%, twice the average of past flights.",
+                "es": "Es alta: supera el 37,0\xa0%, el doble del promedio de los vuelos",
+            },
+        ),
+    ],
+    ids=["usual", "raised", "high"],
+)
+def test_the_probability_has_a_level_that_the_words_name(flight, level, words, client):
+    bounds = client.get("/model").json()["card"]["levels"]
+    for language, said in words.items():
+        (why,) = explain(client, flight, language=language)
+        assert why["level"] == level
+        assert (why["probability"] > bounds["raised"]) == (level != "usual")
+        assert (why["probability"] > bounds["high"]) == (level == "high")
+        assert said in why["text"]
+
+
+def explained_with(model, path, flight, **about):
+    """The explanation by the same model with something else in its card."""
+    stored, _ = model_file.read(model)
+    model_file.write(path, replace(stored, card=replace(stored.card, **about)))
+    with TestClient(create_app(path)) as client:
+        (why,) = explain(client, flight)
+    return why
+
+
+def test_words_claim_nothing_of_a_threshold_that_was_chosen(schedule_model, tmp_path):
+    """One of 5 % tells nearly all flights to be late: `delay` says so, words do not."""
+    chosen = {"threshold": 0.05, "threshold_rule": "given", "known": []}
+    why = explained_with(schedule_model, tmp_path / "model.pkl", USUAL, **chosen)
+    assert (why["delay"], why["threshold"], why["level"]) == (1, 0.05, "usual")
+    assert "5.0%" not in why["text"]
+    assert "expect" not in why["text"]
+
+
+def test_where_high_is_not_twice_the_average_words_do_not_say_so(
+    schedule_model, tmp_path
+):
+    levels = Levels.of_delay_rate(0.36)
+    why = explained_with(schedule_model, tmp_path / "model.pkl", HIGH, levels=levels)
+    assert why["level"] == "high"
+    said = "That is high: above 68.0%; the average of past flights is 36.0%."
+    assert said in why["text"]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "No past flight of K.L.M. was national to Isla de Pascua; what follows"),
+        (
+            "es",
+            "Ningún vuelo pasado de K.L.M. fue nacional con destino a Isla de Pascua; lo",
+        ),
+    ],
+)
+def test_what_nobody_ever_flew_is_said_before_any_number(language, words, client):
+    (why,) = explain(client, NEVER_FLOWN, language=language)
+    assert why["text"].startswith(words)
+    assert (why["flown"], why["flights"]) == (False, 0)
+
+
+def test_a_route_that_was_flown_at_other_times_was_flown(client):
+    asked = [FLIGHT | {"Fecha-I": None}, FLIGHT | {"Fecha-I": "2017-07-14 03:30:00"}]
+    often, never_then = explain(client, *asked)
+    details = client.post("/predict?details=true", json={"flights": asked}).json()
+    assert [often["flights"], never_then["flights"]] == details["flights"]
+    assert never_then["flights"] == 0 < often["flights"]
+    assert often["flown"] and never_then["flown"]
+    assert never_then["text"].startswith("A delay of")
 
 
 def test_details_tell_how_many_past_flights_had_the_same_values(client):
@@ -179,6 +279,20 @@ def test_the_model_tells_its_values_with_their_past(client):
     latam = values["OPERA"]["Grupo LATAM"]
     assert latam["flights"] > 30_000
     assert 0 < latam["delay_rate"] < 1
+
+
+def test_a_destination_tells_how_many_flights_of_each_type_went_there(client):
+    values = client.get("/model").json()["values"]
+    for past in values["SIGLADES"].values():
+        assert sum(past["types"].values()) == past["flights"]
+    assert values["SIGLADES"]["Calama"]["types"]["I"] == 0
+    assert values["SIGLADES"]["Lima"]["types"]["N"] == 0
+    assert all(
+        "types" not in past
+        for name, known in values.items()
+        for past in known.values()
+        if name != "SIGLADES"
+    )
 
 
 def test_a_model_without_time_explains_without_it():

@@ -199,6 +199,42 @@ def test_drift_says_nothing_of_few_flights(client):
     assert found["fields"]["OPERA"]["verdict"] == "too few flights"
 
 
+def test_drift_tells_which_ways_of_asking_it_counts(client):
+    """Each is asked about one flight; together they are all routes that answer flights."""
+    body = {"flights": [FLIGHT]}
+    tensors = [
+        {
+            "name": name,
+            "shape": [1],
+            "datatype": "INT64" if name == "MES" else "BYTES",
+            "data": [value],
+        }
+        for name, value in FLIGHT.items()
+    ]
+    csv = ",".join(FLIGHT) + "\n" + ",".join(map(str, FLIGHT.values())) + "\n"
+    query = {"TIPOVUELO": FLIGHT["TIPOVUELO"]}
+    ask = {
+        "POST /predict": lambda: client.post("/predict", json=body),
+        "POST /rank": lambda: client.post("/rank", json=body),
+        "POST /v2/models/delay/infer": lambda: client.post(
+            "/v2/models/delay/infer", json={"inputs": tensors}
+        ),
+        "POST /predict/file": lambda: client.post(
+            "/predict/file", content=csv, headers={"content-type": "text/csv"}
+        ),
+        "POST /explain": lambda: client.post("/explain", json=body),
+        "GET /heatmap": lambda: client.get("/heatmap", params=query),
+        "GET /flights": lambda: client.get("/flights"),
+    }
+    found = client.get("/drift").json()
+    assert {*found["counted"], *found["not_counted"]} == ask.keys()
+    for route, asked in ask.items():
+        before = client.get("/drift").json()["flights"]
+        assert asked().status_code == 200
+        after = client.get("/drift").json()["flights"]
+        assert after - before == (route in found["counted"]), route
+
+
 def training_like_flights(model: DelayModel, count: int) -> list[dict[str, object]]:
     """Flights spread as those that the model learned from."""
     counts = model.counts

@@ -77,10 +77,10 @@ def test_it_answers_as_the_table(model, monkeypatch):
 
 def test_it_explains_as_the_table(model, monkeypatch):
     cells = np.random.default_rng(2).integers(model.grid.cells, size=5).tolist()
-    model._explainer = None
+    model._training_flights.explainer = None
     expected = model.compile().explain(cells)
     monkeypatch.setattr(flight_classifier, "MAX_CELLS", 0)
-    model._explainer = None
+    model._training_flights.explainer = None
     for why, other in zip(model.compile().explain(cells), expected, strict=True):
         assert why.contributions == pytest.approx(other.contributions, abs=1e-5)
         assert why.base_log_odds == pytest.approx(other.base_log_odds, abs=1e-5)
@@ -91,7 +91,7 @@ def test_it_explains_as_the_table(model, monkeypatch):
 
 def test_it_can_be_pickled(model, too_large):
     cells = range(0, model.grid.cells, model.grid.cells // 10)
-    model._explainer = None
+    model._training_flights.explainer = None
     explained = model.compile().explain(cells)
     again = pickle.loads(pickle.dumps(model))
     assert again.predict_cells(cells) == model.predict_cells(cells)

@@ -99,6 +99,32 @@ def test_they_are_the_mean_over_all_orders_in_which_fields_become_known(model, f
         assert why.contributions[name] == pytest.approx(fmean(of_group), abs=1e-9)
 
 
+@settings(deadline=None, max_examples=20)
+@given(any_flight())
+def test_each_alone_is_the_difference_to_past_flights_in_that_field(model, flight):
+    found = model.each_alone(model.grid.cell(flight))
+    given = [group for group in GROUPS if flight[group[0]] != -1]
+    assert set(found) == {FIELDS[GROUPS.index(group)] for group in given}
+    [own] = probabilities(model, [flight])
+    for group in given:
+        others = []
+        for past in model.evidence.sample:
+            codes = list(flight)
+            for field in group:
+                codes[field] = past[field]
+            others.append(Flight(*codes))
+        mean = fmean(map(log_odds, probabilities(model, others)))
+        expected = log_odds(own) - mean
+        assert found[FIELDS[GROUPS.index(group)]] == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_was_compared_once_is_known_on_every_day(model):
+    cell = model.grid.cell(Flight(12, 0, 6, 28, 8, 0))
+    found = model.with_day(None).each_alone(cell)
+    assert model.each_alone(cell) is found
+    assert model.with_day(model.known_day.at_moment(0)).each_alone(cell) is found
+
+
 def test_fields_that_play_the_same_part_get_the_same(monkeypatch):
     """Symmetry: a model whose log-odds grow alike with airline and month."""
     model = DelayModel.load(TEST_MODEL)
@@ -194,6 +220,18 @@ def test_support_is_the_number_of_past_flights_with_the_same_values(model, fligh
         if code != -1:
             alike &= counts.codes[:, field] == code
     assert model.evidence.support(flight) == counts.flights[alike].sum()
+
+
+@settings(deadline=None, max_examples=60)
+@given(any_flight())
+def test_a_flight_was_flown_if_its_airline_flew_its_type_on_its_route(model, flight):
+    counts = model.counts
+    alike = np.ones(len(counts.codes), dtype=bool)
+    for field in ("airline", "flight_type", "origin", "destination"):
+        if getattr(flight, field) != -1:
+            column = Flight._fields.index(field)
+            alike &= counts.codes[:, column] == getattr(flight, field)
+    assert model.evidence.was_flown(flight) == alike.any()
 
 
 @settings(deadline=None, max_examples=60)

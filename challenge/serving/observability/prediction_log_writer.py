@@ -40,6 +40,8 @@ from challenge.serving.observability.log import event, iso
 WRITE_SECONDS: Final = 0.5
 # Up to a hundred megabytes; one process answers as many flights in ten seconds or less.
 MAX_WAITING: Final = 200_000
+# Their lines take 4 MB.
+WRITTEN_AT_ONCE: Final = 10_000
 # Encoding them delays other requests by about a millisecond.
 ENCODED_AT_ONCE: Final = 500
 TURN_SECONDS: Final = 0.0005
@@ -111,6 +113,11 @@ class PredictionLogWriter:
         """Whether those who wait for it may each add some thousand flights."""
         return len(self._waiting) < MAX_WAITING * 3 // 4
 
+    @property
+    def _has_room_for_file(self) -> bool:
+        # Its flights are in no hurry, and leave the rest to requests.
+        return len(self._waiting) < MAX_WAITING // 8
+
     async def make_room(self) -> None:
         """Give others their turn, and wait for room for a limited time."""
         until = time.monotonic() + MAX_WAIT_SECONDS
@@ -119,13 +126,14 @@ class PredictionLogWriter:
             await asyncio.sleep(WRITE_SECONDS / 10)
 
     def wait_for_room(self) -> bool:
-        """Wait for room for a limited time; False if there is none, or on closing."""
+        """Wait for room for some flights of a file, for a limited time; False if there
+        is none, or on closing."""
         until = time.monotonic() + MAX_WAIT_SECONDS
-        while not (self.has_room or self._stopping.is_set()):
+        while not (self._has_room_for_file or self._stopping.is_set()):
             if time.monotonic() > until:
                 break
             time.sleep(WRITE_SECONDS / 10)
-        return self.has_room and not self._stopping.is_set()
+        return self._has_room_for_file and not self._stopping.is_set()
 
     def add(
         self,
@@ -183,17 +191,27 @@ class PredictionLogWriter:
         self._clean_up()
         while not self._stopping.wait(WRITE_SECONDS):
             self._is_writing = True
-            self._write()
+            self._write_all()
             self._is_writing = False
-        self._write()
+        self._write_all()
         self._close_file()
 
-    def _write(self) -> None:
+    def _write_all(self) -> None:
+        """Write what is waiting, and what comes meanwhile as long as it is much."""
+        while self._write() == WRITTEN_AT_ONCE:
+            pass
+
+    def _write(self) -> int:
+        """Write the flights that have waited longest, and return how many they were."""
         if self._file is not None and self._file.hour != _hour():
             self._close_file()
-        lines, flights = self._encode()
-        if not flights:
-            return
+        taken = min(len(self._waiting), WRITTEN_AT_ONCE)
+        lines, flights = self._encode(taken)
+        if flights:
+            self._write_lines(lines, flights)
+        return taken
+
+    def _write_lines(self, lines: bytes, flights: int) -> None:
         try:
             if self._file is None:
                 self._clean_up()
@@ -211,11 +229,11 @@ class PredictionLogWriter:
         if had_problem:
             event(logging.INFO, "predictions are logged again")
 
-    def _encode(self) -> tuple[bytes, int]:
-        """The waiting flights as lines, and their number."""
-        lines, flights, waiting = bytearray(), 0, len(self._waiting)
-        for start in range(0, waiting, ENCODED_AT_ONCE):
-            count = min(ENCODED_AT_ONCE, waiting - start)
+    def _encode(self, taken: int) -> tuple[bytes, int]:
+        """So many of the waiting flights as lines, and how many lines there are."""
+        lines, flights = bytearray(), 0
+        for start in range(0, taken, ENCODED_AT_ONCE):
+            count = min(ENCODED_AT_ONCE, taken - start)
             some = [self._waiting.popleft() for _ in range(count)]
             try:
                 lines += _encode_lines([_logged(*one) for one in some])

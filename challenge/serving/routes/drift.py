@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -14,6 +14,17 @@ from challenge.serving.routes.predictions import evidence_of
 from challenge.serving.state import ServiceState
 
 router = APIRouter(tags=["monitoring"])
+
+# All of these hand the flights that they answer to `ServiceState.count_answered`.
+COUNTED: Final = ("POST /predict", "POST /rank", "POST /v2/models/delay/infer")
+# A file is answered by its engine, which keeps no flights; the others tell more of flights
+# that were asked about before, or of those that nobody asked about.
+NOT_COUNTED: Final = (
+    "POST /predict/file",
+    "POST /explain",
+    "GET /heatmap",
+    "GET /flights",
+)
 
 
 class FieldDrift(BaseModel):
@@ -31,11 +42,17 @@ class FieldDrift(BaseModel):
 
 
 class Drift(BaseModel):
-    """The flights of the last hours compared with the training data."""
+    """The flights of the last hours compared with the training data.
+
+    `flights` are those that the routes `counted` were asked about; what the routes
+    `not_counted` were asked is not among them.
+    """
 
     model: str
     window_hours: float
     flights: int
+    counted: list[str]
+    not_counted: list[str]
     predicted_delay_rate: float | None
     training_delay_rate: float
     fields: dict[str, FieldDrift]
@@ -45,10 +62,12 @@ class Drift(BaseModel):
 async def get_drift(state: State) -> Drift:
     """Return how far the requested flights are from the training data.
 
-    A sample of them is counted. MES, the hour and the weekday follow the calendar:
-    a day differs from a year without anything being wrong.
+    A sample of those that the routes in `counted` were asked about is taken. MES, the
+    hour and the weekday follow the calendar: a day differs from a year without anything
+    being wrong.
     """
-    return Drift(**await drift_of(state, state.total()))
+    found = await drift_of(state, state.total())
+    return Drift(counted=list(COUNTED), not_counted=list(NOT_COUNTED), **found)
 
 
 async def drift_of(state: ServiceState, total: Counters) -> dict[str, Any]:

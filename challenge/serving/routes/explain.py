@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from challenge.artifact.card import Level
 from challenge.errors import UnknownPastError
 from challenge.explain.narrative import describe
 from challenge.flights.fields import FLIGHT_NUMBER, Language
@@ -67,6 +68,23 @@ class ExplainedFlight(BaseModel):
     delay: Annotated[int, Field(description="1 if it is predicted to be late, else 0")]
     probability: Annotated[
         float, Field(description="The probability of a delay, 0 to 1")
+    ]
+    level: Annotated[
+        Level,
+        Field(
+            description="The level of the probability, by `levels` of the model's card"
+        ),
+    ]
+    flights: Annotated[
+        int, Field(description="How many past flights had exactly the given values")
+    ]
+    flown: Annotated[
+        bool,
+        Field(
+            description="Whether any past flight had the airline, the type and, as far as "
+            "they are given, the origin and the destination, in whatever month and at "
+            "whatever time"
+        ),
     ]
     threshold: Annotated[
         float,
@@ -157,15 +175,18 @@ async def explain(
         for term, value in added.items():
             of_groups[group_text(term.group, language)] += value
         flight = model.grid.flight(cell)
-        similar = evidence.similar(flight)
+        similar, was_flown = evidence.similar(flight), evidence.was_flown(flight)
         low, high = similar.interval
-        base_rate, threshold = model.card.delay_rate, model.threshold
+        levels, threshold = model.card.levels, model.threshold
         explained.append(
             ExplainedFlight(
                 delay=int(probability > threshold),
                 probability=probability,
+                level=levels.level_of(probability),
+                flights=evidence.support(flight),
+                flown=was_flown,
                 threshold=threshold,
-                base_rate=base_rate,
+                base_rate=model.card.delay_rate,
                 base_log_odds=why.base_log_odds,
                 contributions=why.contributions,
                 day=[
@@ -192,9 +213,9 @@ async def explain(
                     why,
                     flight,
                     similar,
+                    was_flown,
                     model.vocabulary,
-                    threshold,
-                    base_rate,
+                    levels,
                     language,
                     probability,
                     of_groups,

@@ -9,7 +9,14 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from challenge.explain.evidence import Evidence
-from challenge.flights.fields import FIELDS, MONTHS, Kind, code_of
+from challenge.flights.fields import (
+    DESTINATION,
+    FIELDS,
+    FLIGHT_TYPE,
+    MONTHS,
+    Kind,
+    code_of,
+)
 from challenge.flights.vocabulary import Vocabulary
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.predictions import evidence_of
@@ -32,6 +39,12 @@ class PastFlights(BaseModel):
 
     flights: int | None
     delay_rate: float | None
+
+
+class PastFlightsTo(PastFlights):
+    """Those to a destination, also by their type; null if unknown."""
+
+    types: dict[str, int] | None
 
 
 class DescribedField(BaseModel):
@@ -71,7 +84,7 @@ class DescribedModel(BaseModel):
     workers: dict[str, int]
     card: dict[str, Any]
     fields: list[DescribedField]
-    values: dict[str, dict[str, PastFlights]]
+    values: dict[str, dict[str, PastFlightsTo | PastFlights]]
     time_zones: dict[str, str]
     live: KnownFlights
 
@@ -104,8 +117,8 @@ async def get_model(state: State) -> Response:
 
 def _values(
     vocabulary: Vocabulary, evidence: Evidence | None
-) -> dict[str, dict[str, dict[str, float | None]]]:
-    described: dict[str, dict[str, dict[str, float | None]]] = {}
+) -> dict[str, dict[str, dict[str, Any]]]:
+    described: dict[str, dict[str, dict[str, Any]]] = {}
     for field in FIELDS:
         if field.kind is Kind.CATEGORY:
             names = vocabulary[field.name]
@@ -120,4 +133,16 @@ def _values(
             late = evidence.late[position][code] if evidence else 0
             rate = late / flights if flights else None
             of_field[name] = {"flights": flights, "delay_rate": rate}
+            if field.name == DESTINATION:
+                of_field[name]["types"] = _types(vocabulary, evidence, code)
     return described
+
+
+def _types(
+    vocabulary: Vocabulary, evidence: Evidence | None, destination: int
+) -> dict[str, int] | None:
+    """How many past flights of each type went to a destination."""
+    if evidence is None:
+        return None
+    counts = evidence.by_destination[destination]
+    return dict(zip(vocabulary[FLIGHT_TYPE], counts, strict=True))
