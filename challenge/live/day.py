@@ -41,6 +41,7 @@ from challenge.live.known import (
     WAITING_SECONDS,
     Aircraft,
     Counted,
+    Inbound,
     Leg,
     Outcome,
     Question,
@@ -182,7 +183,7 @@ class Day:
             at = at.isoformat(timespec="seconds")
         moment = self.times.moment(at)
         if isinstance(moment, Fault):
-            raise MomentError(moment.msg)
+            raise MomentError(moment.msg, moment.ctx)
         return moment
 
     def at_moment(self, moment: int) -> Day:
@@ -304,6 +305,11 @@ class Day:
                 added[term] = place.between(coefficients) * value
         return {term: value for term, value in added.items() if value}
 
+    def inbound(self, cell: int, question: Question) -> Inbound | None:
+        """What is known of the aircraft that a flight waits for, as far as what is told
+        of other flights is of use to the odds; None if nothing is."""
+        return self._aircraft.inbound(question, self._groups.codes(cell).origin)
+
     def last_hour(self) -> Sums:
         """The flights of which it became known in the last hour whether they are late."""
         if self.clock is None:
@@ -338,7 +344,7 @@ class Day:
                     sums[place] += one * effect
         return sums
 
-    def _effects(self, group: tuple[int, ...], at: int) -> dict[Term, float]:
+    def _look_at(self, group: tuple[int, ...], at: int) -> dict[Term, float]:
         """The values of the terms of a group's windows."""
         prior, terms = self.adjustment.prior, self._window_terms[group[0]]
         hours = [term.hours for term in terms]
@@ -353,8 +359,7 @@ class Day:
 
     def _of_aircraft(self, cell: int, question: Question) -> list[float]:
         """The values of AIRCRAFT_TERMS."""
-        origin = self._groups.codes(cell).origin
-        inbound = self._aircraft.inbound(question, origin)
+        inbound = self.inbound(cell, question)
         last = self._aircraft.last_departure(question.aircraft, question.at)
         return [
             *inbound_terms(inbound, question.scheduled, question.at),
@@ -396,6 +401,7 @@ class Day:
         # The same flights are asked about again and again, and others like them.
         self._added = lru_cache(_ANSWERS_KEPT)(self._add)
         self._sums = lru_cache(_SUMS_KEPT)(self._sum)
+        self._effects = lru_cache(_SUMS_KEPT)(self._look_at)
         self._told = lru_cache(_ANSWERS_KEPT)(self._look_up)
 
     def __copy__(self) -> Day:

@@ -40,6 +40,7 @@ MESSAGE_FIELDS: Final = frozenset((*FIELD_OF, DEPARTED, CANCELLED))
 _ARRIVALS: Final = (DUE, EXPECTED, ARRIVED)
 _NUMBER_LENGTH: Final = FIELD_OF[FLIGHT_NUMBER].max_length or 0
 _AIRCRAFT_LENGTH: Final = FIELD_OF[AIRCRAFT].max_length or 0
+_AIRCRAFT_BYTES: Final = AIRCRAFT.encode()
 # Clocks of machines differ by less.
 AHEAD_SECONDS: Final = 300
 # No flight is told of earlier or later.
@@ -131,6 +132,22 @@ def with_fields(fields: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str,
     return fields
 
 
+def aircraft_before(reports: Sequence[Report]) -> str:
+    """The registration of the aircraft that a flight had before its present one, by
+    reports in the order of their moments; empty if none of them tells another."""
+    # Most tell no aircraft but once.
+    if sum(_AIRCRAFT_BYTES in report.told for report in reports) < 2:
+        return ""
+    before = now = ""
+    for _, of_moment in groupby(reports, key=itemgetter(0)):
+        told = [fields_of(report) for report in of_moment]
+        named = [fields[AIRCRAFT] for fields in told if AIRCRAFT in fields]
+        aircraft = registration(named[-1]) if named else ""
+        if aircraft and aircraft != now:
+            before, now = now, aircraft
+    return before
+
+
 def with_report(reports: tuple[Report, ...], new: Report) -> tuple[Report, ...]:
     """Reports in the order of their moments, with another one.
 
@@ -199,12 +216,14 @@ class MessageRules:
         moment = self.times.scheduled(scheduled, origin)
         if moment is not None and abs(moment - at) > FLIGHT_DAYS * DAY_SECONDS:
             message = f"{shown(scheduled)} is over {FLIGHT_DAYS} days from the message"
-            faults.append(Fault((SCHEDULED,), "out_of_range", message, scheduled))
+            ctx = {"reason": "far", "days": FLIGHT_DAYS}
+            faults.append(Fault((SCHEDULED,), "out_of_range", message, scheduled, ctx))
         facts = judged.facts
         for name, happened in ((DEPARTED, facts.departed), (ARRIVED, facts.arrived)):
             if happened is not None and happened > at + AHEAD_SECONDS:
                 message = f"{shown(told[name])} is later than the message"
-                faults.append(Fault((name,), "out_of_range", message, told[name]))
+                value, ctx = told[name], {"reason": "ahead"}
+                faults.append(Fault((name,), "out_of_range", message, value, ctx))
         return judged._replace(faults=[*faults, *judged.faults])
 
     def judge(self, told: Mapping[str, Any], hints: bool = False) -> Judged:
@@ -299,9 +318,9 @@ def _are_texts(number: object, aircraft: object) -> bool:
 
 def incomplete(faults: Sequence[Fault]) -> Fault:
     """The note that a flight is kept until the rest of it is told."""
-    names = " and ".join(fault.field for fault in faults)
-    message = f"is kept, and used once {names} is told"
-    return Fault((), INCOMPLETE, message)
+    names = [fault.field for fault in faults]
+    message = f"is kept, and used once {' and '.join(names)} is told"
+    return Fault((), INCOMPLETE, message, ctx={"fields": names})
 
 
 def _is_unknown(fault: Fault) -> bool:

@@ -188,13 +188,13 @@ def read_moment(text: str, clocks: Clocks) -> int | Fault:
     read = read_time("at", text)
     if not isinstance(read, datetime):
         message = f"{shown(text)} is not a time like '2017-03-06 08:15'"
-        return Fault(("at",), "datetime_format", message, text)
+        return Fault(("at",), "datetime_format", message, text, {"reason": "time"})
     if clocks.differ:
         message = (
             f"{shown(text)} has no offset from UTC, and the model's airports are in "
             "several time zones; write one like '2017-03-06T08:15-03:00'"
         )
-        return Fault(("at",), "datetime_format", message, text)
+        return Fault(("at",), "datetime_format", message, text, {"reason": "no_offset"})
     return clocks.of(NOT_GIVEN).utc(seconds(read))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from math import inf
@@ -251,12 +251,37 @@ class LiveState:
             flights: a copy of the flights.
             day: the day with them.
         """
-        changes = _Changes()
+        [day] = self.each_as_of([at], flights, day)
+        return day
+
+    def each_as_of(
+        self, moments: Sequence[int], flights: Mapping[FlightKey, LiveFlight], day: Day
+    ) -> Iterator[Day]:
+        """The day as it was known at earlier moments, from the latest to the earliest.
+
+        Each is made of the one after, so that many take little longer than the earliest.
+        """
+        backwards, count = [-at for at in moments], len(moments)
+        # Of each moment the flights of which less was known than at the one after.
+        touched: list[list[LiveFlight]] = [[] for _ in moments]
         for flight in flights.values():
-            if flight.reports[-1].at > at:
-                self._take_back(flight, self._merged(flight), changes)
+            if flight.reports[-1].at > moments[-1]:
+                steps = {bisect_right(backwards, -one.at) for one in flight.reports}
+                for step in steps - {count}:
+                    touched[step].append(flight)
+        later = inf
+        for at, some in zip(moments, touched, strict=True):
+            changes = _Changes()
+            for flight in some:
+                self._take_back(flight, self._merged(flight, later), changes)
                 if flight.reports[0].at <= at:
                     self._put_in(flight, self._merged(flight, at), changes)
+            day = day.changed(*changes.made(), at, self._known_at(at))
+            yield day
+            later = at
+
+    def _known_at(self, at: int) -> Callable[[FlightKey], Facts | None]:
+        """Looks up what was told of a flight at a moment."""
 
         @lru_cache(_FACTS_KEPT)
         def known(key: FlightKey) -> Facts | None:
@@ -265,7 +290,7 @@ class LiveState:
                 return None
             return self._merged(flight, at).facts
 
-        return day.changed(*changes.made(), at, known)
+        return known
 
     def facts(self, key: FlightKey) -> Facts | None:
         """What is told of a flight beside its schedule; None if nothing is."""

@@ -65,6 +65,8 @@ class LiveFeed:
         self.state = _state_of(model)
         # Told the first moment of which something else is known than before.
         self.changed: Callable[[float], None] = lambda moment: None
+        # Told a moment if other is known now of what was known then and later.
+        self.past_changed: Callable[[float], None] = lambda moment: None
         # Why the store cannot be written to (True), and be read (False).
         self._problems: dict[bool, str] = {}
         self.version = 0
@@ -238,6 +240,32 @@ class LiveFeed:
         # Others may wait for it, too.
         return await asyncio.shield(making)
 
+    async def each_as_of(
+        self, moments: Sequence[int], ask: Callable[[DelayModel, int], T]
+    ) -> list[T]:
+        """What the model says with the days as they were known at earlier moments.
+
+        Args:
+            moments: they, the latest first, each before the clock.
+            ask: asks the model of a moment, in another thread.
+
+        Raises:
+            UnknownDayError: the model has learned nothing of days.
+        """
+        async with self._making:
+            async with self._following:
+                model, state = self._of_file, self.state
+                flights, day = state.flights.copy(), self.model.known_day
+
+            def asked() -> list[T]:
+                days = state.each_as_of(moments, flights, day)
+                return [
+                    ask(model.with_day(day), at)
+                    for at, day in zip(moments, days, strict=True)
+                ]
+
+            return await asyncio.to_thread(asked)
+
     def _forget_failed(self, at: int, made: asyncio.Task[DelayModel]) -> None:
         is_good = not made.cancelled() and made.exception() is None
         if not is_good and self._past_days.get(at) is made:
@@ -274,6 +302,7 @@ class LiveFeed:
         """Make days as they were known at this moment or later anew, where one asks."""
         for at in [at for at in self._past_days if at >= moment]:
             del self._past_days[at]
+        self.past_changed(moment)
         if moment == -inf:
             self.changed(moment)
 

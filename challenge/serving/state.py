@@ -28,6 +28,8 @@ from challenge.serving.observability.log import RequestLog, as_text
 from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
 from challenge.serving.server.shared_memory import SharedMemory
 from challenge.serving.settings import Settings
+from challenge.serving.shared_bodies import SharedBodies
+from challenge.serving.trend import Trends
 from challenge.serving.upload_folder import UploadFolder
 
 TICK_SECONDS: Final = 0.1
@@ -47,6 +49,8 @@ class ServiceState:
         files: answers files, beside the requests.
         live: what messages tell of today's flights, and the model with it.
         board: tells these flights.
+        boards: what it told last.
+        trends: tell how their probabilities went.
         events: tell clients that they have changed.
         prediction_log: stores the predictions; None if the setting is empty.
         number: which worker this process is, from 0.
@@ -137,7 +141,8 @@ class ServiceState:
 
     def _feed(self, store: LiveStore) -> LiveFeed:
         feed = LiveFeed(store, self.watcher.model, self._count_store_error)
-        self.board = Board(feed)
+        self.board, self.boards = Board(feed), SharedBodies()
+        self.trends = Trends(feed)
         self.events = EventStreams(
             feed,
             self.settings.max_event_streams,

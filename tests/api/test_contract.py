@@ -125,9 +125,10 @@ def test_every_answer_is_as_described(case: schemathesis.Case, server: Server) -
         if case.query:
             # Of query and body together it is not.
             unfit.append(negative_data_rejection)
-    if _is_time((case.query or {}).get("at")):
-        # Of a day that there is, and that the model keeps flights of.
-        case.query["at"] = "2017-12-30 08:15"
+    for name in ("at", "Fecha-I"):
+        if _is_time((case.query or {}).get(name)):
+            # Of a day that there is, and that the model keeps flights of.
+            case.query[name] = "2017-12-30 08:15"
     for name, value in (case.query or {}).items():
         if not isinstance(value, str):
             # A list of one value would be sent as the value.

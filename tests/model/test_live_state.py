@@ -228,6 +228,17 @@ def test_an_earlier_moment_is_answered_as_it_was_then(clock, model, flights):
     assert now == pytest.approx(answers(model, again.day, flights), abs=1e-12)
 
 
+def test_many_earlier_moments_are_answered_as_each_of_them(model, flights):
+    state = state_of(model, reports_of(messages_of(flights)))
+    known = state.flights.copy()
+    moments = list(range(CLOCKS[-1], MIDNIGHT - HOUR, -37 * MINUTE))
+    days = state.each_as_of(moments, known, state.day)
+    for at, day in zip(moments, days, strict=True):
+        alone = state.as_of(at, known, state.day)
+        expected = answers(model, alone, flights)
+        assert answers(model, day, flights) == pytest.approx(expected, abs=1e-9)
+
+
 def test_what_is_forgotten_changes_no_answer(model, flights):
     messages = messages_of(flights)
     # All but the last flights are of more than two days ago.

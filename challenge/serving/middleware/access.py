@@ -75,7 +75,9 @@ class AccessControl:
                 arrived as a whole, with this one.
         """
         if waited > self.max_wait or working > self.max_requests:
-            return None if is_health(route_path(scope)) else overloaded()
+            path = route_path(scope)
+            # A page without one of its files would be none.
+            return None if is_health(path) or _is_page(path) else overloaded()
         if self._checks_client:
             return self._reject_client(scope)
         return None
@@ -87,7 +89,8 @@ class AccessControl:
         needed = "open" if _is_page(path) else self._needed
         access = self._closed.get(path, needed)
         if access == "off":
-            return rejection(404, "not_found", f"{path} is disabled")
+            ctx = {"reason": "disabled", "path": path}
+            return rejection(404, "not_found", f"{path} is disabled", ctx=ctx)
         client = client_address(scope)
         if self._keys or access == "key":
             name = self._keys.name(scope)
@@ -100,7 +103,9 @@ class AccessControl:
             wait = self.clients.wait(client, time.monotonic(), limit)
             if wait:
                 message = f"more than {limit:,} requests a minute; try again later"
-                return rejection(429, "rate_limit", message, int(wait) + 1)
+                return rejection(
+                    429, "rate_limit", message, int(wait) + 1, {"most": limit}
+                )
         return None
 
 
@@ -123,18 +128,20 @@ class FeedAccess:
         """
         if self._keys:
             if not any(name == b"x-api-key" for name, _ in scope["headers"]):
-                raise rejection(401, "api_key", "X-API-Key is missing")
+                raise rejection(
+                    401, "api_key", "X-API-Key is missing", ctx={"reason": "missing"}
+                )
             if self._keys.name(scope) is None:
                 message = (
                     "X-API-Key is none of FEED_KEYS, and may not write to /flights"
                 )
-                raise rejection(403, "feed_key", message)
+                raise rejection(403, "feed_key", message, ctx={"reason": "other_key"})
         elif not _is_of_this_machine(scope):
             message = (
                 "without FEED_KEYS only clients of the server's own machine may write "
                 "to /flights; see `flight-prophet api-key`"
             )
-            raise rejection(403, "feed_key", message)
+            raise rejection(403, "feed_key", message, ctx={"reason": "no_keys"})
 
 
 class _Keys:

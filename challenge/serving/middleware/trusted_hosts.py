@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from challenge.flights.faults import shown
+from challenge.flights.faults import INPUT_SHOWN, shown
 from challenge.serving.middleware.access import is_health, route_path
 from challenge.serving.problems import rejection, send_rejection
 
@@ -39,4 +39,7 @@ class TrustedHosts:
             await self.app(scope, receive, send)
         else:
             message = f"{shown(given)} is not a host that this server answers for"
-            await send_rejection(rejection(400, "host", message), scope, send)
+            rejected = rejection(
+                400, "host", message, ctx={"host": given[:INPUT_SHOWN]}
+            )
+            await send_rejection(rejected, scope, send)

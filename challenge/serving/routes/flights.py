@@ -11,23 +11,32 @@ from pydantic import BaseModel, Field
 
 from challenge.errors import LiveStoreError
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
-from challenge.flights.faults import Fault
 from challenge.flights.fields import (
     AIRLINE,
     DESTINATION,
+    FLIGHT_NUMBER,
     FLIGHT_TYPE,
     ORIGIN,
+    SCHEDULED,
     Language,
 )
 from challenge.flights.vocabulary import fold
 from challenge.live.clock import utc_text
-from challenge.serving.board import FlightOfToday, FlightToCome
+from challenge.serving.board_rows import FlightOfToday, FlightToCome
 from challenge.serving.body.budget import Held
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import MESSAGE_BODY
 from challenge.serving.body.whole import read_whole
-from challenge.serving.problems import overloaded, problem_responses
+from challenge.serving.problems import (
+    RejectedRequest,
+    ToldFault,
+    overloaded,
+    problem_responses,
+    rejection,
+)
 from challenge.serving.routes.dependencies import State
+from challenge.serving.routes.predictions import AT_SCHEMA
+from challenge.serving.shared_bodies import accepts_gzip
 from challenge.serving.state import ServiceState
 from challenge.serving.told import MessageReader, store_away
 
@@ -59,10 +68,10 @@ class HeardMessage(BaseModel):
         ),
     ]
     detail: Annotated[
-        list[Fault], Field(description="The first hundred faults of flights")
+        list[ToldFault], Field(description="The first hundred faults of flights")
     ]
     notes: Annotated[
-        list[Fault],
+        list[ToldFault],
         Field(
             description="What is not as it should be of flights that were taken: names "
             "that the model does not know, and what is still to be told"
@@ -102,6 +111,29 @@ class FlightBoard(BaseModel):
     left: Annotated[
         list[FlightOfToday],
         Field(description="Those that should have left in the last hours, and did"),
+    ]
+
+
+class FlightTrend(BaseModel):
+    """How the probability of a flight went over the day."""
+
+    at: Annotated[
+        list[str],
+        Field(
+            description="Each half hour since midnight, at most a day, until the flight "
+            "left; of one that has not the clock, too. UTC"
+        ),
+    ]
+    probability: Annotated[
+        list[float | None],
+        Field(
+            description="By what was known at each of these; 1 once the flight was over "
+            "15 minutes overdue, null if it is unknown or was cancelled"
+        ),
+    ]
+    schedule_probability: Annotated[
+        float | None,
+        Field(description="What the schedule alone says; null if it is unknown"),
     ]
 
 
@@ -159,7 +191,10 @@ async def forget_flights(request: Request, state: State) -> ForgottenFlights:
     "/flights",
     name="flights",
     response_model=FlightBoard,
-    responses={**problem_responses(400), 304: {"description": "Nothing has changed"}},
+    responses={
+        **problem_responses(400),
+        304: {"description": "Nothing has changed"},
+    },
 )
 async def get_flights(
     request: Request,
@@ -185,18 +220,40 @@ async def get_flights(
     # What was told a moment ago, too, and nothing of which half is taken note of.
     await state.live.note(TOLD_SECONDS)
     tag = _tag(state, request.url.query)
+    # Weak, as it stands for what is told, however that is compressed.
+    headers = {"etag": f"W/{tag}", "cache-control": "no-cache"}
+    headers["vary"] = "accept-encoding"
     if tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers={"etag": tag})
-    filters = {
+        return Response(status_code=304, headers=headers)
+    names = {
         AIRLINE: airline,
         DESTINATION: destination,
         ORIGIN: origin,
         FLIGHT_TYPE: flight_type,
     }
+
+    async def make() -> bytes:
+        told = await _board(state, hours, sort, limit, names, language)
+        return told.model_dump_json().encode()
+
+    is_compressed = accepts_gzip(request.headers.get("accept-encoding", ""))
+    body = await state.boards.body(tag, is_compressed, make)
+    if is_compressed:
+        headers["content-encoding"] = "gzip"
+    return Response(body, 200, headers, "application/json")
+
+
+async def _board(
+    state: ServiceState,
+    hours: float,
+    sort: str,
+    limit: int,
+    names: dict[str, str | None],
+    language: Language,
+) -> FlightBoard:
+    """What GET /flights tells; the arguments are its parameters."""
     wanted = {
-        name: _comparable(state, name, value)
-        for name, value in filters.items()
-        if value
+        name: _comparable(state, name, value) for name, value in names.items() if value
     }
 
     def is_wanted(told: dict[str, Any]) -> bool:
@@ -213,7 +270,7 @@ async def get_flights(
         to_come.sort(key=lambda one: -(one.probability or 0.0))
     expected = sum(one.probability or 0.0 for one in to_come)
     live = state.live
-    board = FlightBoard(
+    return FlightBoard(
         **state.told_times(),
         state=live.name,
         known=len(live.state.flights),
@@ -222,8 +279,49 @@ async def get_flights(
         # The last ones are the ones to look at.
         left=left[max(len(left) - limit, 0) :],
     )
-    headers = {"etag": tag, "cache-control": "no-cache"}
-    return Response(board.model_dump_json(), 200, headers, "application/json")
+
+
+@router.get(
+    "/flights/trend", name="flight_trend", responses=problem_responses(400, 404, 503)
+)
+async def get_trend(
+    state: State,
+    airline: Annotated[
+        str, Query(alias=AIRLINE, max_length=200, json_schema_extra={"pattern": r"\S"})
+    ],
+    scheduled: Annotated[
+        str, Query(alias=SCHEDULED, max_length=40, json_schema_extra=AT_SCHEMA)
+    ],
+    number: Annotated[str | None, Query(alias=FLIGHT_NUMBER, max_length=40)] = None,
+    origin: Annotated[str | None, Query(alias=ORIGIN, max_length=200)] = None,
+    destination: Annotated[str | None, Query(alias=DESTINATION, max_length=200)] = None,
+    place: Annotated[
+        int, Query(ge=0, description="As GET /flights tells it of the flight")
+    ] = 0,
+) -> FlightTrend:
+    """Return how the probability of a flight went over the day.
+
+    The flight is named as its messages name it.
+    """
+    await state.live.note(TOLD_SECONDS)
+    named = {
+        AIRLINE: airline,
+        SCHEDULED: scheduled,
+        FLIGHT_NUMBER: number,
+        ORIGIN: origin,
+        DESTINATION: destination,
+    }
+    key = state.live.state.rules.key(named, place)
+    if isinstance(key, list):
+        raise RejectedRequest(400, *key)
+    trend = await state.trends.of(key)
+    if trend is None:
+        raise rejection(404, "unknown_flight", "no message told of such a flight")
+    return FlightTrend(
+        at=list(map(utc_text, trend.moments)),
+        probability=trend.probabilities,
+        schedule_probability=trend.by_schedule,
+    )
 
 
 @router.get(
