@@ -29,13 +29,20 @@ class MissingColumnsError(FlightProphetError, ValueError):
 
     Attributes:
         columns: the names that were looked for and not found.
+        found: those that are there.
+        ctx: the other values that the message names.
     """
 
     def __init__(
-        self, columns: Sequence[str], found: Iterable[object], hint: str = ""
+        self,
+        columns: Sequence[str],
+        found: Iterable[object],
+        hint: str = "",
+        ctx: Mapping[str, Any] = {},
     ) -> None:
         self.columns = tuple(columns)
         self.found = tuple(found)
+        self.ctx = ctx
         names = ", ".join(repr(str(name)) for name in self.found) or "none"
         super().__init__(
             f"missing columns: {', '.join(map(repr, self.columns))}; found: {names}"
@@ -114,7 +121,15 @@ class UnknownDayError(FlightProphetError, ValueError):
 
 
 class MomentError(FlightProphetError, ValueError):
-    """The moment at which flights are asked about cannot be told."""
+    """The moment at which flights are asked about cannot be told.
+
+    Attributes:
+        ctx: the values that tell why.
+    """
+
+    def __init__(self, message: str, ctx: Mapping[str, Any] = {}) -> None:
+        self.ctx = ctx
+        super().__init__(message)
 
 
 class LiveStoreError(FlightProphetError):
@@ -189,9 +204,17 @@ class FlightsFileError(FlightProphetError):
         path: the file.
         problem: what is wrong, without the file's name.
         kind: its name for programs.
+        ctx: the values that the problem names.
     """
 
-    def __init__(self, path: str | Path, problem: str, kind: str = "file") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        problem: str,
+        kind: str = "file",
+        ctx: Mapping[str, Any] = {},
+    ) -> None:
+        self.ctx = ctx
         self.path = path
         self.problem = problem
         self.kind = kind

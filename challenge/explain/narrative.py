@@ -205,6 +205,8 @@ def describe(
     )
     before = "" if was_flown else _never_flown(flight, vocabulary, phrases)
     level = _level(probability, levels, phrases, language)
+    # Some names end in a full stop.
+    moved = moved.rstrip(".")
     return f"{before}{likely} {level} {moved[0].upper()}{moved[1:]}. {seen}"
 
 

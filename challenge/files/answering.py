@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from challenge.artifact.atomic import replacing
 from challenge.files.answers import (
@@ -35,6 +35,7 @@ from challenge.files.kinds import FileKind, reading
 from challenge.files.opening import read_plain
 from challenge.files.parquet_answers import write_parquet
 from challenge.files.plain_file import PlainFile
+from challenge.files.rejected_rows import Invalid
 from challenge.files.scanning import UNCERTAIN, FlightsScan, read_asked
 from challenge.files.sql import engine, file_source, text_sql
 from challenge.flights.fields import FIELDS, Kind
@@ -47,7 +48,7 @@ _ROWS_AT_ONCE: Final = 500
 _WRITERS: Final[
     dict[
         tuple[FileKind, str],
-        Callable[[FlightsScan, Path, bool, Progress], PredictionCounts],
+        Callable[[FlightsScan, Path, Invalid, Progress], PredictionCounts],
     ]
 ] = {
     (FileKind.TEXT, ".csv"): write_csv,
@@ -55,9 +56,9 @@ _WRITERS: Final[
     (FileKind.TEXT, ".tsv"): write_csv,
     (FileKind.GZIP, ".gz"): write_csv,
     (FileKind.ZIP, ".zip"): write_csv,
-    (FileKind.EXCEL, ".xlsx"): write_excel,
     (FileKind.EXCEL, ".csv"): write_csv_of_excel,
     (FileKind.PARQUET, ".parquet"): write_parquet,
+    **{(kind, ".xlsx"): write_excel for kind in FileKind},
 }
 
 
@@ -65,7 +66,7 @@ def predict_file(
     model: DelayModel,
     source: str | Path,
     output: str | Path,
-    invalid: Literal["stop", "keep"] = "stop",
+    invalid: Invalid = "stop",
     progress: Progress = lambda rows: None,
     cancellation: Cancellation | None = None,
     bounds: Bounds = OWN_FILES,
@@ -78,10 +79,11 @@ def predict_file(
         model: what answers.
         source: a file with the columns OPERA, TIPOVUELO and MES, and optionally
             SIGLADES and Fecha-I; others are kept as they are.
-        output: of the same kind, by its name; for an Excel file also .csv. It appears
-            when it is complete.
-        invalid: "stop" at rows with a fault, or "keep" them, with empty answers and
-            what is wrong in a column `fault`, which every row then has.
+        output: of the same kind, by its name, or .xlsx; for an Excel file also .csv. It
+            appears when it is complete.
+        invalid: "stop" at rows with a fault; or "keep" them, with empty answers and
+            what is wrong in a column `fault`, which every row then has; or write them
+            "only", nothing being predicted, with what is wrong in a column `problem`.
         progress: called with the number of rows done so far.
         cancellation: stops it.
         bounds: how much it may take.
@@ -108,9 +110,9 @@ def predict_file(
                 scan = FlightsScan(
                     connection, model, file, cancellation, options, average
                 )
-                _check_names(scan)
+                check_names(scan)
                 try:
-                    scored = write(scan, temporary, invalid == "keep", progress)
+                    scored = write(scan, temporary, invalid, progress)
                 except csv.Error as error:
                     raise UNREADABLE.error(path, reason=error) from error
             scored.add_reading(scan)
@@ -131,9 +133,10 @@ def answered_rows(
     connection: duckdb.DuckDBPyConnection,
     model: DelayModel,
     answers: PlainFile,
-    invalid: Literal["stop", "keep"],
+    invalid: Invalid,
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a file that `predict_file` wrote, but those with a fault, some at a time.
+    """The rows of a file of answers that `predict_file` wrote, but those with a fault, some
+    at a time.
 
     A row holds the fields of a request, in the order in which it may name them and as
     it would write them, the probability, and the decision. A flight number is cut to
@@ -204,7 +207,7 @@ def count_delays(
     return read_plain(Path(source), count)
 
 
-def _check_names(scan: FlightsScan) -> None:
+def check_names(scan: FlightsScan) -> None:
     """Refuse a file with a column that is called as one that is added."""
     for name in scan.source.names:
         # In Parquet, to most programs, names differ in more than capitals.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Final, NamedTuple
 
 from challenge.files.dialects import Dialect
-from challenge.files.rejected_rows import RejectedRows
+from challenge.files.rejected_rows import Invalid, RejectedRows
 from challenge.files.scanning import UNCERTAIN, FlightsScan, asked_cell
 from challenge.live.known import Question
 
 ADDED_COLUMNS: Final = ("probability", "delay", "fault")
+# Behind rows that are to be mended: not one of these, which a file may not have when it
+# is sent again.
+PROBLEM: Final = "problem"
 
 Progress = Callable[[int], None]
 
@@ -67,6 +71,21 @@ class Batch(NamedTuple):
     cells: list[int]
     questions: dict[int, Question]
     faults: dict[int, str]
+
+
+def added_columns(there: Collection[str], invalid: Invalid) -> tuple[str, ...]:
+    """The columns behind those of a file.
+
+    Args:
+        there: the names of its own.
+        invalid: "only": one for what is wrong, called PROBLEM, or with a number behind
+            that where there is one.
+    """
+    if invalid == "only":
+        taken = {name.strip().lower() for name in there}
+        names = chain([PROBLEM], (f"{PROBLEM} {number}" for number in count(2)))
+        return (next(name for name in names if name not in taken),)
+    return ADDED_COLUMNS if invalid == "keep" else ADDED_COLUMNS[:2]
 
 
 def judged_rows(flights: FlightsScan, scored: PredictionCounts) -> Iterator[Batch]:

@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from challenge.files.answers import (
-    ADDED_COLUMNS,
+    Batch,
     PredictionCounts,
     Progress,
+    added_columns,
     judged_rows,
 )
 from challenge.files.dialects import Dialect
 from challenge.files.kinds import FileKind, open_text
 from challenge.files.plain_file import PlainFile
 from challenge.files.records import byte_records, lossless
+from challenge.files.rejected_rows import Invalid
 from challenge.files.scanning import UNCERTAIN, FlightsScan
 from challenge.live.known import Question
 from challenge.model import DelayModel
@@ -35,14 +37,15 @@ _COMPRESSION: Final = 1
 
 
 def write_csv(
-    flights: FlightsScan, output: Path, keep: bool, progress: Progress
+    flights: FlightsScan, output: Path, invalid: Invalid, progress: Progress
 ) -> PredictionCounts:
     """Answer the rows of a text file in another.
 
     Args:
         flights: the rows.
         output: the file to write.
-        keep: write the rows with a fault, too.
+        invalid: "stop" writing at a row with a fault, "keep" such rows, or write them
+            "only", and what is wrong in place of answers.
         progress: called with the number of rows done so far.
 
     Raises:
@@ -56,25 +59,25 @@ def write_csv(
         _open(output, dialect) as target,
     ):
         titles, header, end = next(records), next(records), next(records)
-        added = ADDED_COLUMNS if keep else ADDED_COLUMNS[:2]
+        added = added_columns(flights.source.names, invalid)
         target.write(titles + style.joined(header, *added) + end)
-        last = style.delimiter + end if keep else end
+        last = style.delimiter + end if invalid == "keep" else end
         answers = _AnswerTexts(flights.model, style, last)
-        for cells, questions, faults in judged_rows(flights, scored):
-            batch = list(islice(records, len(cells)))
-            if len(batch) < len(cells):
+        for batch in judged_rows(flights, scored):
+            read = list(islice(records, len(batch.cells)))
+            if len(read) < len(batch.cells):
                 raise csv.Error("quotes do not pair up")
-            texts = list(map(answers.__getitem__, cells))
-            scored.delayed += answers.delayed(cells)
-            for place, question in questions.items():
-                texts[place], more = answers.moved(cells[place], question)
-                scored.delayed += more
-            for place, fault in faults.items():
-                texts[place] = style.joined(b"", "", "", _quoted(fault)) + end
-            if keep or not scored.invalid:
-                target.writelines(map(bytes.__add__, batch, texts))
-            answers.limit()
-            scored.rows += len(cells)
+            if invalid == "only":
+                for place, fault in batch.faults.items():
+                    target.write(style.joined(read[place], _quoted(fault)) + end)
+            else:
+                texts, delayed = answers.of_batch(batch)
+                for place, fault in batch.faults.items():
+                    texts[place] = style.joined(b"", "", "", _quoted(fault)) + end
+                if invalid == "keep" or not scored.invalid:
+                    target.writelines(map(bytes.__add__, read, texts))
+                scored.delayed += delayed
+            scored.rows += len(batch.cells)
             progress(scored.rows)
         if next(records, None) is not None:
             raise csv.Error("quotes do not pair up")
@@ -126,7 +129,18 @@ class _AnswerTexts(dict[int, bytes]):
         self[cell], self._delayed[cell] = self._answer(probability)
         return self[cell]
 
-    def moved(self, cell: int, question: Question) -> tuple[bytes, int]:
+    def of_batch(self, batch: Batch) -> tuple[list[bytes], int]:
+        """What is written behind each row, nothing where there is a fault, and how many
+        are predicted late."""
+        texts = list(map(self.__getitem__, batch.cells))
+        delayed = sum(map(self._delayed.__getitem__, batch.cells))
+        for place, question in batch.questions.items():
+            texts[place], more = self._moved(batch.cells[place], question)
+            delayed += more
+        self._limit()
+        return texts, delayed
+
+    def _moved(self, cell: int, question: Question) -> tuple[bytes, int]:
         """What is written behind a row to whose odds the day adds something, and by how
         much more it counts as predicted late: -1, 0 or 1."""
         [probability] = self._model.predict_flights([cell], {0: question})
@@ -138,11 +152,7 @@ class _AnswerTexts(dict[int, bytes]):
         values = self._style.probability(probability), str(decision)
         return self._style.joined(b"", *values) + self._rest, decision
 
-    def delayed(self, cells: list[int]) -> int:
-        """How many of the cells, whose texts were asked for, are predicted late."""
-        return sum(map(self._delayed.__getitem__, cells))
-
-    def limit(self) -> None:
+    def _limit(self) -> None:
         """Forget all texts if there are more than KEPT."""
         if len(self) > self.KEPT:
             self.clear()

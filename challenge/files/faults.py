@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from challenge.errors import FileTooLargeError, FlightsFileError
+from challenge.files.rejected_rows import RejectedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,21 @@ class FileFault:
     def error(self, path: str | Path, **seen: Any) -> FlightsFileError:
         """The error of a file with this fault."""
         made = FileTooLargeError if self.is_size else FlightsFileError
-        return made(path, self.message.format(**seen), self.kind)
+        ctx = {name: _told(value) for name, value in seen.items()}
+        return made(path, self.message.format(**seen), self.kind, ctx)
 
     def of_row(self, **seen: Any) -> str:
-        """The fault of a row as a plain file tells it: its kind, and its message."""
-        return f"{self.kind} {self.message.format(**seen)}"
+        """The fault of a row as a plain file tells it: its kind, its message, and the
+        values that the message names, in JSON."""
+        told = (self.kind, self.message.format(**seen), seen)
+        return msgspec.json.encode(told).decode()
+
+
+def _told(value: object) -> object:
+    """A value of a message as JSON can tell it."""
+    if isinstance(value, RejectedRows):
+        return value.to_json()
+    return value if isinstance(value, str | int | float) else str(value)
 
 
 # Of the file.
@@ -134,7 +147,8 @@ NOT_OF_FORMAT = FileFault(
 INVALID_ROWS = FileFault(
     "invalid_rows",
     "has {rejected}",
-    "Mend the rows, or keep all others: --invalid keep, ?invalid=keep, --skip-invalid.",
+    "Mend the rows, which --invalid only (?invalid=only) writes alone, or keep all "
+    "others: --invalid keep, ?invalid=keep, --skip-invalid.",
 )
 OTHER_KIND = FileFault(
     "other_kind",
@@ -179,7 +193,7 @@ MANY_PAST_FLIGHTS = FileFault(
 # Of a row.
 RAGGED_ROW = FileFault(
     "ragged_row",
-    "has {values}; the header has {columns} columns",
+    "has {values} {noun}; the header has {columns} columns",
     "A delimiter is missing or too many, or a value that holds one is not in quotes.",
 )
 UNDECODABLE_ROW = FileFault(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple, TypeAlias
 
-from challenge.files.told_flights import Told, ToldFlight
+from challenge.files.telling import Told, ToldFlight
 from challenge.flights.fields import (
     AIRCRAFT,
     AIRLINE,

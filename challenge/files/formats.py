@@ -28,6 +28,7 @@ from challenge.flights.fields import (
 )
 from challenge.flights.rules import missing_columns
 from challenge.flights.vocabulary import Vocabulary, fold, hint
+from challenge.flights.vocabulary import nearest as nearest_names
 
 ORIGIN_CODE: Final = str(FIELD_OF[ORIGIN].code_column)
 # What is known of a flight beside our columns, from which some of these are made.
@@ -337,15 +338,20 @@ def _missing_columns(
     if nearest.share < _NEAR:
         nearest = found[0]
     missing = needed(nearest.ours)
-    advice = []
+    advice: list[str] = []
+    ctx: dict[str, Any] = {}
     if nearest.format.name == OURS:
         told = [(name, hint(name, tuple(names))) for name in missing]
         advice = [f"{name!r}: {near}" for name, near in told if near.startswith("near")]
+        close = {name: nearest_names(name, tuple(names)) for name in missing}
+        ctx = {"nearest": {name: one for name, one in close.items() if one}}
     else:
         advice.append(f"it comes near the format {nearest.format.name!r}")
+        ctx = {"format": nearest.format.name}
         missing = [
             name for key in missing for name in nearest.lacking_for(key)
         ] or missing
     if is_command:
         advice.append("--columns maps columns that are called otherwise")
-    return MissingColumnsError(list(dict.fromkeys(missing)), names, "; ".join(advice))
+    lacking = list(dict.fromkeys(missing))
+    return MissingColumnsError(lacking, names, "; ".join(advice), ctx)

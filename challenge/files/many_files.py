@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from challenge.artifact.atomic import replacing
 from challenge.errors import FlightsFileError, MissingColumnsError
@@ -18,6 +18,7 @@ from challenge.files.dask_cluster import parallel_map
 from challenge.files.faults import UNWRITABLE
 from challenge.files.formats import ReadOptions
 from challenge.files.history import on_day
+from challenge.files.rejected_rows import Invalid
 from challenge.files.sources import fetched, file_name, find_files
 from challenge.model import DelayModel
 
@@ -26,7 +27,7 @@ def predict_files(
     model: str | Path,
     source: str | Path,
     output: Path | None,
-    invalid: Literal["stop", "keep"] = "stop",
+    invalid: Invalid = "stop",
     options: ReadOptions = ReadOptions(),
     scheduler: str | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -42,7 +43,7 @@ def predict_files(
         source: the files, as for `find_files`.
         output: for one file the file to write; for several a folder, which the workers
             of a cluster must share; None to write nothing. It appears when complete.
-        invalid: what to do with rows that have a fault, "stop" or "keep".
+        invalid: what to do with rows that have a fault, as for `predict_file`.
         options: how the files are to be read.
         scheduler: as for `challenge.files.dask_cluster.parallel_map`.
         progress: called with how far it is, as text.
@@ -98,7 +99,7 @@ class _Task(NamedTuple):
 
     model: bytes
     folder: Path | None
-    invalid: Literal["stop", "keep"]
+    invalid: Invalid
     options: ReadOptions
     average: bool
     at: str | None

@@ -6,14 +6,20 @@ from array import array
 from math import nan
 from pathlib import Path
 
-from challenge.files.answers import PredictionCounts, Progress, judged_rows
+from challenge.files.answers import (
+    PredictionCounts,
+    Progress,
+    added_columns,
+    judged_rows,
+)
 from challenge.files.field_sql import sql_text
 from challenge.files.kinds import reading
+from challenge.files.rejected_rows import Invalid
 from challenge.files.scanning import FlightsScan
 
 
 def write_parquet(
-    flights: FlightsScan, output: Path, keep: bool, progress: Progress
+    flights: FlightsScan, output: Path, invalid: Invalid, progress: Progress
 ) -> PredictionCounts:
     """Answer the rows of a Parquet file in another; arguments as of `write_csv`."""
     import duckdb
@@ -24,15 +30,18 @@ def write_parquet(
     answers.execute("CREATE TEMP TABLE answers (probability DOUBLE, fault VARCHAR)")
     double = nanoarrow.float64()
     for cells, questions, faults in judged_rows(flights, scored):
-        values = array("d", model.predict_flights(cells, questions))
-        for place in faults:
-            values[place] = nan
+        if invalid == "only":
+            values = array("d", [nan]) * len(cells)
+        else:
+            values = array("d", model.predict_flights(cells, questions))
+            for place in faults:
+                values[place] = nan
         columns = {
             "probability": nanoarrow.c_array_from_buffers(
                 double, len(values), [None, values]
             )
         }
-        if keep and faults:
+        if invalid != "stop" and faults:
             told = [faults.get(place) for place in range(len(values))]
             columns["fault"] = nanoarrow.c_array(told, nanoarrow.string())
         batch = nanoarrow.c_array_from_buffers(
@@ -46,17 +55,24 @@ def write_parquet(
         answers.unregister("batch")
         scored.rows += len(values)
         progress(scored.rows)
-    if scored.invalid and not keep:
+    if scored.invalid and invalid == "stop":
         return scored
     # Of the answers, whatever the columns of the file are called.
     given_answer = "CASE WHEN NOT isnan(answers.probability) THEN"
     late = f"(answers.probability > {model.threshold!r})::TINYINT"
-    chosen = (
-        f"{given_answer} answers.probability::FLOAT END AS probability, "
-        f"{given_answer} {late} END AS delay"
+    values_sql = [
+        f"{given_answer} answers.probability::FLOAT END",
+        f"{given_answer} {late} END",
+        "answers.fault",
+    ]
+    where = ""
+    if invalid == "only":
+        values_sql = values_sql[2:]
+        where = "WHERE answers.fault IS NOT NULL"
+    chosen = ", ".join(
+        f"{value} AS {_name_sql(name)}"
+        for value, name in zip(values_sql, added_columns(flights.source.names, invalid))
     )
-    if keep:
-        chosen += ", answers.fault AS fault"
     given = ", ".join(
         f"c{place} AS {_name_sql(name)}"
         for place, name in enumerate(flights.source.names)
@@ -65,7 +81,7 @@ def write_parquet(
         # By position, which keeps the order of the rows; a join by number does not.
         answers.execute(
             f"COPY (SELECT {given}, {chosen} "
-            f"FROM {flights.source.sql} POSITIONAL JOIN answers) "
+            f"FROM {flights.source.sql} POSITIONAL JOIN answers {where}) "
             f"TO {sql_text(str(output))} (FORMAT parquet)"
         )
     except duckdb.IOException as error:

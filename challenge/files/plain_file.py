@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from challenge.files.bounds import Bounds
 from challenge.files.dialects import Dialect
 from challenge.files.excel import Value, Workbook
@@ -60,5 +62,5 @@ class PlainFile:
 
 def row_fault(text: str) -> Fault:
     """The fault that a value of the column ROW_FAULT tells."""
-    kind, _, message = text.partition(" ")
-    return Fault((), kind, message, None)
+    kind, message, ctx = msgspec.json.decode(text)
+    return Fault((), kind, message, None, ctx)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from challenge.files.flight_changes import Change, Key, by_key, changes
 from challenge.files.sent_flights import SentFlights
-from challenge.files.told_flights import Told, ToldFlight, clock_of
+from challenge.files.telling import Told, ToldFlight, clock_of
 from challenge.flights.fields import (
     ARRIVED,
     CANCELLED,

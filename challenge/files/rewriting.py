@@ -74,7 +74,7 @@ def rewritten(
             if problem:
                 values = [""] * columns
             elif dialect.delimiter != "," and "," in "".join(values):
-                values = list(map(_with_point, given := values))
+                values = list(map(with_point, given := values))
                 has_decimal_commas = has_decimal_commas or values != given
             writer.writerow([*values, problem])
     return replace(
@@ -94,7 +94,8 @@ def _written(path: Path) -> Iterator[IO[str]]:
         raise
 
 
-def _with_point(value: str) -> str:
+def with_point(value: str) -> str:
+    """A number with a decimal comma as one with a point; other texts as they are."""
     if _DECIMAL_COMMA.fullmatch(value):
         return value.replace(",", ".")
     return value
@@ -136,7 +137,7 @@ def _problem(record: Record, columns: int, dialect: Dialect) -> str:
 
 def _ragged(values: int, columns: int) -> str:
     noun = "value" if values == 1 else "values"
-    return RAGGED_ROW.of_row(values=f"{values} {noun}", columns=columns)
+    return RAGGED_ROW.of_row(values=values, noun=noun, columns=columns)
 
 
 def _legible(text: str) -> str:

@@ -15,7 +15,7 @@ from challenge.files.cancellation import Cancellation
 from challenge.files.dialects import Dialect
 from challenge.files.field_sql import FieldColumns
 from challenge.files.flight_times import Zones
-from challenge.files.formats import OURS, ReadOptions
+from challenge.files.formats import OURS, Needed, ReadOptions
 from challenge.files.kinds import reading
 from challenge.files.mapping import Reading, read_flights
 from challenge.files.plain_file import PlainFile, row_fault
@@ -293,14 +293,19 @@ def read_asked(
         file,
         source,
         options,
-        lambda columns: missing_columns(columns, model.vocabulary),
+        needed_to_ask(model),
         wanted,
-        _zones_of_model(model),
+        zones_of(model),
         others,
     )
 
 
-def _zones_of_model(model: DelayModel) -> Zones:
+def needed_to_ask(model: DelayModel) -> Needed:
+    """Which columns of ours a model cannot do without to be asked."""
+    return lambda columns: missing_columns(columns, model.vocabulary)
+
+
+def zones_of(model: DelayModel) -> Zones:
     """The time zones of a model's origins, by their names and codes."""
 
     def of(airports: Collection[str]) -> dict[str, str | None]:

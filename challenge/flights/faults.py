@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 INPUT_SHOWN: Final = 100
@@ -18,12 +19,25 @@ class Fault:
         type: its kind, for programs.
         msg: the sentence for people.
         input: what was given.
+        ctx: the other values that the sentence names, by what they are, so that it can be
+            said in another language.
     """
 
     loc: tuple[str | int, ...]
     type: str
     msg: str
     input: Any = None
+    ctx: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """As answers tell it: with `ctx` only where there is something in it."""
+        told = {
+            "loc": self.loc,
+            "type": self.type,
+            "msg": self.msg,
+            "input": self.input,
+        }
+        return told | {"ctx": self.ctx} if self.ctx else told
 
     @property
     def field(self) -> str:
@@ -32,6 +46,18 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.field}: {self.msg}" if self.loc else self.msg
+
+
+def told_input(value: object) -> str | int | float | None:
+    """A value as JSON tells it, whatever a table holds: a text cut as in messages, and
+    what is neither a text nor a number as messages show it."""
+    if isinstance(value, str):
+        return value[:INPUT_SHOWN]
+    if value is None or (
+        isinstance(value, int | float) and len(shown(value)) < INPUT_SHOWN
+    ):
+        return value
+    return shown(value)
 
 
 def shown(value: object) -> str:

@@ -307,4 +307,5 @@ def _month_mismatches(
 def _label(field: str, value: Any) -> int | Fault:
     if value in (0, 1):
         return int(value)
-    return Fault((field,), "out_of_range", f"{value!r} is not 0 or 1", value)
+    ctx = {"low": 0, "high": 1}
+    return Fault((field,), "out_of_range", f"{value!r} is not 0 or 1", value, ctx)

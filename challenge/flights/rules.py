@@ -35,7 +35,7 @@ from challenge.flights.times import (
     month_mismatch,
     read_time,
 )
-from challenge.flights.vocabulary import Vocabulary, fold, hint
+from challenge.flights.vocabulary import Vocabulary, fold, hint, hint_values
 
 # No airline or city is called longer; folding a text costs time with its length.
 MAX_NAME_LENGTH: Final = 1_000
@@ -168,12 +168,15 @@ class FlightRules:
     def _unknown(self, field: Field, value: str, hints: bool) -> Fault:
         message = f"{shown(value)} is not {field.noun} that the model knows"
         known = self.vocabulary[field.name]
-        meant = FLIGHT_TYPE_WORDS.get(fold(value[:INPUT_SHOWN]))
+        start, ctx = value[:INPUT_SHOWN], {}
+        meant = FLIGHT_TYPE_WORDS.get(fold(start))
         if field.choices and meant in known:
             message += f"; write {meant!r}"
+            ctx = {"write": meant}
         elif hints:
-            message += f"; {hint(value[:INPUT_SHOWN], known)}"
-        return Fault((field.name,), UNKNOWN, message, value)
+            message += f"; {hint(start, known)}"
+            ctx = hint_values(start, known)
+        return Fault((field.name,), UNKNOWN, message, value, ctx)
 
 
 def _is_untold(month: object, scheduled: object) -> bool:
@@ -198,7 +201,8 @@ def _month(value: object) -> int | Fault:
         )
     if value not in MONTHS:
         message = f"{shown(value)} is not a month; months are 1 to 12"
-        return Fault((MONTH,), "out_of_range", message, value)
+        ctx = {"low": MONTHS[0], "high": MONTHS[-1]}
+        return Fault((MONTH,), "out_of_range", message, value, ctx)
     return value - 1
 
 
@@ -209,7 +213,8 @@ def _text_fault(field: Field, value: object) -> Fault | None:
         return _not_a_text(field, value)
     if field.max_length is not None and len(value) > field.max_length:
         message = f"{shown(value)} is over {field.max_length} characters"
-        return Fault((field.name,), "too_long", message, value)
+        ctx = {"most": field.max_length}
+        return Fault((field.name,), "too_long", message, value, ctx)
     return None
 
 

@@ -44,6 +44,7 @@ def read_time(
         kind,
         f"{shown(value)} is not a local time like '2017-03-06 08:15:00'",
         value,
+        {"reason": "time"},
     )
 
 
@@ -56,13 +57,15 @@ def _local(
         "has an offset from UTC, and the model does not know the time zone of the "
         "airport; give the local time, without an offset"
     )
+    reason = "offset"
     if time_zone is not None:
         try:
             return time.astimezone(time_zone).replace(tzinfo=None)
         except OverflowError:
             message = "is not a time of this calendar"
-    kind = "datetime_format"
-    return Fault((field,), kind, f"{shown(str(value))} {message}", str(value))
+            reason = "calendar"
+    text, ctx = str(value), {"reason": reason}
+    return Fault((field,), "datetime_format", f"{shown(text)} {message}", text, ctx)
 
 
 def month_agrees(
@@ -87,6 +90,7 @@ def month_mismatch(month: object, scheduled: object) -> Fault:
         "month_mismatch",
         f"{shown(scheduled)} is not in month {month}, which {MONTH} says",
         scheduled,
+        {"month": month},
     )
 
 

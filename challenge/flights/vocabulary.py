@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 from challenge.errors import TrainingDataError
 from challenge.flights.fields import (
@@ -26,6 +26,9 @@ from challenge.flights.fields import (
 
 # Codes are numbers of 16 bits.
 MAX_NAMES: Final = 32_767
+
+# So many names a message can list.
+_FEW: Final = 5
 
 
 @dataclass(frozen=True)
@@ -119,19 +122,32 @@ def distinct_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({fold(one): one.strip() for one in sorted(names)}.values()))
 
 
-@functools.lru_cache(maxsize=1024)
 def hint(value: str, known: tuple[str, ...]) -> str:
     """What would be right in the place of a name that is not known."""
+    if close := nearest(value, known):
+        return "nearest: " + ", ".join(map(repr, close))
+    if len(known) <= _FEW:
+        return "known: " + ", ".join(map(repr, known))
+    return f"none of the {len(known)} that it knows is near"
+
+
+def hint_values(value: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """What `hint` names: the names that are nearest, or all that are known, or how many
+    these are."""
+    if close := nearest(value, known):
+        return {"nearest": close}
+    return {"known": known} if len(known) <= _FEW else {"names": len(known)}
+
+
+@functools.lru_cache(maxsize=1024)
+def nearest(value: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The known names that are near to one that is not, the nearest first."""
     # Only a rejected request pays for the import.
     from difflib import get_close_matches
 
     by_folded = {fold(name): name for name in known}
     close = get_close_matches(fold(value), by_folded, cutoff=0.6)
-    if close:
-        return "nearest: " + ", ".join(repr(by_folded[name]) for name in close)
-    if len(known) <= 5:
-        return "known: " + ", ".join(map(repr, known))
-    return f"none of the {len(known)} that it knows is near"
+    return tuple(by_folded[name] for name in close)
 
 
 def _day_of_2017(flight: Flight) -> date:

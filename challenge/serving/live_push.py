@@ -14,9 +14,9 @@ from challenge.files import sent_flights
 from challenge.files.flight_changes import Fields, Key, by_key, changes
 from challenge.files.formats import ReadOptions
 from challenge.files.sent_flights import SentFlights
+from challenge.files.telling import ToldFlight
 from challenge.files.told_flights import (
     ServedModel,
-    ToldFlight,
     local_midnight,
     read_told_flights,
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, WrapSerializer
 from starlette.exceptions import HTTPException
 from starlette.types import Scope, Send
 
@@ -18,12 +18,25 @@ from challenge.flights.faults import INPUT_SHOWN, Fault, shown
 MAX_FAULTS: Final = 100
 JSON: Final = b"application/json"
 OPEN_INFERENCE: Final = "/v2"
+# Of what FastAPI says of a parameter, what JSON can tell.
+_TOLD: Final = (str, int, float)
+
+
+def _without_empty_ctx(fault: Fault, encode: Callable[[Fault], Any]) -> Any:
+    told = encode(fault)
+    if not fault.ctx:
+        del told["ctx"]
+    return told
+
+
+# A fault in an answer that pydantic encodes.
+ToldFault = Annotated[Fault, WrapSerializer(_without_empty_ctx)]
 
 
 class Faults(BaseModel):
     """What is wrong with a request: the first hundred faults."""
 
-    detail: list[Fault]
+    detail: list[ToldFault]
 
     model_config = {
         "json_schema_extra": {
@@ -47,6 +60,7 @@ _DESCRIPTIONS: Final = {
     400: "The request is not valid; the first hundred faults are listed",
     401: "X-API-Key is missing or not valid",
     403: "The client may not write to /flights",
+    404: "There is no such thing, or it is not known",
     408: "The file took too long to arrive",
     410: "The model no longer knows what it was asked about",
     413: "More flights or more bytes than the server accepts",
@@ -95,17 +109,22 @@ class RejectedRequest(Exception):
     def body(self, path: str) -> bytes:
         """That of its answer: JSON with `detail`, and for clients of the Open Inference
         Protocol also `error`."""
-        answer: dict[str, Any] = {"detail": self.faults}
+        answer: dict[str, Any] = {"detail": [one.to_json() for one in self.faults]}
         if path.startswith(OPEN_INFERENCE):
             answer["error"] = "; ".join(map(_as_tensor_fault, self.faults))
         return msgspec.json.encode(answer)
 
 
 def rejection(
-    status: int, kind: str, message: str, retry_after: int | None = None
+    status: int,
+    kind: str,
+    message: str,
+    retry_after: int | None = None,
+    ctx: Mapping[str, Any] = {},
 ) -> RejectedRequest:
-    """The rejection of a request as a whole."""
-    return RejectedRequest(status, Fault((), kind, message), retry_after=retry_after)
+    """The rejection of a request as a whole; `ctx` is its fault's."""
+    fault = Fault((), kind, message, ctx=ctx)
+    return RejectedRequest(status, fault, retry_after=retry_after)
 
 
 def overloaded() -> RejectedRequest:
@@ -138,7 +157,13 @@ async def invalid_parameters(request: Request, error: Exception) -> Response:
     """The answer to a request with invalid path or query parameters."""
     assert isinstance(error, RequestValidationError)
     faults = [
-        request_fault(list(one["loc"][1:]), one["type"], one["msg"], one["input"])
+        request_fault(
+            list(one["loc"][1:]),
+            one["type"],
+            one["msg"],
+            one["input"],
+            {k: v for k, v in one.get("ctx", {}).items() if isinstance(v, _TOLD)},
+        )
         for one in error.errors()
     ]
     return await rejection_response(request, RejectedRequest(400, *faults))
@@ -153,8 +178,9 @@ async def http_error(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not a method of {shown(request.url.path)}",
     }.get(error.status_code, str(error.detail))
     kind = kinds.get(error.status_code, "http_error")
+    ctx = {"path": request.url.path[:INPUT_SHOWN], "method": request.method}
     answer = await rejection_response(
-        request, rejection(error.status_code, kind, message)
+        request, rejection(error.status_code, kind, message, ctx=ctx)
     )
     answer.headers.update(error.headers or {})
     if error.status_code == 405:
@@ -188,7 +214,8 @@ async def client_gone(request: Request, error: Exception) -> Response:
 
 def too_large(name: str, limit: int) -> RejectedRequest:
     """The rejection of a body or a file that is over a limit in bytes."""
-    return rejection(413, "too_large", f"the {name} is over {limit:,} bytes")
+    message = f"the {name} is over {limit:,} bytes"
+    return rejection(413, "too_large", message, ctx={"of": name, "most": limit})
 
 
 class FaultList:
@@ -217,12 +244,17 @@ class FaultList:
         if not self._others:
             return self._faults
         noun = "fault" if self._others == 1 else "faults"
-        more = Fault((), "more_faults", f"and {self._others:,} more {noun}")
+        message = f"and {self._others:,} more {noun}"
+        more = Fault((), "more_faults", message, ctx={"faults": self._others})
         return [*self._faults, more]
 
 
 def request_fault(
-    loc: Iterable[Any], kind: str, message: str, given: object = None
+    loc: Iterable[Any],
+    kind: str,
+    message: str,
+    given: object = None,
+    ctx: Mapping[str, Any] = {},
 ) -> Fault:
     """A fault that repeats the caller's input, cut as in messages."""
     loc = [name[:INPUT_SHOWN] if isinstance(name, str) else name for name in loc]
@@ -230,7 +262,7 @@ def request_fault(
         given = given[:INPUT_SHOWN]
     elif isinstance(given, dict | list) or len(shown(given)) > INPUT_SHOWN:
         given = shown(given)
-    return Fault(tuple(loc), kind, message, given)
+    return Fault(tuple(loc), kind, message, given, ctx)
 
 
 def _as_tensor_fault(fault: Fault) -> str:

@@ -19,6 +19,7 @@ from challenge.live.messages import AHEAD_SECONDS, incomplete
 from challenge.live.state import MAX_FLIGHTS, MESSAGE_SECONDS
 from challenge.live.store import NewReport
 from challenge.serving.body.items import (
+    MAX_ITEM_BYTES,
     ItemTooLongError,
     list_items,
     values_at_most,
@@ -102,23 +103,26 @@ class MessageReader:
                 400, request_fault(["at"], "string_type", message, value)
             )
         moment = self._feed.state.rules.times.moment(value)
-        problem = ""
+        problem, ctx = "", dict[str, Any]()
         if isinstance(moment, Fault):
             raise RejectedRequest(
-                400, request_fault(["at"], moment.type, moment.msg, value)
+                400, request_fault(["at"], moment.type, moment.msg, value, moment.ctx)
             )
         clock = self._feed.state.clock
         if moment < FIRST_MOMENT:
-            problem = "of another century"
+            problem, ctx = "of another century", {"reason": "century"}
         elif moment > now + AHEAD_SECONDS:
-            problem = f"over {AHEAD_SECONDS // 60} minutes ahead of the server's clock"
+            minutes = AHEAD_SECONDS // 60
+            problem = f"over {minutes} minutes ahead of the server's clock"
+            ctx = {"reason": "ahead", "minutes": minutes}
         elif clock is not None and moment < clock - MESSAGE_SECONDS:
             hours = MESSAGE_SECONDS // 3_600
             problem = f"over {hours} hours before the latest message"
+            ctx = {"reason": "behind", "hours": hours}
         if problem:
             message = f"{shown(value)} is {problem}"
             raise RejectedRequest(
-                400, request_fault(["at"], "out_of_range", message, value)
+                400, request_fault(["at"], "out_of_range", message, value, ctx)
             )
         return moment
 
@@ -127,8 +131,9 @@ class MessageReader:
         for position, item in enumerate(_items(flights)):
             if position == self._max_flights:
                 message = f"holds more than {self._max_flights:,} flights; send several"
+                ctx = {"flights": self._max_flights}
                 raise RejectedRequest(
-                    413, request_fault([FLIGHTS_KEY], "too_long", message)
+                    413, request_fault([FLIGHTS_KEY], "too_long", message, ctx=ctx)
                 )
             faults = self._take_item(position, item, at)
             if faults:
@@ -162,10 +167,10 @@ class MessageReader:
         told = msgspec.json.encode(item)
         if len(told) > MAX_TOLD_BYTES:
             message = f"the flight is over {MAX_TOLD_BYTES:,} bytes"
-            return [Fault((), "too_long", message)]
+            return [Fault((), "too_long", message, ctx={"bytes": MAX_TOLD_BYTES})]
         if key not in known and len(known) + len(self._new) >= MAX_FLIGHTS:
             message = f"{MAX_FLIGHTS:,} flights are known already"
-            return [Fault((), "too_many", message)]
+            return [Fault((), "too_many", message, ctx={"most": MAX_FLIGHTS})]
         self._reports.append(NewReport(at, place, told))
         if key not in known:
             self._new.add(key)
@@ -180,7 +185,8 @@ class MessageReader:
 def store_away(error: LiveStoreError) -> RejectedRequest:
     """The rejection of what cannot be kept at this time."""
     message = f"the message cannot be kept: {error.reason}; send it again later"
-    return rejection(503, "store_away", message, retry_after=RETRY_SECONDS)
+    ctx = {"problem": error.reason}
+    return rejection(503, "store_away", message, RETRY_SECONDS, ctx)
 
 
 def _decoded(body: bytes) -> Message:
@@ -190,10 +196,14 @@ def _decoded(body: bytes) -> Message:
         message = (
             f'the body is not an object like {{"at": …, "flights": [...]}}: {error}'
         )
-        raise rejection(400, "object_type", message) from None
+        raise rejection(
+            400, "object_type", message, ctx={"problem": str(error)}
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not JSON: {error}"
-        raise rejection(400, "json_invalid", message) from None
+        raise rejection(
+            400, "json_invalid", message, ctx={"problem": str(error)}
+        ) from None
 
 
 def _items(flights: msgspec.Raw) -> Iterator[Any]:
@@ -212,10 +222,16 @@ def _items(flights: msgspec.Raw) -> Iterator[Any]:
     except ItemTooLongError:
         message = "holds a value that is too long for a flight"
         raise RejectedRequest(
-            400, request_fault([FLIGHTS_KEY], "too_long", message)
+            400,
+            request_fault(
+                [FLIGHTS_KEY], "too_long", message, ctx={"bytes": MAX_ITEM_BYTES}
+            ),
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"holds what is not JSON: {error}"
         raise RejectedRequest(
-            400, request_fault([FLIGHTS_KEY], "json_invalid", message)
+            400,
+            request_fault(
+                [FLIGHTS_KEY], "json_invalid", message, ctx={"problem": str(error)}
+            ),
         ) from None

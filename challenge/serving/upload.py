@@ -13,7 +13,7 @@ from python_multipart.multipart import (
 from starlette.requests import Request
 
 from challenge.files.kinds import FileKind, kind_of, reading
-from challenge.flights.faults import shown
+from challenge.flights.faults import INPUT_SHOWN, shown
 from challenge.serving.problems import rejection, too_large
 from challenge.serving.state import ServiceState
 
@@ -48,7 +48,8 @@ def check_media_type(request: Request) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip()
     if given.lower() not in (*MEDIA_TYPES, FORM):
         message = f"the media type {shown(given)} is not that of a file; send {CSV}"
-        raise rejection(415, "media_type", message)
+        ctx = {"given": given[:INPUT_SHOWN], "wanted": CSV}
+        raise rejection(415, "media_type", message, ctx=ctx)
 
 
 async def receive(request: Request, state: ServiceState, path: Path) -> None:
@@ -136,7 +137,7 @@ class _Form:
             raise _no_form("it has no end")
         if self._files != 1:
             message = f"the form has {self._files} files; send one, as 'file'"
-            raise rejection(400, "form", message)
+            raise rejection(400, "form", message, ctx={"files": self._files})
 
     def _begin(self) -> None:
         self._is_file = False
@@ -166,4 +167,5 @@ class _Form:
 
 
 def _no_form(reason: str) -> Exception:
-    return rejection(400, "form", f"the form cannot be read: {reason}")
+    message = f"the form cannot be read: {reason}"
+    return rejection(400, "form", message, ctx={"problem": reason})

@@ -28,7 +28,7 @@ def client():
 def only_fault(answer):
     assert answer.headers["content-type"] == "application/json"
     [fault] = answer.json()["detail"]
-    assert set(fault) == {"loc", "type", "msg", "input"}
+    assert set(fault) - {"ctx"} == {"loc", "type", "msg", "input"}
     return fault["type"]
 
 
@@ -78,3 +78,33 @@ def test_a_key_that_is_missing_is_told_to_clients_of_v2(monkeypatch):
     assert (answer.status_code, only_fault(answer)) == (401, "api_key")
     assert answer.json()["error"] == "X-API-Key is missing or not valid"
     assert answer.headers["www-authenticate"]
+
+
+LATAM = {"OPERA": "Grupo LATAM", "TIPOVUELO": "I"}
+
+
+@pytest.mark.parametrize(
+    ("flight", "ctx"),
+    [
+        ({"OPERA": "Argentinas"}, {"nearest": ["Aerolineas Argentinas"]}),
+        ({"OPERA": "@@@@"}, {"names": 23}),
+        ({"TIPOVUELO": "internacional"}, {"write": "I"}),
+        ({"TIPOVUELO": "O"}, {"known": ["I", "N"]}),
+        ({"MES": 13}, {"low": 1, "high": 12}),
+        ({"MES": "x"}, {}),
+        ({"Fecha-I": "x"}, {"reason": "time"}),
+        ({"Fecha-I": "2017-08-03 08:15"}, {"month": 7}),
+        ({"Vlo-I": "9" * 21}, {"most": 20}),
+    ],
+)
+def test_what_a_sentence_names_is_told_so_that_others_can_say_it(flight, ctx, client):
+    asked = {"flights": [LATAM | {"MES": 7} | flight]}
+    [fault] = client.post("/predict", json=asked).json()["detail"]
+    assert fault.get("ctx", {}) == ctx and ("ctx" in fault) == bool(ctx)
+
+
+def test_a_limit_is_told_with_the_sentence_about_it(client):
+    [fault] = client.get("/flights?hours=1000").json()["detail"]
+    assert (fault["type"], fault["ctx"]) == ("less_than_equal", {"le": 72.0})
+    [fault] = client.post("/predict", content=b"{}").json()["detail"]
+    assert fault["ctx"] == {"given": "", "wanted": "application/json"}

@@ -6,10 +6,13 @@ import gzip
 import tempfile
 
 import duckdb
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from challenge.api import create_app
+from challenge.files.bounds import OWN_FILES
+from challenge.files.excel import Workbook
 from challenge.serving.upload import EXCEL, FORM, MEDIA_TYPES
 from tests.conftest import TEST_MODEL
 from tests.written_files import WAYS, Excel, Text
@@ -117,7 +120,9 @@ ROWS = [
 def test_a_file_of_any_dialect_comes_back_in_it(name, tmp_path):
     way, path = WAYS[name], tmp_path / "flights"
     way.write(path, ROWS)
-    response = ask(path.read_bytes(), "application/octet-stream", accept=EXCEL)
+    response = ask(
+        path.read_bytes(), "application/octet-stream", accept=f"{EXCEL}, */*"
+    )
     assert response.status_code == 200
     path.write_bytes(response.content)
     answered = way.read(path)
@@ -144,6 +149,127 @@ def test_an_excel_file_comes_back_as_csv_unless_asked_otherwise(tmp_path):
     assert response.headers["content-type"].startswith("text/csv")
     path.write_bytes(response.content)
     assert [row[:-2] for row in Text().read(path)] == ROWS
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
+def test_any_file_comes_back_as_excel_where_nothing_else_is_accepted(kind, tmp_path):
+    path, answer = tmp_path / f"flights.{kind}", tmp_path / "answer.xlsx"
+    rows = pd.DataFrame(
+        {
+            "OPERA": ["Grupo LATAM", "Nobody", "Sky Airline"],
+            "TIPOVUELO": ["I", "N", "N"],
+            "MES": [7, 3, 4],
+            "nota": ["=1+1", "", "ñ"],
+        }
+    )
+    if kind == "parquet":
+        duckdb.sql("SELECT * FROM rows").write_parquet(str(path))
+    else:
+        rows.to_csv(path, index=False)
+    media_type = "application/octet-stream"
+    response = ask(path.read_bytes(), media_type, "?invalid=keep", EXCEL)
+    assert response.headers["content-type"] == EXCEL
+    answer.write_bytes(response.content)
+    with Workbook(answer, OWN_FILES) as workbook:
+        header, *found = [values for _, values in workbook.rows("flights")]
+    assert header == [*rows.columns, "probability", "delay", "fault"]
+    assert found[0][3] == "=1+1"
+    assert [type(row[4]) for row in found] == [float, type(None), float]
+    assert [row[5] for row in found] == [1, None, 0]
+    assert "'Nobody' is not an airline" in found[1][6]
+
+
+FAULTY = [
+    ["Nobody", "N", "3", "", "año; sí"],
+    ["Sky Airline", "X", "13", "Calama", ""],
+]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_only_the_invalid_rows_come_back_in_the_files_dialect(name, tmp_path):
+    way, path = WAYS[name], tmp_path / "flights"
+    way.write(path, [*ROWS[:2], FAULTY[0], ROWS[2], FAULTY[1]])
+
+    def only():
+        content, accept = path.read_bytes(), f"{EXCEL}, */*"
+        response = ask(
+            content, "application/octet-stream", "?invalid=only", accept=accept
+        )
+        assert response.status_code == 200
+        path.write_bytes(response.content)
+        return way.read(path)
+
+    header, *rows = only()
+    assert [name.strip().lower() for name in header] == [
+        *map(str.lower, ROWS[0]),
+        "problem",
+    ]
+    for row, given in zip(rows, FAULTY, strict=True):
+        assert [one or "" for one in [*row[:2], *row[3:5]]] == [*given[:2], *given[3:]]
+    assert rows[0][5].startswith("OPERA: 'Nobody' is not an airline")
+    assert "TIPOVUELO: " in rows[1][5] and "13 is not a month" in rows[1][5]
+    # Whoever mends nothing and sends it again gets it back.
+    header, *again = only()
+    assert header[5:] == ["problem", "problem 2"]
+    assert [row[5] for row in again] == [row[6] for row in again]
+    mended = [[*row[:2], "7", *row[3:], "was wrong"] for row in (ROWS[1], ROWS[2])]
+    way.write(path, [[*ROWS[0], "problem"], *mended])
+    assert ask(path.read_bytes(), "application/octet-stream").status_code == 200
+
+
+def test_rows_are_mended_in_the_file_that_holds_only_these():
+    content = "Año\r\nOPERA;TIPOVUELO;MES\r\nGrupo LATAM;I;7,0\r\nÑandú;N;3,0\r\n"
+    answer = ask(content.encode("cp1252"), query="?invalid=only")
+    assert answer.headers["content-type"] == "text/csv; charset=windows-1252"
+    title, header, row = answer.text.splitlines()
+    assert [title, header] == ["Año", "OPERA;TIPOVUELO;MES;problem"]
+    assert row.startswith("Ñandú;N;3,0;\"OPERA: 'Ñandú' is not an airline")
+    mended = answer.content.replace("Ñandú".encode("cp1252"), b"Sky Airline", 1)
+    header, row = ask(mended).text.splitlines()[1:]
+    assert header == "OPERA;TIPOVUELO;MES;problem;probability;delay"
+    assert row.startswith("Sky Airline;N;3,0;") and row.endswith((";0", ";1"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx"])
+def test_many_invalid_rows_come_back_in_their_order(kind, tmp_path):
+    path = tmp_path / f"flights.{kind}"
+    rows = pd.DataFrame({"OPERA": ["Sky Airline"] * 6_000}).assign(
+        TIPOVUELO="N", MES=7, number=range(6_000)
+    )
+    rows.loc[::7, "OPERA"] = "Nobody"
+    if kind == "parquet":
+        duckdb.sql("SELECT * FROM rows").write_parquet(str(path))
+    else:
+        rows.to_csv(path, index=False)
+    accept = EXCEL if kind == "xlsx" else "*/*"
+    response = ask(
+        path.read_bytes(), "application/octet-stream", "?invalid=only", accept
+    )
+    path.write_bytes(response.content)
+    if kind == "parquet":
+        found = duckdb.read_parquet(str(path)).fetchall()
+    elif kind == "csv":
+        found = [line.split(",") for line in response.text.splitlines()[1:]]
+    else:
+        with Workbook(path, OWN_FILES) as workbook:
+            numbers, found = zip(*workbook.rows("flights"))
+        assert list(numbers) == list(range(1, len(numbers) + 1))
+        found = found[1:]
+    assert [int(row[3]) for row in found] == list(range(0, 6_000, 7))
+
+
+def test_a_file_without_invalid_rows_gives_the_header_and_nothing_is_predicted():
+    client = TestClient(create_app(TEST_MODEL))
+    headers = {"content-type": "text/csv"}
+    for content in (FLIGHTS, FLIGHTS + b"Nobody,N,3\n"):
+        answer = client.post(
+            "/predict/file?invalid=only", content=content, headers=headers
+        )
+        assert answer.text.splitlines()[0] == "OPERA,TIPOVUELO,MES,problem"
+        assert len(answer.text.splitlines()) == content.count(b"\n") - 2
+    metrics = client.get("/metrics").text
+    assert 'flights_predicted_total{outcome="on_time"} 0.0' in metrics
+    assert 'flights_predicted_total{outcome="late"} 0.0' in metrics
 
 
 @pytest.mark.parametrize("media_type", MEDIA_TYPES)

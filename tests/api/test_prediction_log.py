@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -24,6 +25,7 @@ from challenge.files.prediction_log import read_prediction_log
 from challenge.live.known import Question
 from challenge.model import DelayModel
 from challenge.serving.body.structs import AskedFlight
+from challenge.serving.file_work import MAX_TO_LOG
 from challenge.serving.observability import prediction_log_writer as writer_module
 from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
 from challenge.serving.upload import EXCEL
@@ -125,15 +127,16 @@ def test_names_are_logged_as_the_model_spells_them(way, client, folder):
 
 
 @pytest.mark.parametrize(
-    ("media_type", "kind"),
+    ("media_type", "kind", "accept"),
     [
-        ("text/csv", "csv"),
-        ("application/gzip", "csv.gz"),
-        ("application/vnd.apache.parquet", "parquet"),
+        ("text/csv", "csv", "*/*"),
+        ("text/csv", "csv", "application/json"),
+        ("application/gzip", "csv.gz", "*/*"),
+        ("application/vnd.apache.parquet", "parquet", "*/*"),
     ],
 )
 def test_files_are_logged_but_for_their_faults(
-    media_type, kind, client, folder, tmp_path
+    media_type, kind, accept, client, folder, tmp_path
 ):
     rows = pd.DataFrame([LATE, PLAIN, PLAIN | {"OPERA": "Nope"}])
     path = tmp_path / f"flights.{kind}"
@@ -144,7 +147,11 @@ def test_files_are_logged_but_for_their_faults(
     answer = client.post(
         "/predict/file?invalid=keep",
         content=path.read_bytes(),
-        headers={"Content-Type": media_type, "X-Request-ID": "file-1"},
+        headers={
+            "Content-Type": media_type,
+            "X-Request-ID": "file-1",
+            "Accept": accept,
+        },
     )
     assert answer.status_code == 200
     client.__exit__(None, None, None)
@@ -156,6 +163,17 @@ def test_files_are_logged_but_for_their_faults(
     expected = model.predict_cells(cells)
     assert [one.probability for one in written] == pytest.approx(expected, abs=1e-6)
     assert [one.delay for one in written] == model.decide(expected)
+
+
+def test_rows_to_be_mended_are_not_logged(client, folder):
+    lines = pd.DataFrame([LATE, PLAIN | {"OPERA": "Nope"}]).to_csv(index=False)
+    headers = {"Content-Type": "text/csv"}
+    asked = "/predict/file?invalid=only"
+    answer = client.post(asked, content=lines, headers=headers)
+    assert len(answer.text.splitlines()) == 2
+    assert client.post("/predict", json={"flights": [PLAIN]}).is_success
+    client.__exit__(None, None, None)
+    assert [as_asked(flight) for flight in logged(folder)] == [PLAIN]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -209,6 +227,38 @@ def test_a_file_with_more_rows_than_may_wait_is_logged_whole(
     )
     client.__exit__(None, None, None)
     assert len(logged(folder)) == 5_000
+
+
+def test_files_are_logged_one_after_the_other_and_few_may_wait(
+    client, folder, monkeypatch
+):
+    """Each takes as much memory as answering one."""
+    may_go_on, logging = threading.Event(), []
+
+    def wait_for_room(log):
+        logging.append(1)
+        return may_go_on.wait(20)
+
+    monkeypatch.setattr(PredictionLogWriter, "wait_for_room", wait_for_room)
+    sent = {
+        "content": b"OPERA,TIPOVUELO,MES\nGrupo LATAM,I,3\n",
+        "headers": {"Content-Type": "text/csv"},
+    }
+    files = client.app.state.service.files
+    answers = []
+    # Each returns once its file is logged.
+    with ThreadPoolExecutor(MAX_TO_LOG) as threads:
+        for number in range(MAX_TO_LOG):
+            answers.append(threads.submit(client.post, "/predict/file", **sent))
+            wait_for(lambda: files._to_log > number)
+        refused = client.post("/predict/file", **sent)
+        assert refused.status_code == 503
+        assert len(logging) == 1
+        may_go_on.set()
+    assert [one.result().status_code for one in answers] == [200] * MAX_TO_LOG
+    assert client.post("/predict/file", **sent).is_success
+    client.__exit__(None, None, None)
+    assert len(logged(folder)) == MAX_TO_LOG + 1
 
 
 def test_what_is_refused_explained_or_only_looked_at_is_not_logged(client, folder):
@@ -400,6 +450,25 @@ def test_what_finds_no_room_is_counted_as_lost(tmp_path, monkeypatch):
     writer.close()
     assert writer.take_counts() == (700, 0)
     assert len(logged(tmp_path)) == 700
+
+
+def test_many_flights_are_written_so_many_at_a_time(tmp_path, monkeypatch):
+    """Their lines would take as much memory as the flights."""
+    monkeypatch.setattr(writer_module, "WRITTEN_AT_ONCE", 100)
+    writer = PredictionLogWriter(tmp_path, 0)
+    for _ in range(250):
+        writer.add(b"a", "model", ASKED, 0.5, 1)
+    members = []
+    compress = writer_module.zlib.compress
+    monkeypatch.setattr(
+        writer_module.zlib,
+        "compress",
+        lambda lines, *how: members.append(lines.count(b"\n")) or compress(lines, *how),
+    )
+    writer.start()
+    writer.close()
+    assert members == [100, 100, 50]
+    assert len(logged(tmp_path)) == 250
 
 
 def test_a_disk_that_hangs_keeps_no_server_from_ending(tmp_path, monkeypatch):

@@ -80,7 +80,10 @@ def _note(message, wrong: list[str]) -> None:
     # browser notes each.
     is_story = "Failed to load resource" in message.text and any(
         reason in message.text
-        for reason in ("status of 4", "status of 503", "ERR_CONNECTION_REFUSED")
+        for reason in (
+            *("status of 4", "status of 503"),
+            *("ERR_CONNECTION_REFUSED", "ERR_INTERNET_DISCONNECTED"),
+        )
     )
     if message.type in ("error", "warning") and not is_story:
         wrong.append(f"{message.type}: {message.text}")

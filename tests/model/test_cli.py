@@ -105,6 +105,20 @@ def test_predict_as_json_counts(sample_csv, capsys):
     assert shown["invalid"] == 0
 
 
+def test_predict_writes_only_the_invalid_rows_where_these_are_asked_for(
+    tmp_path, capsys
+):
+    source, output = tmp_path / "flights.csv", tmp_path / "to_mend.csv"
+    source.write_text("OPERA,TIPOVUELO,MES\nSky Airline,N,7\nNobody,N,7\n")
+    asked = ["predict", str(source), str(output), "--model", str(TEST_MODEL)]
+    assert main([*asked, "--invalid", "only"]) == 0
+    header, row = output.read_text().splitlines()
+    assert header == "OPERA,TIPOVUELO,MES,problem"
+    assert row.startswith("Nobody,N,7,\"OPERA: 'Nobody' is not an airline")
+    shown = capsys.readouterr().out
+    assert "1 invalid rows" in shown and "predicted" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -149,7 +149,12 @@ def test_an_invalid_row_stops_it_or_is_kept_with_what_is_wrong(
     [
         ("none.csv", None, "o.csv", "does not exist"),
         ("f.pdf", "x", "o.pdf", "is not a .csv, .txt, .tsv, .gz, .zip, .xlsx or"),
-        ("f.csv", HEADER, "o.parquet", "must be a .csv or .txt or .tsv file, as"),
+        (
+            "f.csv",
+            HEADER,
+            "o.parquet",
+            "must be a .csv or .txt or .tsv or .xlsx file, as",
+        ),
         ("f.csv", "", "o.csv", "is empty"),
         ("f.parquet", "no parquet", "o.parquet", "cannot be read"),
         ("f.csv", f"{HEADER},delay\n", "o.csv", "has a column 'delay' already"),

@@ -13,7 +13,7 @@ from challenge.files import sent_flights
 from challenge.files.flight_changes import batches, by_key, changes, key_of
 from challenge.files.played_day import PlayedDay, moments
 from challenge.files.sent_flights import SentFlights
-from challenge.files.told_flights import ToldFlight
+from challenge.files.telling import ToldFlight
 
 SANTIAGO = ZoneInfo("America/Santiago")
 FIELDS = {

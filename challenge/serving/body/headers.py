@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Scope
 
-from challenge.flights.faults import shown
+from challenge.flights.faults import INPUT_SHOWN, shown
 from challenge.serving.problems import JSON, rejection, too_large
 
 
@@ -22,7 +22,10 @@ def check_headers(scope: Scope, max_bytes: int) -> None:
             raise too_large("body", max_bytes)
     if media_type == JSON or media_type.partition(b";")[0].strip().lower() == JSON:
         return
-    given = shown(media_type.decode("latin-1"))
+    given = media_type.decode("latin-1")
     raise rejection(
-        415, "media_type", f"the media type {given} is not application/json"
+        415,
+        "media_type",
+        f"the media type {shown(given)} is not application/json",
+        ctx={"given": given[:INPUT_SHOWN], "wanted": JSON.decode()},
     )

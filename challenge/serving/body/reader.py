@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -309,20 +309,23 @@ class FlightsReader:
             await self._read_values(list_items(flights))
         except ItemTooLongError:
             message = f"the flight is over {MAX_ITEM_BYTES:,} bytes"
-            self._add_fault_of_item("too_long", message)
+            self._add_fault_of_item("too_long", message, {"bytes": MAX_ITEM_BYTES})
         except RecursionError:
-            self._add_fault_of_item("json_invalid", "the flight is nested too deeply")
+            message = "the flight is nested too deeply"
+            self._add_fault_of_item("json_invalid", message, {"reason": "nested"})
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._add_fault_of_item("json_invalid", f"the flight is not JSON: {error}")
+            message = f"the flight is not JSON: {error}"
+            self._add_fault_of_item("json_invalid", message, {"problem": str(error)})
         if self._flights == before == 0 and not self._faults:
             message = "holds no flight; give at least one"
             self._add_fault(FLIGHTS_KEY, "too_short", message, [])
 
     def _not_json(self, error: Exception) -> RejectedRequest:
-        message = f"the body is not JSON: {self._with_position(error)}"
+        problem = self._with_position(error)
+        message, ctx = f"the body is not JSON: {problem}", {"problem": problem}
         if isinstance(error, RecursionError):
-            message = "the body is nested too deeply"
-        return rejection(400, "json_invalid", message)
+            message, ctx = "the body is nested too deeply", {"reason": "nested"}
+        return rejection(400, "json_invalid", message, ctx=ctx)
 
     def _read_top(self, top: object) -> None:
         if type(top) is int and top >= 1:
@@ -330,17 +333,19 @@ class FlightsReader:
             return
         kind = "out_of_range" if type(top) is int else "int_type"
         message = f"{shown(top)} is not a whole number of 1 or more"
-        self._add_fault(TOP_KEY, kind, message, top)
+        self._faults.add(request_fault([TOP_KEY], kind, message, top, {"low": 1}))
 
     def _add_fault(
         self, name: str, kind: str, message: str, given: object = None
     ) -> None:
         self._faults.add(request_fault([name], kind, message, given))
 
-    def _add_fault_of_item(self, kind: str, message: str) -> None:
+    def _add_fault_of_item(
+        self, kind: str, message: str, ctx: Mapping[str, Any]
+    ) -> None:
         """Add what is wrong with the next flight, after which none can be read."""
         loc = [FLIGHTS_KEY, self._flights]
-        self._faults.add(request_fault(loc, kind, message))
+        self._faults.add(request_fault(loc, kind, message, ctx=ctx))
 
     async def _read_values(self, items: Iterable[object]) -> None:
         turn_ends = time.perf_counter() + TURN_SECONDS
@@ -384,8 +389,9 @@ class FlightsReader:
         if self._flights > self._max_flights:
             limit = f"{self._max_flights:,} flights"
             message = f"holds more than {limit}; send several requests"
+            ctx = {"flights": self._max_flights}
             raise RejectedRequest(
-                413, request_fault([FLIGHTS_KEY], "too_long", message)
+                413, request_fault([FLIGHTS_KEY], "too_long", message, ctx=ctx)
             )
 
     def _with_position(self, error: Exception) -> str:
@@ -418,4 +424,4 @@ def _small(raw: msgspec.Raw) -> object:
 def flight_fault(position: int, fault: Fault) -> Fault:
     """A fault of a flight as one of its request."""
     loc = [FLIGHTS_KEY, position, *fault.loc]
-    return request_fault(loc, fault.type, fault.msg, fault.input)
+    return request_fault(loc, fault.type, fault.msg, fault.input, fault.ctx)

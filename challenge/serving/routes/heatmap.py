@@ -71,7 +71,7 @@ async def get_heatmap(request: Request, state: State) -> HeatMap:
         faults = (one for one in flight if one.field != MONTH)
         raise RejectedRequest(
             400,
-            *(request_fault(list(f.loc), f.type, f.msg, f.input) for f in faults),
+            *(request_fault(f.loc, f.type, f.msg, f.input, f.ctx) for f in faults),
         )
     flights = [
         flight._replace(airline=airline, month=month - 1)

@@ -13,6 +13,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 router = APIRouter(include_in_schema=False)
@@ -44,14 +45,14 @@ class _Assets(StaticFiles):
 def add_pages(app: FastAPI) -> None:
     """Add / and /docs with their assets to an application."""
     app.include_router(router)
-    app.mount(STATIC, _Assets(directory=FOLDER))
+    app.mount(STATIC, GZipMiddleware(_Assets(directory=FOLDER)))
     swagger = files("fastapi_offline").joinpath("static")
     app.mount(SWAGGER, _Assets(directory=str(swagger)))
 
 
 @router.get("/")
 async def page() -> Response:
-    """The page for flights, the heat map and files."""
+    """The page: the board of the day, one flight, the heat map, the model."""
     return FileResponse(
         FOLDER / "index.html",
         headers={"content-security-policy": _policy(), "cache-control": "no-cache"},

@@ -165,7 +165,8 @@ class PredictEndpoint:
                     )
                 )
         if reader.notes:
-            answer += b',"notes":%b' % msgspec.json.encode(reader.notes.told())
+            notes = [note.to_json() for note in reader.notes.told()]
+            answer += b',"notes":%b' % msgspec.json.encode(notes)
         if numbers:
             answer += b',"%b":%b' % (FLIGHT_NUMBER.encode(), await _encode(numbers))
         return answer + b"}"
@@ -226,7 +227,8 @@ def _options(query: bytes) -> tuple[bool, bool, str | None]:
         asked = given.get(name, [usual])[-1]
         if asked not in (usual, other):
             message = f"{shown(asked)} is neither {other!r} nor {usual!r}"
-            faults.append(request_fault([name], kind, message, asked))
+            ctx = {"expected": [other, usual]}
+            faults.append(request_fault([name], kind, message, asked, ctx))
         chosen.append(asked == other)
     if faults:
         raise RejectedRequest(400, *faults)

@@ -5,11 +5,12 @@ The file and its answer are kept on disk, not in memory.
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
@@ -19,28 +20,32 @@ from challenge.errors import (
     MissingColumnsError,
 )
 from challenge.files import answering
-from challenge.files.answering import answered_rows
 from challenge.files.answers import PredictionCounts
-from challenge.files.bounds import UPLOADS, Bounds
+from challenge.files.bounds import UPLOADS
 from challenge.files.cancellation import Cancellation
 from challenge.files.dialects import Dialect
 from challenge.files.kinds import FileKind
-from challenge.files.opening import plain_file
-from challenge.files.sql import engine
-from challenge.flights.fields import FIELDS
+from challenge.files.listing import list_flights
+from challenge.files.rejected_rows import Invalid
+from challenge.flights.faults import INPUT_SHOWN
+from challenge.flights.fields import Language
 from challenge.live.known import Question
-from challenge.live.questions import Places
-from challenge.model import DelayModel
-from challenge.serving.body.structs import (
-    AskedFlight,
-    question_of,
-    spell_as_known,
-    tell_as_known,
+from challenge.serving.file_flights import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    FlightsOfFile,
+    encoded,
 )
+from challenge.serving.file_log import log_file
 from challenge.serving.middleware.requests import ANSWERED_FLIGHTS, REQUEST_ID
 from challenge.serving.observability.log import event
-from challenge.serving.observability.prediction_log_writer import PredictionLogWriter
-from challenge.serving.problems import RejectedRequest, problem_responses, rejection
+from challenge.serving.problems import (
+    MAX_FAULTS,
+    RejectedRequest,
+    problem_responses,
+    rejection,
+)
+from challenge.serving.reasons import prepare_reasons, reasons
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.predictions import AtTime, asked_at
 from challenge.serving.upload import (
@@ -82,7 +87,23 @@ _FORM: Final = {
 }
 # All other files are written here.
 _OF_CALLER: Final = ("received", "flights")
-_OWN_ANSWERS: Final = Bounds(engine_memory=UPLOADS.engine_memory)
+_JSON: Final = "application/json"
+
+
+class _Answer(NamedTuple):
+    """The answer to a file.
+
+    Attributes:
+        scored: what became of its rows.
+        file: the file with the answers; None if there is none.
+        kind: of the file.
+        flights: the flights as JSON; None if they were not asked for.
+    """
+
+    scored: PredictionCounts
+    file: Path | None
+    kind: FileKind
+    flights: bytes | None
 
 
 @router.post(
@@ -91,7 +112,9 @@ _OWN_ANSWERS: Final = Bounds(engine_memory=UPLOADS.engine_memory)
     responses={
         **problem_responses(400, 408, 410, 413, 415, 507),
         200: {
-            "description": "The file, with the columns `probability` and `delay` added",
+            "model": FlightsOfFile,
+            "description": "The file, with the columns `probability` and `delay` added; "
+            "the flights as JSON where `Accept` asks for nothing else",
             "content": {
                 media_type: _FILE for media_type in (*_ANSWER_TYPES.values(), TABS)
             },
@@ -127,9 +150,20 @@ _OWN_ANSWERS: Final = Bounds(engine_memory=UPLOADS.engine_memory)
 async def predict_file(
     request: Request,
     state: State,
-    invalid: Literal["stop", "keep"] = "stop",
+    invalid: Annotated[
+        Invalid, Query(description="What becomes of a file with invalid rows")
+    ] = "stop",
     unknown: Literal["reject", "average"] = "reject",
     at: AtTime = None,
+    limit: Annotated[
+        int,
+        Query(
+            ge=0, le=MAX_LIMIT, description="How many flights the JSON lists at most"
+        ),
+    ] = DEFAULT_LIMIT,
+    language: Annotated[
+        Language, Query(description="Of the JSON's reasons: English or Spanish")
+    ] = "en",
 ) -> Response:
     """Predict the flights of a CSV, Excel (.xlsx) or Parquet file.
 
@@ -137,62 +171,90 @@ async def predict_file(
     tells what it is: a CSV may be separated by commas, semicolons, tabs or bars,
     compressed by gzip or in a ZIP file, in UTF-8, UTF-16 or Windows-1252, and have
     titles above its header. The answer is written in the same way. That to an Excel
-    file is one where `Accept` asks for it, else a CSV.
+    file is one where `Accept` asks for it, else a CSV; that to any file is one where
+    `Accept` asks for nothing else. With `Accept: application/json` alone the answer is
+    the flights one by one, those of faulty rows left out as with `invalid=keep`.
 
     A file with invalid rows is rejected; with `invalid=keep` they get no prediction, and
-    a column `fault` says why. With `unknown=average` a destination or an origin that the
+    a column `fault` says why. With `invalid=only` the answer is just the invalid rows, with
+    a column `problem` that says what is wrong with each, and nothing is predicted: a file
+    to be mended and sent again. With `unknown=average` a destination or an origin that the
     model does not know is taken as not given.
     """
     check_media_type(request)
     model = await asked_at(state, at)
     state.files.check_room()
+    accepted = [
+        one.partition(";")[0].strip().lower()
+        for one in request.headers.get("accept", "").split(",")
+    ]
+    wants_json = accepted == [_JSON]
+    if wants_json:
+        invalid = "keep"
+        await prepare_reasons(model)
     try:
         folder = UploadFolder()
     except OSError as error:
         raise _no_room(error.strerror) from error
     received = folder.path / "received.csv"
-    wants_excel = EXCEL in request.headers.get("accept", "")
+    average = unknown == "average"
 
-    def answer(cancellation: Cancellation) -> tuple[PredictionCounts, Path, FileKind]:
+    # Flights repeat, and are at most as many as are listed.
+    @functools.cache
+    def why(cell: int, question: Question | None) -> list[dict[str, Any]]:
+        found = reasons(model, cell, question, language)
+        return [one.model_dump() for one in found]
+
+    def answer(cancellation: Cancellation) -> _Answer:
         source = named_by_content(received)
         kind = next(one for one in SUFFIXES if source.name.endswith(SUFFIXES[one]))
-        if kind is FileKind.EXCEL and not wants_excel:
+        if accepted == [EXCEL]:
+            kind = FileKind.EXCEL
+        elif kind is FileKind.EXCEL and EXCEL not in accepted:
             kind = FileKind.TEXT
-        output = folder.path / ("answers" + SUFFIXES[kind])
-        scored = answering.predict_file(
-            model,
-            source,
-            output,
-            invalid,
-            cancellation=cancellation,
-            bounds=UPLOADS,
-            average=unknown == "average",
-        )
-        return scored, output, kind
+        output, flights = None, None
+        if not wants_json or state.prediction_log is not None:
+            output = folder.path / ("answers" + SUFFIXES[kind])
+            scored = answering.predict_file(
+                model,
+                source,
+                output,
+                invalid,
+                cancellation=cancellation,
+                bounds=UPLOADS,
+                average=average,
+            )
+        if wants_json:
+            listed = list_flights(
+                model, source, limit, MAX_FAULTS, why, cancellation, UPLOADS, average
+            )
+            scored, flights = listed.scored, encoded(listed)
+        return _Answer(scored, output, kind, flights)
 
     try:
         await receive(request, state, received)
-        scored, output, kind = await state.files.run(answer, request.receive)
+        answered = await state.files.run(answer, request.receive)
     except BaseException as error:
         folder.remove()
         raise _rejected(error) from error
-    answered = scored.rows - scored.invalid
-    request.scope[ANSWERED_FLIGHTS] = answered
-    state.count_answered(model, (), scored.delayed, answered)
+    scored = answered.scored
+    predicted = 0 if invalid == "only" else scored.rows - scored.invalid
+    request.scope[ANSWERED_FLIGHTS] = predicted
+    state.count_answered(model, (), scored.delayed, predicted)
     dialect = next(iter(scored.read_as.values()), None)
 
-    # In a thread of Starlette's: it may wait for long, and uploads must not.
-    def finish() -> None:
+    async def finish() -> None:
         with folder:
-            if state.prediction_log is not None:
+            if predicted and answered.file and state.prediction_log:
                 request_id = request.scope[REQUEST_ID]
-                log_file(
+                await state.files.log(
+                    log_file,
                     state.prediction_log,
                     request_id,
                     model,
-                    output,
+                    answered.file,
                     invalid,
-                    answered,
+                    predicted,
                     dialect is not None,
                 )
 
@@ -202,10 +264,18 @@ async def predict_file(
     if scored.averaged:
         counted = scored.averaged.items()
         headers[AVERAGED_HEADER] = ", ".join(f"{name}={n}" for name, n in counted)
+    if answered.flights is not None:
+        return Response(
+            answered.flights,
+            headers=headers,
+            media_type=_JSON,
+            background=BackgroundTask(finish),
+        )
+    assert answered.file is not None
     return FileResponse(
-        output,
+        answered.file,
         headers=headers,
-        media_type=_media_type(kind, dialect),
+        media_type=_media_type(answered.kind, dialect),
         background=BackgroundTask(finish),
     )
 
@@ -221,80 +291,23 @@ def _rejected(error: BaseException) -> BaseException:
     """What a request that failed is answered with, if the file or the disk is to blame."""
     match error:
         case FileTooLargeError():
-            return rejection(413, error.kind, f"the file {error.problem}")
+            message = f"the file {error.problem}"
+            return rejection(413, error.kind, message, ctx=error.ctx)
         case FlightsFileError() if Path(error.path).name.startswith(_OF_CALLER):
-            return rejection(400, error.kind, f"the file {error.problem}")
+            message = f"the file {error.problem}"
+            return rejection(400, error.kind, message, ctx=error.ctx)
         case FlightsFileError():
             return _no_room(error.problem)
         case MissingColumnsError():
-            return rejection(400, "missing_columns", str(error))
+            found = [str(name)[:INPUT_SHOWN] for name in error.found[:MAX_FAULTS]]
+            ctx = {"missing": error.columns, "found": found, **error.ctx}
+            return rejection(400, "missing_columns", str(error), ctx=ctx)
         case OSError():
             return _no_room(error.strerror)
     return error
 
 
-def log_file(
-    prediction_log: PredictionLogWriter,
-    request_id: bytes,
-    model: DelayModel,
-    answers: Path,
-    invalid: Literal["stop", "keep"],
-    flights: int,
-    rewrite: bool,
-) -> None:
-    """Add the flights of an answered file, so many of them, to the prediction log, as
-    fast as they can be written; `rewrite` as for `plain_file`."""
-    left = flights
-    problem = "the disk is too slow"
-    # The names of a file are few.
-    rules, places = model.encoder.rules, Places()
-    try:
-        with (
-            plain_file(answers, answers.parent, _OWN_ANSWERS, rewrite=rewrite) as file,
-            engine(model, file) as connection,
-        ):
-            for rows in answered_rows(connection, model, file, invalid):
-                if not prediction_log.wait_for_room():
-                    break
-                for *asked, probability, decision in rows:
-                    flight = AskedFlight(*asked)
-                    question, of_schedule = _by_day(model, flight, places)
-                    spell_as_known(flight, rules)
-                    prediction_log.add(
-                        request_id,
-                        model.name,
-                        flight,
-                        probability,
-                        decision,
-                        question,
-                        of_schedule,
-                    )
-                left -= len(rows)
-    except FlightsFileError as error:
-        problem = str(error)
-    if left:
-        prediction_log.lose(left, problem)
-
-
-def _by_day(
-    model: DelayModel, flight: Any, places: Places
-) -> tuple[Question | None, float | None]:
-    """What was asked about a flight that was answered, which is completed by what was
-    known of it, and the probability of its schedule; None if the day added nothing."""
-    if model.day is None or not flight.scheduled:
-        return None, None
-    fields = {one.name: getattr(flight, one.attribute) for one in FIELDS}
-    cell, _ = model.encoder.cell_averaged(fields, hints=False)
-    if not isinstance(cell, int):
-        return None, None
-    question = question_of(model.day, flight, cell, places)
-    if question is None:
-        return None, None
-    tell_as_known(flight, question, model.day)
-    [of_schedule] = model.predict_cells([cell])
-    return question, of_schedule
-
-
 def _no_room(reason: str | None) -> RejectedRequest:
     event(logging.ERROR, f"a file cannot be kept: {reason}")
-    return rejection(507, "no_room", f"the server has no room for the file: {reason}")
+    message = f"the server has no room for the file: {reason}"
+    return rejection(507, "no_room", message, ctx={"problem": reason})

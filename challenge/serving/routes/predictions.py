@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 from challenge.errors import MomentError, UnknownDayError
 from challenge.explain.evidence import Evidence
-from challenge.flights.faults import shown
+from challenge.flights.faults import INPUT_SHOWN, shown
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.flights.times import OFFSET_PATTERN, TIME_PATTERN
 from challenge.live.known import Question
@@ -69,12 +69,12 @@ async def asked_at(state: ServiceState, at: str | None) -> DelayModel:
     except UnknownDayError as error:
         raise rejection(400, "unknown_day", str(error)) from None
     except MomentError as error:
-        fault = request_fault(["at"], "datetime_format", str(error), at)
+        fault = request_fault(["at"], "datetime_format", str(error), at, error.ctx)
         raise RejectedRequest(400, fault) from None
     is_kept = model.known_day.at_moment(moment).is_kept or oldest is not None
     if not is_kept or (oldest is not None and moment < oldest):
         message = f"{shown(at)} is before the flights that are known"
-        raise rejection(410, "gone", message)
+        raise rejection(410, "gone", message, ctx={"at": at[:INPUT_SHOWN]})
     return await state.live.as_of(moment)
 
 

@@ -140,11 +140,12 @@ class WatchedProtocol(HttpToolsProtocol):
     def reject_upload(self, limit: int) -> None:
         """Close the connection of a client that sends too many bodies at one time."""
         message = f"more than {limit:,} requests of this client are still arriving"
-        self._close(rejection(429, "uploads", message, retry_after=1))
+        self._close(rejection(429, "uploads", message, 1, {"most": limit}))
 
     def _reject_headers(self) -> None:
         message = f"the headers are over {MAX_HEADER_BYTES:,} bytes"
-        self._close(rejection(431, "headers_too_large", message))
+        ctx = {"most": MAX_HEADER_BYTES}
+        self._close(rejection(431, "headers_too_large", message, ctx=ctx))
 
     def _close(self, rejected: RejectedRequest) -> None:
         """Close the connection; say why, if the client can take it for the answer to

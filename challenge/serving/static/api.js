@@ -1,5 +1,6 @@
 // The service, as the page asks it.
 
+import { namedFault } from "./faults.js";
 import { text } from "./texts.js";
 
 let key = sessionStorage.getItem("key");
@@ -14,7 +15,7 @@ export const keyHeaders = () => (key ? { "X-API-Key": key } : {});
 // What the service has to object to: `faults` as its answers list them.
 export class Refused extends Error {
   constructor(status, faults) {
-    super(faults.map((fault) => `${fault.loc.join(" ")} ${fault.msg}`.trim()).join("; ") || text("failed", status));
+    super(faults.map(namedFault).join("; ") || text("failed", status));
     this.status = status;
     this.faults = faults;
   }

@@ -38,18 +38,6 @@ export function bars(items) {
   }));
 }
 
-// Columns side by side: {label, title, value, number, late, now}, values 0 to 1.
-export function series(items, className = "") {
-  return element("ol", { class: `series ${className}` }, ...items.map((item) => {
-    const column = element("i");
-    // Above each column there is room for its number.
-    column.style.height = `calc((100% - 1.4em) * ${item.value})`;
-    return element("li", { class: `${item.late ? "late" : ""} ${item.now ? "now" : ""}`, title: item.title },
-      element("span", { class: "column" }, element("span", { class: "number" }, item.number), column),
-      element("span", { class: "label" }, item.label));
-  }));
-}
-
 export function table(caption, head, rows, numeric = []) {
   const kind = (column) => (numeric.includes(column) ? { class: "number" } : {});
   const titles = head.map((name, i) => element("th", { scope: "col", ...kind(i) }, name));

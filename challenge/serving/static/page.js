@@ -1,13 +1,13 @@
 // The page: puts its parts together.
 
 import { ask, Refused, useKey } from "./api.js";
+import { setUpBoard, startBoard, translateBoard } from "./board/board.js";
 import { byId } from "./dom.js";
-import * as file from "./file.js";
-import { makeForm } from "./form.js";
-import * as map from "./map.js";
 import { showCard, showDrift, showTitle } from "./model.js";
-import * as question from "./question.js";
-import { currentLanguage, setLanguage } from "./texts.js";
+import { makeForm } from "./question/form.js";
+import * as map from "./question/map.js";
+import * as question from "./question/question.js";
+import { currentLanguage, setLanguage, text } from "./texts.js";
 
 let model = null;
 
@@ -17,9 +17,11 @@ async function start() {
     model = await ask("model");
     byId("key-form").hidden = true;
     showTitle(model);
-    showCard(model);
+    showSample();
+    startBoard(model);
     question.setUp(model, () => map.draw(model));
     map.draw(model);
+    showCard(model);
     showDrift(await ask("drift"));
   } catch (error) {
     const keyless = error instanceof Refused && error.status === 401;
@@ -30,6 +32,11 @@ async function start() {
   }
 }
 
+function showSample() {
+  byId("sample").textContent = text("sample");
+  byId("sample").hidden = !model?.card.sample;
+}
+
 async function changeLanguage(language) {
   setLanguage(language);
   const link = new URL(location.href);
@@ -37,10 +44,12 @@ async function changeLanguage(language) {
   history.replaceState(null, "", link);
   showTitle(model);
   if (!model) return;
+  showSample();
+  translateBoard();
   makeForm(model);
   question.showAgain();
-  showCard(model);
   map.draw(model);
+  showCard(model);
   showDrift(await ask("drift"));
 }
 
@@ -54,5 +63,5 @@ byId("key-form").addEventListener("submit", (event) => {
   start();
 });
 // Before anything is waited for: a file may be chosen at once.
-file.setUp();
+setUpBoard();
 start();

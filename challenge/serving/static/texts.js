@@ -1,193 +1,9 @@
-// All words of the page, in both languages.
+// Words, numbers and dates in the language of the reader.
 
-const TEXTS = {
-  en: {
-    skip: "Skip to the form",
-    subtitle: (from) => `Will a flight${from && ` leaving ${from}`} be more than 15 minutes late?`,
-    airports: (count) => `one of ${count} airports`,
-    language: "Language",
-    key: "This server requires an API key",
-    useKey: "Use key",
-    question: "One flight",
-    OPERA: "Airline",
-    TIPOVUELO: "Type",
-    MES: "Month",
-    SIGLAORI: "Origin",
-    SIGLADES: "Destination",
-    "Fecha-I": "Scheduled, local time",
-    optional: "if known",
-    names: { TIPOVUELO: { I: "international", N: "national" } },
-    unknown: "not known",
-    ask: "Ask",
-    noAnswer: "Choose a flight and press Ask to see its probability of a delay.",
-    late: "A delay is expected",
-    onTime: "No delay is expected",
-    hundred: (n) => `Of 100 such flights, ${n} leave more than 15 minutes late`,
-    compared: "Compared",
-    thisFlight: "This flight",
-    usual: (airline) => `${airline}, past flights`,
-    all: "All past flights",
-    like: (flights) => `Past flights like it (${flights})`,
-    likeAbout: (fields, low, high) => `Like it: in ${fields}; their share is ${low} to ${high} (95 %).`,
-    fewFlights: "fewer than 30 past flights",
-    thresholdAt: (share) => `The line is the threshold, ${share}: above it a delay is expected.`,
-    contributions: "What raises or lowers it",
-    contributionsAbout: "From the average of past flights, in log-odds; they add up to the probability.",
-    byMonth: "In other months",
-    scheduleAlone: "By the schedule alone, without what the day adds.",
-    byHour: "At other hours of that day",
-    map: "Airlines and months",
-    mapAbout: (what) => `Probability of a delay of ${what}. Choose a cell to ask about it.`,
-    mapType: { I: "international flights", N: "national flights" },
-    mapFrom: (city) => ` from ${city}`,
-    mapTo: (city) => ` to ${city}`,
-    mapAt: (weekday, hour) => `, ${weekday} at ${hour} h`,
-    mapCell: (airline, month, share, few) => `${airline}, ${month}: ${share}${few}`,
-    upTo: (share) => `up to ${share}`,
-    above: (share) => `above ${share}`,
-    file: "A file of flights",
-    fileAbout: "CSV, Excel or Parquet with the columns OPERA, TIPOVUELO, MES and, if known, SIGLADES and Fecha-I. You get it back with the probability of each flight.",
-    choose: "Choose a file",
-    drop: "or drop it here",
-    sending: (name) => `Sending ${name}`,
-    answering: "Predicting",
-    download: "Download the predictions",
-    readAs: {
-      start: (parts) => `Read as: ${parts}.`,
-      format: (name) => `format ${name}`,
-      sheet: (name) => `sheet “${name}”`,
-      file: (name) => `file “${name}”`,
-      delimiter: (one) => `separated by ${one === "tab" ? "tabs" : `“${one}”`}`,
-      encoding: (name) => name,
-      "header-row": (row) => `header in line ${row}`,
-      decimal: () => "decimal commas",
-    },
-    rows: (rows, late) => `Flights: ${rows}, expected to be late: ${late}`,
-    faults: (n) => `Rows that are not valid: ${n}. They have no prediction; the column “fault” says why.`,
-    partly: (n) => `Shown for the first ${n} flights.`,
-    noPreview: "There is no preview of such a file; the predictions are in the file.",
-    firstRows: "The first rows",
-    lookFirst: "Flights most likely to be late",
-    byAirline: "Expected delays by airline, share of its flights",
-    model: "The model",
-    classifier: "Classifier",
-    trained: "Trained",
-    trainedOn: "Training flights",
-    knownUntil: "Knows how flights left until",
-    period: "Scheduled",
-    delayRate: "Delay rate",
-    threshold: "Threshold",
-    quality: "ROC AUC",
-    qualitySplits: { random: "random third", forward: "last third by date" },
-    fingerprint: "Fingerprint",
-    drift: "Requests compared with the training flights",
-    driftAbout: (flights, hours) => `Flights requested in the last ${hours} hours: ${flights}`,
-    driftField: "Field",
-    driftUnknown: "Unknown values",
-    driftIndex: "Population stability index",
-    driftVerdict: "Drift",
-    verdicts: { "too few flights": "too few flights", stable: "stable", moderate: "moderate", major: "major change" },
-    hour: "Hour",
-    weekday: "Weekday",
-    docs: "API documentation",
-    unreachable: "The server cannot be reached.",
-    failed: (status) => `The request failed with status ${status}.`,
-    wait: "Loading",
-  },
-  es: {
-    skip: "Ir al formulario",
-    subtitle: (from) => `¿Saldrá un vuelo${from && ` desde ${from}`} con más de 15 minutos de atraso?`,
-    airports: (count) => `uno de ${count} aeropuertos`,
-    language: "Idioma",
-    key: "Este servidor requiere una clave de API",
-    useKey: "Usar la clave",
-    question: "Un vuelo",
-    OPERA: "Aerolínea",
-    TIPOVUELO: "Tipo",
-    MES: "Mes",
-    SIGLAORI: "Origen",
-    SIGLADES: "Destino",
-    "Fecha-I": "Salida programada, hora local",
-    optional: "si se conoce",
-    names: { TIPOVUELO: { I: "internacional", N: "nacional" } },
-    unknown: "no se conoce",
-    ask: "Preguntar",
-    noAnswer: "Elija un vuelo y pulse Preguntar para ver su probabilidad de atraso.",
-    late: "Se espera un atraso",
-    onTime: "No se espera atraso",
-    hundred: (n) => `De 100 vuelos así, ${n} salen con más de 15 minutos de atraso`,
-    compared: "Comparación",
-    thisFlight: "Este vuelo",
-    usual: (airline) => `${airline}, vuelos pasados`,
-    all: "Todos los vuelos pasados",
-    like: (flights) => `Vuelos pasados como este (${flights})`,
-    likeAbout: (fields, low, high) => `Como este: en ${fields}; su parte es de ${low} a ${high} (95 %).`,
-    fewFlights: "menos de 30 vuelos pasados",
-    thresholdAt: (share) => `La línea es el umbral, ${share}: por encima se espera un atraso.`,
-    contributions: "Qué la sube o la baja",
-    contributionsAbout: "Desde el promedio de los vuelos pasados, en log-odds; sumadas dan la probabilidad.",
-    byMonth: "En otros meses",
-    scheduleAlone: "Solo por el horario, sin lo que agrega el día.",
-    byHour: "A otras horas de ese día",
-    map: "Aerolíneas y meses",
-    mapAbout: (what) => `Probabilidad de atraso de ${what}. Elija una celda para preguntar por ella.`,
-    mapType: { I: "vuelos internacionales", N: "vuelos nacionales" },
-    mapFrom: (city) => ` desde ${city}`,
-    mapTo: (city) => ` a ${city}`,
-    mapAt: (weekday, hour) => `, ${weekday} a las ${hour} h`,
-    mapCell: (airline, month, share, few) => `${airline}, ${month}: ${share}${few}`,
-    upTo: (share) => `hasta ${share}`,
-    above: (share) => `más de ${share}`,
-    file: "Un archivo de vuelos",
-    fileAbout: "CSV, Excel o Parquet con las columnas OPERA, TIPOVUELO, MES y, si se conocen, SIGLADES y Fecha-I. Se devuelve con la probabilidad de cada vuelo.",
-    choose: "Elegir un archivo",
-    drop: "o suéltelo aquí",
-    sending: (name) => `Enviando ${name}`,
-    answering: "Prediciendo",
-    download: "Descargar las predicciones",
-    readAs: {
-      start: (parts) => `Leído como: ${parts}.`,
-      format: (name) => `formato ${name}`,
-      sheet: (name) => `hoja «${name}»`,
-      file: (name) => `archivo «${name}»`,
-      delimiter: (one) => `separado por ${one === "tab" ? "tabulaciones" : `«${one}»`}`,
-      encoding: (name) => name,
-      "header-row": (row) => `encabezado en la línea ${row}`,
-      decimal: () => "comas decimales",
-    },
-    rows: (rows, late) => `Vuelos: ${rows}, con atraso esperado: ${late}`,
-    faults: (n) => `Filas no válidas: ${n}. Quedan sin predicción; la columna «fault» dice por qué.`,
-    partly: (n) => `Se muestran los primeros ${n} vuelos.`,
-    noPreview: "No hay vista previa de un archivo así; las predicciones están en el archivo.",
-    firstRows: "Las primeras filas",
-    lookFirst: "Vuelos con mayor probabilidad de atraso",
-    byAirline: "Atrasos esperados por aerolínea, parte de sus vuelos",
-    model: "El modelo",
-    classifier: "Clasificador",
-    trained: "Entrenado",
-    trainedOn: "Vuelos de entrenamiento",
-    knownUntil: "Sabe cómo salieron los vuelos hasta",
-    period: "Programados",
-    delayRate: "Tasa de atraso",
-    threshold: "Umbral",
-    quality: "ROC AUC",
-    qualitySplits: { random: "un tercio al azar", forward: "el último tercio por fecha" },
-    fingerprint: "Huella",
-    drift: "Las consultas comparadas con los vuelos de entrenamiento",
-    driftAbout: (flights, hours) => `Vuelos consultados en las últimas ${hours} horas: ${flights}`,
-    driftField: "Campo",
-    driftUnknown: "Valores desconocidos",
-    driftIndex: "Índice de estabilidad poblacional",
-    driftVerdict: "Deriva",
-    verdicts: { "too few flights": "muy pocos vuelos", stable: "estable", moderate: "moderado", major: "cambio mayor" },
-    hour: "Hora",
-    weekday: "Día de la semana",
-    docs: "Documentación de la API",
-    unreachable: "No se puede conectar con el servidor.",
-    failed: (status) => `La solicitud falló con el estado ${status}.`,
-    wait: "Cargando",
-  },
-};
+import en from "./words/en.js";
+import es from "./words/es.js";
+
+const TEXTS = { en, es };
 
 const asked = new URLSearchParams(location.search).get("language");
 let language = asked in TEXTS ? asked : navigator.language.startsWith("es") ? "es" : "en";
@@ -208,16 +24,49 @@ export function text(name, ...values) {
   return typeof found === "function" ? found(...values) : found;
 }
 
+// Each is made once: a board asks thousands of times.
+const formats = new Map();
+
+function format(Kind, options) {
+  const name = `${language} ${Kind.name} ${JSON.stringify(options)}`;
+  if (!formats.has(name)) formats.set(name, new Kind(language, options));
+  return formats.get(name);
+}
+
+const digitsOf = (digits) => ({ minimumFractionDigits: digits, maximumFractionDigits: digits });
+
 export const percent = (share, digits = 0) =>
-  new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(share);
+  format(Intl.NumberFormat, { style: "percent", ...digitsOf(digits) }).format(share);
 
-export const number = (value, digits = 0) =>
-  new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+export const number = (value, digits = 0) => format(Intl.NumberFormat, digitsOf(digits)).format(value);
 
-export const signed = (value) =>
-  new Intl.NumberFormat(language, { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(value);
+export const signed = (value, digits = 0) =>
+  format(Intl.NumberFormat, { signDisplay: "exceptZero", ...digitsOf(digits) }).format(value);
+
+// "1 flight", "2 flights".
+export const plural = (count, one, many) =>
+  `${number(count)} ${format(Intl.PluralRules, {}).select(count) === "one" ? one : many}`;
+
+export const listed = (names, type = "conjunction") => format(Intl.ListFormat, { type }).format(names);
 
 export const monthName = (month, style = "long") =>
-  new Intl.DateTimeFormat(language, { month: style, timeZone: "UTC" }).format(new Date(Date.UTC(2024, month - 1, 1)));
+  format(Intl.DateTimeFormat, { month: style, timeZone: "UTC" }).format(new Date(Date.UTC(2024, month - 1, 1)));
 
-export const weekdayName = (date) => new Intl.DateTimeFormat(language, { weekday: "long" }).format(date);
+export const weekdayName = (date) => format(Intl.DateTimeFormat, { weekday: "long" }).format(date);
+
+const DAY = { weekday: "long", day: "numeric", month: "long" };
+
+// Of a local date, "2017-07-14".
+export const dateName = (date) => format(Intl.DateTimeFormat, { ...DAY, timeZone: "UTC" }).format(new Date(`${date.slice(0, 10)}T00:00Z`));
+
+// Of a moment, by the clock of a time zone.
+export const momentName = (moment, timeZone) =>
+  format(Intl.DateTimeFormat, { ...DAY, year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone }).format(new Date(moment));
+
+export const clockTime = (moment, timeZone) =>
+  format(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone }).format(new Date(moment));
+
+export const ago = (seconds) => {
+  const [count, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : seconds < 129600 ? [seconds / 3600, "hour"] : [seconds / 86400, "day"];
+  return format(Intl.RelativeTimeFormat, { style: "short" }).format(-Math.round(count), unit);
+};

@@ -1,7 +1,8 @@
 // The form of a flight, made of the fields that the service describes.
 
-import { byId, element } from "./dom.js";
-import { monthName, text } from "./texts.js";
+import { byId, element } from "../dom.js";
+import { faultText } from "../faults.js";
+import { monthName, text } from "../texts.js";
 
 // So few names are shown side by side.
 const SIDE_BY_SIDE = 3;
@@ -74,6 +75,14 @@ export function followDate() {
   if (month) choose(fieldOf("month"), String(month));
 }
 
+// A destination is mostly flown to by one type of flight; another can still be chosen.
+export function followDestination() {
+  const types = model.values.SIGLADES[controls().SIGLADES.value]?.types;
+  if (!types || !controls().TIPOVUELO) return;
+  const [type, flights] = Object.entries(types).reduce((most, one) => (one[1] > most[1] ? one : most));
+  if (flights) choose("TIPOVUELO", type);
+}
+
 // The fields as requests name them, without those that are left empty.
 export function chosenFlight() {
   const flight = {};
@@ -93,17 +102,17 @@ export function clearFaults() {
   }
 }
 
-// Show each fault beside its field; returns the messages of those that have none.
+// Show each fault beside its field; returns the sentences of those that have none.
 export function showFaults(faults) {
   const rest = [];
-  for (const { loc, msg } of faults) {
-    const name = loc.at(-1);
+  for (const fault of faults) {
+    const name = fault.loc.at(-1);
     const place = fields().some((field) => field.name === name) ? byId(`${name}-fault`) : null;
     if (!place) {
-      rest.push(msg);
+      rest.push(faultText(fault));
       continue;
     }
-    place.textContent = msg;
+    place.textContent = faultText(fault);
     byId(name)?.setAttribute("aria-invalid", "true");
   }
   document.querySelector("[aria-invalid]")?.focus();
