@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -45,19 +45,30 @@ def trained(flights: pd.DataFrame, folder: Path, **parameters: float) -> Path:
     return output
 
 
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """A file that the first of all processes makes for them."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path = folder / name
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            make(path)
+    return path
+
+
 def trained_once(
     tmp_path_factory: pytest.TempPathFactory, name: str, flights: Path, recipe: Recipe
 ) -> Path:
     """The file of a model, which the first of all processes trains for them."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    path = folder / f"{name}.pkl"
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            train(str(flights), str(path), recipe)
-    return path
+
+    def make(path: Path) -> None:
+        train(str(flights), str(path), recipe)
+
+    return made_once(tmp_path_factory, f"{name}.pkl", make)
 
 
 @pytest.fixture(scope="session")
@@ -91,17 +102,20 @@ def airtran_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def live_model(schedule_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a model to which all terms of the day count."""
-    model = DelayModel.load(schedule_model)
-    drawn = np.random.default_rng(0)
-    coefficients = {
-        name: (drawn.normal(size=len(DISTANCES_MINUTES)) / 10).tolist()
-        for name in TERMS
-    }
-    adjustment = Adjustment(10.0, coefficients)
-    day = Day(adjustment, model.known_day.history, model.encoder.rules, model.grid)
-    path = tmp_path_factory.mktemp("live") / "model.pkl"
-    model.with_day(day).save(path)
-    return path
+
+    def make(path: Path) -> None:
+        model = DelayModel.load(schedule_model)
+        drawn = np.random.default_rng(0)
+        coefficients = {
+            name: (drawn.normal(size=len(DISTANCES_MINUTES)) / 10).tolist()
+            for name in TERMS
+        }
+        adjustment = Adjustment(10.0, coefficients)
+        history = model.known_day.history
+        day = Day(adjustment, history, model.encoder.rules, model.grid)
+        model.with_day(day).save(path)
+
+    return made_once(tmp_path_factory, "live.pkl", make)
 
 
 @pytest.fixture(scope="session")

@@ -155,7 +155,7 @@ def test_only_the_pinned_file_is_served(serve, model, never_late):
 def test_no_request_fails_or_sees_half_a_model_while_models_change(
     serve, model, never_late
 ):
-    """Two hundred changes, every third to a file that is no good, under load."""
+    """Eighty changes, every third to a file that is no good, under load."""
     server = serve(model, **OFTEN)
     good = [TEST_MODEL.read_bytes(), never_late.read_bytes()]
     done = threading.Event()
@@ -175,7 +175,7 @@ def test_no_request_fails_or_sees_half_a_model_while_models_change(
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for number in range(200):
+    for number in range(80):
         replace(model, good[number % 2] if number % 3 else b"garbage")
         # Longer than a worker takes to look at the file and to read it.
         done.wait(0.09)
@@ -187,8 +187,8 @@ def test_no_request_fails_or_sees_half_a_model_while_models_change(
     assert failed == []
     assert seen == {(1,) * 50, (0,) * 50}
     # How many are seen in time, the machine says.
-    assert server.metric(SWAPPED) > 30
-    assert server.metric(REFUSED) > 10
+    assert server.metric(SWAPPED) > 10
+    assert server.metric(REFUSED) > 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

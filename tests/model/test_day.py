@@ -992,7 +992,7 @@ def test_on_real_flights_of_another_format_an_hour_ahead_is_worth_it(tmp_path):
     is_first = data["FlightDate"].str[-2:].astype(int) <= 19
     data[is_first].to_csv(tmp_path / "first.csv", index=False)
     data[~is_first].to_csv(tmp_path / "rest.csv", index=False)
-    recipe = Recipe(parameters={"rounds": 50})
+    recipe = Recipe(parameters={"rounds": 15})
     train(tmp_path / "first.csv", tmp_path / "model.pkl", recipe)
     command = ["predict", str(tmp_path / "rest.csv"), str(tmp_path / "out.csv")]
     command += ["--model", str(tmp_path / "model.pkl"), "--lead=60"]

@@ -100,7 +100,7 @@ def test_a_model_of_sample_flights_knows_real_ones(schedule_model, flights):
 
 def test_real_flights_can_be_learned_and_served(tmp_path):
     output = tmp_path / "model.pkl"
-    training = train(REAL_FLIGHTS, output)
+    training = train(REAL_FLIGHTS, output, Recipe(parameters={"rounds": 40}))
     assert training.dataset.rejected == 0
     assert training.results["random"].quality.roc_auc.value > 0.70
     client = TestClient(create_app(output))

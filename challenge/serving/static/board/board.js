@@ -22,16 +22,16 @@ let ofFile = null;
 let file = null;
 let rows;
 let leftRows;
+let severalOrigins = false;
 
 const day = () => ofFile ?? live;
-const severalOrigins = () => new Set([...day().toCome, ...day().left].map((one) => one.origin)).size > 1;
 const timeZone = () => Object.values(model.time_zones)[0] ?? "UTC";
 
 // Once, before anything is known.
 export function setUpBoard() {
   readView();
   rows = new Rows(byId("board"), {
-    describe: (one) => toCome(one, severalOrigins()),
+    describe: (one) => toCome(one, severalOrigins),
     open: (one, place) => showWhy(one, place, day(), model, timeZone()),
     pin: (one) => {
       togglePin(one);
@@ -40,7 +40,7 @@ export function setUpBoard() {
     isPinned,
   });
   leftRows = new Rows(byId("left").lastElementChild, {
-    describe: (one) => gone(one, severalOrigins()),
+    describe: (one) => gone(one, severalOrigins),
     open: (one, place) => showWhy(one, place, day(), model, timeZone()),
   });
   setUpFilters(changed);
@@ -119,7 +119,8 @@ function changed(name) {
   else show();
 }
 
-const isEmpty = () => !day() || (!day().toCome.length && !day().left.length);
+// At night a feed may know of no flight that is near.
+const isEmpty = () => !day() || !(day().toCome.length || day().left.length || day().known);
 
 function show() {
   const empty = isEmpty();
@@ -136,6 +137,7 @@ function show() {
     rows.clear();
     return;
   }
+  severalOrigins = new Set([...day().toCome, ...day().left].map((one) => one.origin)).size > 1;
   const flights = wanted(day().toCome);
   showSums(day(), connection, timeZone());
   showFilters(day(), changed);

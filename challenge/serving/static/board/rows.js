@@ -106,7 +106,9 @@ export class Rows {
       this.rows.set(one.id, row);
     }
     const pinned = this.isPinned(one.id);
-    const signature = JSON.stringify([one, pinned]);
+    const { minutes, ...told } = one;
+    // The time that is left says nothing until it is over.
+    const signature = JSON.stringify([told, one.status === "overdue" && minutes, pinned]);
     if (row.signature === signature) return row.node;
     const changed = row.one && row.one.probability !== one.probability;
     row.signature = signature;

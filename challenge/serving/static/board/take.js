@@ -5,6 +5,7 @@ import { text } from "../texts.js";
 import { answered } from "./file.js";
 
 const EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+const TOLD_MS = 8_000;
 const ENDING = /(\.(csv|txt|tsv)\.gz|\.[^.]*)?$/i;
 const OF_ANSWERS = ["probability", "schedule_probability", "hour_ago", "midnight", "delay", "status", "minutes_late", "called"];
 
@@ -35,9 +36,13 @@ export function setUpTaking(currentDay, currentFile, shownFlights) {
   byId("download-excel").addEventListener("click", () => download(true));
 }
 
+let telling;
+
+// Says something that passes.
 export function announce(words) {
+  clearTimeout(telling);
   byId("announce").textContent = words;
-  byId("page-problem").textContent = "";
+  telling = setTimeout(() => (byId("announce").textContent = ""), TOLD_MS);
 }
 
 function named(name, asExcel) {

@@ -11,8 +11,6 @@ export default {
   sample: "This model learned from sample data, not from real flights: its numbers show how the service works, and say nothing of an airport.",
   flight: "flight",
   flights: "flights",
-  minute: "minute",
-  minutes: "minutes",
   row: "row",
   rows: "rows",
   print: "Print",

@@ -11,8 +11,6 @@ export default {
   sample: "Este modelo aprendió de datos de muestra, no de vuelos reales: sus números muestran cómo funciona el servicio y no dicen nada de un aeropuerto.",
   flight: "vuelo",
   flights: "vuelos",
-  minute: "minuto",
-  minutes: "minutos",
   row: "fila",
   rows: "filas",
   print: "Imprimir",
