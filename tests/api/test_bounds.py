@@ -99,7 +99,7 @@ asked = st.fixed_dictionaries({"flights": json_values, "inputs": json_values})
     ),
     value=header_values,
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
 def test_any_request_is_answered_with_a_status_and_a_reason(
     server, path, body, name, value
 ):

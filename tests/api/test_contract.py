@@ -116,7 +116,7 @@ def _whole(values: dict[str, Any], name: str) -> dict[str, int]:
 
 
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_described(case: schemathesis.Case, server: Server) -> None:
     # What is changed is judged against the description again.
     unfit = []

@@ -181,7 +181,8 @@ FILES: dict[str, tuple[Callable[[Path], bytes], int]] = {
 def test_a_file_of_any_kind_is_bounded(case, server, tmp_path):
     make, status = FILES[case]
     content = make(tmp_path)
-    headers = {"Content-Type": "application/octet-stream", "Accept": EXCEL}
+    accepted = f"{EXCEL}, */*"
+    headers = {"Content-Type": "application/octet-stream", "Accept": accepted}
     with watched(server):
         answer = httpx.post(
             f"{server.url}/predict/file?invalid=keep",

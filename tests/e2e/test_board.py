@@ -12,18 +12,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from challenge.training.recipe import Recipe
 from examples.demo import DAY, flights_before, new_york
 from tests.api.conftest import Server, wait_for
 from tests.conftest import trained_once
+from tests.e2e.asked import check, fits
 from tests.e2e.conftest import REPORTS
 
 PROGRAM = Path(sys.executable).with_name("flight-prophet")
-# So many months are enough to know New York.
-SINCE = date(2013, 5, 1)
+# So many weeks are enough to know New York.
+SINCE = date(2013, 6, 1)
 MANY = 2_000
 PAUSE_MS = 100
 PAGE_BYTES = 150_000
@@ -40,16 +40,16 @@ def demo_model(tmp_path_factory) -> Path:
     header, *rows = past.read_text().splitlines(keepends=True)
     kept = [row for row in rows if date(*map(int, row.split(",", 3)[:3])) >= SINCE]
     past.write_text("".join([header, *kept]))
-    recipe = Recipe(parameters={"rounds": 20})
+    recipe = Recipe(parameters={"rounds": 5})
     return trained_once(tmp_path_factory, "new york", past, recipe)
 
 
 @pytest.fixture(scope="module")
 def demo(demo_model, tmp_path_factory):
-    """A server to which the day is played until two in the afternoon."""
+    """A server to which half an hour is played, until two in the afternoon."""
     log = tmp_path_factory.mktemp("demo server") / "server.log"
     server = Server(demo_model, 1, log, {"LIVE_STALE_MINUTES": "1000"})
-    play(server, "05:00", "14:00")
+    play(server, "13:30", "14:00")
     yield server
     server.end()
 
@@ -121,7 +121,7 @@ def test_the_day_is_shown_as_the_service_knows_it_at_any_time(
     server = serve(demo_model, workers=1)
     page = open_page(at=server.url)
     expect(page.get_by_role("heading", name="No flights yet")).to_be_visible()
-    for begin, end in (("05:00", "09:00"), ("09:00", "14:00"), ("14:00", "19:00")):
+    for begin, end in (("08:50", "09:00"), ("13:50", "14:00"), ("18:50", "19:00")):
         play(server, begin, end)
         answer = told(server)
         assert len(answer["flights"]) > 200
@@ -275,7 +275,7 @@ def test_it_goes_on_after_the_connection_was_away(
 ):
     store = {"LIVE_STORE": str(tmp_path / "live.sqlite"), "LIVE_STALE_MINUTES": "0.01"}
     server = serve(demo_model, workers=1, **store)
-    play(server, "05:00", "06:00")
+    play(server, "05:50", "06:00")
     page = open_page(at=server.url)
     expect(rows(page).first).to_be_visible()
     # Old news is said to be old.
@@ -284,7 +284,7 @@ def test_it_goes_on_after_the_connection_was_away(
     expect(page.locator("#heard")).to_contain_text("connection lost", timeout=40_000)
     shown = rows(page).count()
     assert shown > 50
-    play(server, "06:00", "08:00")
+    play(server, "07:50", "08:00")
     page.context.set_offline(False)
     expect(page.locator("#heard")).to_contain_text("known until 08:00", timeout=40_000)
     shows(page, told(server))
@@ -292,10 +292,10 @@ def test_it_goes_on_after_the_connection_was_away(
 
 def test_without_events_it_asks_now_and_then(open_page, serve, demo_model):
     server = serve(demo_model, workers=1, MAX_EVENT_STREAMS="0")
-    play(server, "05:00", "06:00")
+    play(server, "05:50", "06:00")
     page = open_page(at=server.url)
     expect(page.locator("#heard")).to_contain_text("known until 06:00")
-    play(server, "06:00", "07:00")
+    play(server, "06:50", "07:00")
     expect(page.locator("#heard")).to_contain_text("known until 07:00")
 
 
@@ -330,7 +330,7 @@ def longest_pause(page, act) -> float:
         observer.observe({ type: "longtask" });
     }""")
     act()
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(700)
     return page.evaluate("observer.disconnect() ?? Math.max(...pauses)")
 
 
@@ -343,25 +343,29 @@ def test_two_thousand_flights_scroll_and_filter_without_a_pause(open_page, busy)
             page.mouse.wheel(0, 4_000)
             page.wait_for_timeout(30)
 
-    def filter_and_sort() -> None:
-        # Looking for a role among so many rows takes a while itself.
-        page.locator("#filter-find").fill("mia")
-        expect(rows(page)).to_have_count(MANY // 10)
-        page.locator("#filter-find").fill("")
-        expect(rows(page)).to_have_count(MANY)
-        page.locator("[data-sort=risk]").click()
-        page.locator("[data-sort=time]").click()
-        expect(page.locator("#board .group.hour .flight")).to_have_count(MANY)
-
-    # Of three times the best: the machine has other work, too.
-    for act in (scroll, filter_and_sort):
-        pauses = [longest_pause(page, act) for _ in range(3)]
-        assert min(pauses) < PAUSE_MS, pauses
+    # Looking for a role among so many rows takes a while itself.
+    find, by_risk, by_time = map(
+        page.locator, ("#filter-find", "[data-sort=risk]", "[data-sort=time]")
+    )
+    acts = {
+        "scroll": scroll,
+        "find": lambda: find.fill("mia"),
+        "find all": lambda: find.fill(""),
+        "by risk": by_risk.click,
+        "by time": by_time.click,
+    }
+    pauses: dict[str, list[float]] = {name: [] for name in acts}
+    for _ in range(4):
+        for name, act in acts.items():
+            pauses[name].append(longest_pause(page, act))
+    expect(rows(page)).to_have_count(MANY)
+    # The shortest: the machine has other work, too.
+    assert max(map(min, pauses.values())) < PAUSE_MS, pauses
 
 
 def test_the_keyboard_alone_reaches_all_of_it(open_page, demo):
-    page = open_page(at=demo.url)
-    expect(rows(page).first).to_be_visible()
+    page = open_page("/?airline=DL", at=demo.url)
+    expect(page.locator("#board .group").nth(3)).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the board")).to_be_focused()
     page.keyboard.press("Enter")
@@ -393,18 +397,19 @@ def test_the_keyboard_alone_reaches_all_of_it(open_page, demo):
     expect(page.locator("#board .group.pinned")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1440, 1920])
-def test_nothing_bars_anybody_at_any_width(width, scheme, open_page, demo):
-    page = open_page(at=demo.url, width=width, scheme=scheme)
+def test_nothing_bars_anybody_at_any_width_in_any_light(open_page, demo):
+    # axe-core looks at each row.
+    page = open_page("/?airline=DL&hours=3", at=demo.url)
     row = page.locator("#board .group.hour .flight").first
     row.locator(".entry").click()
     expect(row.locator(".why .verdict")).to_be_visible()
-    fits = "document.documentElement.scrollWidth <= innerWidth"
-    assert page.evaluate(fits)
-    page.screenshot(path=REPORTS / f"board-{width}-{scheme}.png")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    for width in (360, 768, 1440, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert fits(page), width
+            page.screenshot(path=REPORTS / f"board-{width}-{scheme}.png")
+            check(page)
 
 
 def test_it_is_all_in_spanish_too(open_page, demo):

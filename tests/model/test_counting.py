@@ -81,7 +81,7 @@ past_flight = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(past_flight, min_size=1, max_size=12))
 def test_sql_and_the_rules_agree_on_every_row(tmp_path_factory, rows):
     """Most of these flights are wrong in one way or another."""

@@ -214,7 +214,7 @@ def fields_of(past, place):
 
 
 @given(pasts(), st.integers(1, 14 * 60), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_serving_adds_is_what_training_learned_to_add(past, minutes, seed):
     """Of any flights, with any coefficients, over zones, midnight and a change of the
     clock."""

@@ -201,7 +201,7 @@ VALUES = st.text(st.sampled_from([*LETTERS, *';,|\t"\n\r =' * 5]), max_size=20)
 
 @settings(
     deadline=None,
-    max_examples=60,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

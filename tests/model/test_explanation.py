@@ -49,7 +49,7 @@ def any_flight(draw):
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(any_flight())
 def test_base_and_contributions_add_up_to_the_probability(model, flight):
     (why,) = model.explain([model.grid.cell(flight)])
@@ -58,7 +58,7 @@ def test_base_and_contributions_add_up_to_the_probability(model, flight):
     assert why.probability == probabilities(model, [flight])[0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(any_flight())
 def test_what_is_not_given_adds_nothing(model, flight):
     (why,) = model.explain([model.grid.cell(flight)])
@@ -211,7 +211,7 @@ def test_the_past_counts_as_the_model_does(model):
             assert model.evidence.late[field][code] == counts.delayed[of_code].sum()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(any_flight())
 def test_support_is_the_number_of_past_flights_with_the_same_values(model, flight):
     counts = model.counts
@@ -222,7 +222,7 @@ def test_support_is_the_number_of_past_flights_with_the_same_values(model, fligh
     assert model.evidence.support(flight) == counts.flights[alike].sum()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(any_flight())
 def test_a_flight_was_flown_if_its_airline_flew_its_type_on_its_route(model, flight):
     counts = model.counts
@@ -234,7 +234,7 @@ def test_a_flight_was_flown_if_its_airline_flew_its_type_on_its_route(model, fli
     assert model.evidence.was_flown(flight) == alike.any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(any_flight())
 def test_evidence_is_the_narrowest_group_with_enough_flights(model, flight):
     counts = model.counts

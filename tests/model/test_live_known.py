@@ -220,7 +220,7 @@ def with_outcomes(past, at, later_departures, later_arrivals):
 
 
 @given(pasts(), st.integers(0, 14 * 60), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_became_known_later_may_be_nonsense(past, minutes, random):
     at = START + minutes * MINUTE
     nonsense = [
@@ -234,7 +234,7 @@ def test_what_became_known_later_may_be_nonsense(past, minutes, random):
 
 
 @given(pasts(), st.integers(0, 14 * 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_became_known_later_may_be_cut_away(past, minutes):
     at = START + minutes * MINUTE
     asked, before = features(past, at)
