@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import ssl
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,16 @@ def trained(flights: pd.DataFrame, folder: Path, **parameters: float) -> Path:
     flights.to_csv(source, index=False)
     train(str(source), str(output), Recipe(parameters=parameters))
     return output
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_tls_context() -> Iterator[None]:
+    """httpx makes one for each client, which takes a twentieth of a second; tests ask
+    servers without TLS."""
+    with pytest.MonkeyPatch.context() as patch:
+        context = ssl.create_default_context()
+        patch.setattr(ssl, "create_default_context", lambda *_, **__: context)
+        yield
 
 
 def made_once(
