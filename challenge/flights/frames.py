@@ -34,6 +34,7 @@ from challenge.flights.fields import (
 )
 from challenge.flights.rules import (
     FlightRules,
+    missing,
     missing_columns,
     unknown_fields,
     whole_number,
@@ -194,9 +195,8 @@ def _code_delays(
         return _code(data, target_column, rule, faults).astype(np.int8)
     _require(data.columns, LABEL_COLUMNS)
     for field in LABEL_COLUMNS:
-        missing = np.flatnonzero(_is_left_out(data[field]))
-        fault = Fault((field,), "missing", "is required")
-        faults += [(row, fault) for row in missing.tolist()]
+        left_out = np.flatnonzero(_is_left_out(data[field]))
+        faults += [(row, missing(field)) for row in left_out.tolist()]
     delayed = late > pd.Timedelta(minutes=DELAY_THRESHOLD_MINUTES)
     return delayed.to_numpy().astype(np.int8)
 

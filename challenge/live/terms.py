@@ -6,6 +6,7 @@ for many flights at once, in `challenge.training.live.features`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -256,6 +257,14 @@ def term_text(term: Term, language: Language) -> str:
     if term.key is not None:
         return f"{_KEYS[language][term.key]} {_WINDOWS[language][term.hours]}"
     return _AIRCRAFT[language][AIRCRAFT_TERMS.index(term)]
+
+
+def sums_of_groups(terms: Mapping[Term, float]) -> dict[Group, float]:
+    """What the terms of each group add together; groups without any are left out."""
+    sums: dict[Group, float] = {}
+    for term, value in terms.items():
+        sums[term.group] = sums.get(term.group, 0.0) + value
+    return sums
 
 
 def group_text(group: Group, language: Language) -> str:

@@ -13,9 +13,10 @@ from challenge.live.messages import aircraft_before, told_by
 from challenge.live.questions import Facts
 from challenge.live.state import LiveFlight
 from challenge.serving.board_rows import FlightOfToday, FlightToCome, InboundAircraft
+from challenge.serving.evidence import evidence_of
 from challenge.serving.known_flight import KnownFlight, answer
 from challenge.serving.live_feed import LiveFeed
-from challenge.serving.reasons import prepare_reasons, reasons
+from challenge.serving.reasons import reasons
 
 HOUR_SECONDS: Final = 3_600
 # How a flight that has left was called: by what was known so long before its time.
@@ -45,7 +46,8 @@ class Board:
         """The flights that have not left and should within some hours, by their time."""
         # Several callers wait for the same.
         async with self._making:
-            await prepare_reasons(self._feed.model)
+            # For the reasons.
+            await evidence_of(self._feed.model)
             clock = self._clock
             if clock is None:
                 return []

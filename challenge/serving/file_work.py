@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -42,7 +41,7 @@ class FileWork:
         self._work = ThreadPoolExecutor(at_once, "file")
         self._disk = ThreadPoolExecutor(_DISK_THREADS, "disk")
         self._to_log = 0
-        self._logging = threading.Lock()
+        self._logging = asyncio.Lock()
 
     async def start(self) -> None:
         """Remove what killed servers have left."""
@@ -73,15 +72,11 @@ class FileWork:
         """Call a function that logs an answered file, while no other file is logged: each
         takes as much memory as answering one, and all wait for the same log.
         """
-
-        def log_alone() -> None:
-            with self._logging:
-                function(*arguments)
-
         self._to_log += 1
         try:
-            # In a thread of Starlette's: it may wait for long, and uploads must not.
-            await run_in_threadpool(log_alone)
+            async with self._logging:
+                # In a thread of Starlette's: it may wait for long, and uploads must not.
+                await run_in_threadpool(function, *arguments)
         finally:
             self._to_log -= 1
 

@@ -3,9 +3,7 @@ counts most."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import math
 from collections.abc import Mapping
 from heapq import nlargest
 from typing import Annotated, Final
@@ -17,7 +15,7 @@ from challenge.explain.narrative import MENTIONED, field_names
 from challenge.files.prediction_log import PROBABILITY_DECIMALS
 from challenge.flights.fields import Language
 from challenge.live.known import Question
-from challenge.live.terms import Group, Term, group_text, term_text
+from challenge.live.terms import Group, Term, group_text, sums_of_groups, term_text
 from challenge.model import DelayModel
 
 REASONS: Final = 3
@@ -37,17 +35,11 @@ class Reason(BaseModel):
     ]
 
 
-async def prepare_reasons(model: DelayModel) -> None:
-    """Make what `reasons` looks at, which the first time takes longer than other requests
-    may wait."""
-    if not model.has_evidence:
-        await asyncio.to_thread(lambda: model.evidence)
-
-
 def reasons(
     model: DelayModel, cell: int, question: Question | None, language: Language
 ) -> list[Reason]:
-    """What counts most, the largest first: at most REASONS, some tenths of a millisecond.
+    """What counts most, the largest first: at most REASONS, some tenths of a millisecond
+    once `evidence_of` the model is at hand.
 
     Args:
         model: the one that answers; of one without past flights the day alone counts.
@@ -75,14 +67,12 @@ def _of_day(terms: Mapping[Term, float], language: Language) -> list[tuple[str, 
     """What the groups of terms add together. That of the aircraft is called by what counts
     most in it; of the windows none alone says much."""
     added = []
-    for group in Group:
-        of_group = {term: value for term, value in terms.items() if term.group is group}
-        if not of_group:
-            continue
+    for group, value in sums_of_groups(terms).items():
         name = group_text(group, language)
         if group is Group.AIRCRAFT:
+            of_aircraft = [term for term in terms if term.group is group]
             name = term_text(
-                max(of_group, key=lambda one: abs(of_group[one])), language
+                max(of_aircraft, key=lambda one: abs(terms[one])), language
             )
-        added.append((name, math.fsum(of_group.values())))
+        added.append((name, value))
     return added

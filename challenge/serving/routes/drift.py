@@ -7,10 +7,10 @@ from typing import Any, Final
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from challenge.serving.evidence import evidence_of
 from challenge.serving.observability.counters import Counters
 from challenge.serving.observability.drift import Slice, drift
 from challenge.serving.routes.dependencies import State
-from challenge.serving.routes.predictions import evidence_of
 from challenge.serving.state import ServiceState
 
 router = APIRouter(tags=["monitoring"])

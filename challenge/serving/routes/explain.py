@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -13,17 +12,17 @@ from challenge.artifact.card import Level
 from challenge.errors import UnknownPastError
 from challenge.explain.narrative import describe
 from challenge.flights.fields import FLIGHT_NUMBER, Language
-from challenge.live.terms import Term, group_text, term_text
+from challenge.live.terms import Term, group_text, sums_of_groups, term_text
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import BODY
 from challenge.serving.body.reader import FlightsReader
+from challenge.serving.evidence import evidence_of
 from challenge.serving.problems import problem_responses, rejection
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.predictions import (
     AtTime,
     FlightNumbers,
     asked_at,
-    evidence_of,
 )
 
 router = APIRouter(tags=["predict"])
@@ -171,9 +170,10 @@ async def explain(
         if question is not None and model.day is not None:
             [probability] = model.predict_flights([cell], {0: question})
             added = model.day.terms(cell, question)
-        of_groups: dict[str, float] = defaultdict(float)
-        for term, value in added.items():
-            of_groups[group_text(term.group, language)] += value
+        of_groups = {
+            group_text(group, language): value
+            for group, value in sums_of_groups(added).items()
+        }
         flight = model.grid.flight(cell)
         similar, was_flown = evidence.similar(flight), evidence.was_flown(flight)
         low, high = similar.interval

@@ -17,9 +17,10 @@ from challenge.flights.fields import (
     Flight,
 )
 from challenge.serving.body.openapi import field_schema
+from challenge.serving.evidence import evidence_of
 from challenge.serving.problems import RejectedRequest, problem_responses, request_fault
 from challenge.serving.routes.dependencies import State
-from challenge.serving.routes.predictions import evidence_of, predict_probabilities
+from challenge.serving.routes.predictions import predict_probabilities
 
 router = APIRouter(tags=["predict"])
 

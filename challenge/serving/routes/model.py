@@ -18,8 +18,8 @@ from challenge.flights.fields import (
     code_of,
 )
 from challenge.flights.vocabulary import Vocabulary
+from challenge.serving.evidence import evidence_of
 from challenge.serving.routes.dependencies import State
-from challenge.serving.routes.predictions import evidence_of
 
 router = APIRouter(tags=["model"])
 

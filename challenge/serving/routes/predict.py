@@ -26,6 +26,7 @@ from challenge.live.known import Question
 from challenge.model import DelayModel
 from challenge.serving.body.headers import check_headers
 from challenge.serving.body.openapi import BODY
+from challenge.serving.evidence import evidence_of
 from challenge.serving.middleware.requests import (
     ANSWERED_FLIGHTS,
     CONNECTION,
@@ -46,7 +47,6 @@ from challenge.serving.routes.predictions import (
     AT_SCHEMA,
     FlightNumbers,
     asked_at,
-    evidence_of,
     predict_and_log,
     reader_of,
 )

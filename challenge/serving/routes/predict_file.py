@@ -30,6 +30,7 @@ from challenge.files.rejected_rows import Invalid
 from challenge.flights.faults import INPUT_SHOWN
 from challenge.flights.fields import Language
 from challenge.live.known import Question
+from challenge.serving.evidence import evidence_of
 from challenge.serving.file_flights import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -45,7 +46,7 @@ from challenge.serving.problems import (
     problem_responses,
     rejection,
 )
-from challenge.serving.reasons import prepare_reasons, reasons
+from challenge.serving.reasons import reasons
 from challenge.serving.routes.dependencies import State
 from challenge.serving.routes.predictions import AtTime, asked_at
 from challenge.serving.upload import (
@@ -191,7 +192,8 @@ async def predict_file(
     wants_json = accepted == [_JSON]
     if wants_json:
         invalid = "keep"
-        await prepare_reasons(model)
+        # For the reasons.
+        await evidence_of(model)
     try:
         folder = UploadFolder()
     except OSError as error:

@@ -14,7 +14,6 @@ from pydantic import Field
 from starlette.types import Scope
 
 from challenge.errors import MomentError, UnknownDayError
-from challenge.explain.evidence import Evidence
 from challenge.flights.faults import INPUT_SHOWN, shown
 from challenge.flights.fields import FLIGHT_NUMBER
 from challenge.flights.times import OFFSET_PATTERN, TIME_PATTERN
@@ -140,14 +139,6 @@ async def predict_and_log(
                 # Several large requests may hold more than may wait for the disk.
                 await state.prediction_log.make_room()
     return Predicted(probabilities, decisions, of_schedule)
-
-
-async def evidence_of(model: DelayModel) -> Evidence | None:
-    """What there is to know of a model's training flights."""
-    if model.has_evidence:
-        return model.evidence
-    # Making it takes longer than other requests may wait.
-    return await asyncio.to_thread(lambda: model.evidence)
 
 
 async def predict_probabilities(model: DelayModel, cells: Sequence[int]) -> list[float]:
