@@ -191,6 +191,8 @@ def test_it_is_sorted_and_filtered_and_the_link_holds_it(open_page, demo):
     column = again.get_by_role("button", name=re.compile("^16:00: "))
     column.click()
     expect(column).to_have_attribute("aria-pressed", "true")
+    expect(column).to_be_focused()
+    assert "hour=16" in again.url
     expect(again.get_by_label("Hour", exact=True)).to_have_value("16")
     at_four = [one for one in coming if " 16:" in one["flight"]["Fecha-I"]]
     expect(rows(again)).to_have_count(len(at_four))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 
 import duckdb
 import httpx
@@ -168,7 +169,13 @@ def test_columns_of_another_format_are_understood(open_page, tmp_path):
     page.locator("#file-input").set_input_files(path)
     expect(page.locator("#file-note")).to_contain_text("format nycflights13")
     # It has left.
-    expect(page.locator("#left > summary")).to_contain_text("Left: 1 flight, 1 late")
+    summary = page.locator("#left > summary")
+    expect(summary).to_contain_text("Left: 1 flight, 1 late")
+    # Nothing was said of it an hour before.
+    summary.click()
+    expect(page.locator("#left .called")).to_have_text(
+        re.compile("^predicted [0-9]+%$")
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 // The model that is served: what it learned from, how good it is, and, for engineers, the rest.
 
 import { byId, element, svg, table } from "./dom.js";
-import { currentLanguage, listed, number, percent, plural, text } from "./texts.js";
+import { currentLanguage, inZone, listed, number, percent, plural, text, zoneOf } from "./texts.js";
 
 // So many airports are named in the title.
 const NAMED = 3;
@@ -51,13 +51,7 @@ function facts(card) {
 const dateOf = (time) =>
   new Intl.DateTimeFormat(currentLanguage(), { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${time.slice(0, 10)}T00:00Z`));
 
-// By the clock of the airport; of several airports, by UTC.
-function momentOf(moment, zones = {}) {
-  const [timeZone, other] = new Set(Object.values(zones));
-  const clock = other || !timeZone ? "UTC" : timeZone;
-  const shown = new Intl.DateTimeFormat(currentLanguage(), { dateStyle: "medium", timeStyle: "short", hourCycle: "h23", timeZone: clock }).format(new Date(moment));
-  return clock === "UTC" ? `${shown} UTC` : shown;
-}
+const momentOf = (moment, zones = {}) => inZone(moment, zoneOf(zones), { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
 
 // How good it is by the distance, or, of a model that does not know this, without the day.
 function quality(card) {

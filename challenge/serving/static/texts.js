@@ -61,10 +61,20 @@ export const dateName = (date) => format(Intl.DateTimeFormat, { ...DAY, timeZone
 
 // Of a moment, by the clock of a time zone.
 export const momentName = (moment, timeZone) =>
-  format(Intl.DateTimeFormat, { ...DAY, year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone }).format(new Date(moment));
+  inZone(moment, timeZone, { ...DAY, year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
-export const clockTime = (moment, timeZone) =>
-  format(Intl.DateTimeFormat, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone }).format(new Date(moment));
+export const clockTime = (moment, timeZone) => inZone(moment, timeZone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+export function inZone(moment, timeZone, options) {
+  const shown = format(Intl.DateTimeFormat, { ...options, timeZone }).format(new Date(moment));
+  return timeZone === "UTC" ? `${shown} UTC` : shown;
+}
+
+// The time zone of the airports; of airports in several, UTC.
+export function zoneOf(timeZones) {
+  const [zone, other] = new Set(Object.values(timeZones));
+  return other || !zone ? "UTC" : zone;
+}
 
 export const ago = (seconds) => {
   const [count, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : seconds < 129600 ? [seconds / 3600, "hour"] : [seconds / 86400, "day"];

@@ -1,7 +1,7 @@
 // The board: the day that the service hears of, or that of a file, and what of it is shown.
 
 import { byId, element } from "../dom.js";
-import { momentName, number, percent, plural, text } from "../texts.js";
+import { momentName, number, percent, plural, text, zoneOf } from "../texts.js";
 import { expectedLate, fileDay, liveDay, summary } from "./day.js";
 import { connection, follow, refresh } from "./feed.js";
 import { answered, askAboutFile, forgetFile, hideFileNote, keepFile, keptFile, setUpFiles, showFileNote, showFileProblem } from "./file.js";
@@ -10,7 +10,7 @@ import { changedLevels, isPinned, notify, togglePin } from "./pins.js";
 import { gone, Rows, toCome } from "./rows.js";
 import { showGlance, showSums } from "./sums.js";
 import { announce, save, setUpTaking } from "./take.js";
-import { grouped, readView, view, wanted } from "./view.js";
+import { changeView, grouped, readView, view, wanted } from "./view.js";
 import { showWhy } from "./why.js";
 
 const TICK_MS = 5_000;
@@ -25,7 +25,8 @@ let leftRows;
 let severalOrigins = false;
 
 const day = () => ofFile ?? live;
-const timeZone = () => Object.values(model.time_zones)[0] ?? "UTC";
+const timeZone = () => zoneOf(model.time_zones);
+const showFigures = () => day() && showSums(day(), connection, timeZone());
 
 // Once, before anything is known.
 export function setUpBoard() {
@@ -54,8 +55,8 @@ export async function startBoard(served) {
   const isFirst = model === null;
   model = served;
   if (isFirst) {
-    follow(takeLive, () => day() && showSums(day(), connection, timeZone()));
-    setInterval(() => day() && showSums(day(), connection, timeZone()), TICK_MS);
+    follow(takeLive, showFigures);
+    setInterval(showFigures, TICK_MS);
     const kept = file ?? (await keptFile());
     if (kept) openFile(kept);
   }
@@ -139,23 +140,15 @@ function show() {
   }
   severalOrigins = new Set([...day().toCome, ...day().left].map((one) => one.origin)).size > 1;
   const flights = wanted(day().toCome);
-  showSums(day(), connection, timeZone());
+  showFigures();
   showFilters(day(), changed);
-  showGlance(view.hour ? wantedAtAnyHour() : flights, view.hour, (hour) => {
-    view.hour = hour;
+  showGlance(wanted(day().toCome, { ...view, hour: "" }), view.hour, (hour) => {
+    changeView({ hour });
     changed("hour");
   });
   showTitles(flights);
   rows.draw(grouped(flights, isPinned));
   showLeft();
-}
-
-function wantedAtAnyHour() {
-  const { hour } = view;
-  view.hour = "";
-  const flights = wanted(day().toCome);
-  view.hour = hour;
-  return flights;
 }
 
 function showTitles(flights) {
@@ -174,7 +167,7 @@ function showLeft() {
   const right = called.filter((one) => one.calledDelay === one.late).length;
   byId("left").firstElementChild.textContent = [
     text("leftTitle", plural(sums.gone, text("flight"), text("flights")), number(sums.late)),
-    called.length ? text("calledShare", percent(right / called.length)) : "",
+    called.length ? text(ofFile ? "predictedShare" : "calledShare", percent(right / called.length)) : "",
   ].filter(Boolean).join(" · ");
   if (byId("left").open) leftRows.draw([{ key: "left", kind: "more", hour: "", flights: [...left].reverse(), expected: 0 }]);
 }

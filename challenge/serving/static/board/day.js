@@ -32,7 +32,10 @@ export function fileDay(answer, model) {
 function shape(row, id, levels) {
   const { flight } = row;
   const time = flight["Fecha-I"] ?? "";
-  const called = row.called ?? (row.status === "left" ? row.probability : null);
+  // Of a file's flight it is not known what was said an hour before.
+  const isTold = row.called !== undefined;
+  const predicted = row.status === "left" ? [row.probability, row.delay] : [null, null];
+  const [called, calledDelay] = isTold ? [row.called, row.called_delay] : predicted;
   const one = {
     ...row,
     id,
@@ -45,7 +48,8 @@ function shape(row, id, levels) {
     destination: flight.SIGLADES ?? "",
     level: levelOf(row.probability, levels),
     called,
-    calledDelay: row.called_delay ?? (row.status === "left" ? row.delay : null),
+    calledDelay,
+    isHourBefore: isTold,
     points: row.hour_ago === null || row.hour_ago === undefined ? 0 : Math.round(100 * (row.probability - row.hour_ago)),
   };
   one.words = folded([one.airline, one.number, one.origin, one.destination, flight.MATRICULA].join(" "));

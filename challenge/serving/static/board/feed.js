@@ -1,7 +1,7 @@
 // Keeps the day current: by the service's events, and by asking now and then where these do
 // not come through.
 
-import { keyHeaders, refusal } from "../api.js";
+import { keyHeaders } from "../api.js";
 import { currentLanguage } from "../texts.js";
 import { view } from "./view.js";
 
@@ -11,7 +11,7 @@ const POLL_SECONDS = 5;
 const SILENCE_SECONDS = 25;
 const MOST_WAIT_SECONDS = 30;
 
-export const connection = { lost: false };
+export const connection = { lost: false, events: false };
 
 let told = () => {};
 let tag = null;
@@ -51,10 +51,10 @@ async function ask() {
       lose(true);
       continue;
     }
-    lose(response.status >= 500 || response.status === 429);
+    // Whatever the service refuses, it may take again.
+    lose(!response.ok && response.status !== 304);
     // What is asked for may have changed meanwhile.
-    if (connection.lost || response.status === 304 || asked !== query()) continue;
-    if (!response.ok) throw refusal(response.status, answered);
+    if (!response.ok || asked !== query()) continue;
     tag = response.headers.get("ETag");
     told.onDay(JSON.parse(answered));
   }

@@ -101,18 +101,22 @@ export function showFileProblem(error) {
 export const hideFileNote = () => byId("file-note").replaceChildren();
 
 // The browser's own store for files; a page that may not use it goes on without.
-function store(mode, work) {
-  return new Promise((resolve) => {
+async function store(mode, work) {
+  try {
     const opening = indexedDB.open("flight-prophet", 1);
     opening.onupgradeneeded = () => opening.result.createObjectStore("files");
-    opening.onerror = () => resolve(undefined);
-    opening.onsuccess = () => {
-      const request = work(opening.result.transaction("files", mode).objectStore("files"));
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => resolve(undefined);
-    };
-  });
+    const database = await done(opening);
+    return await done(work(database.transaction("files", mode).objectStore("files")));
+  } catch {
+    return undefined;
+  }
 }
+
+const done = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 
 export const keepFile = (file) => file.size <= KEPT_BYTES && store("readwrite", (files) => files.put(file, "file"));
 export const keptFile = () => store("readonly", (files) => files.get("file"));

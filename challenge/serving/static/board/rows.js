@@ -92,11 +92,15 @@ export class Rows {
   }
 
   rest(count, groups) {
-    const showAll = () => {
+    // The same one each time: it may have the focus.
+    this.restNode ??= element("li", { class: "rest" }, element("button", { type: "button" }));
+    const button = this.restNode.firstElementChild;
+    button.textContent = text("showMore", number(count));
+    button.onclick = () => {
       this.showsAll = true;
       this.draw(groups);
     };
-    return element("li", { class: "rest" }, element("button", { type: "button", onclick: showAll }, text("showMore", number(count))));
+    return this.restNode;
   }
 
   row(one) {
@@ -228,7 +232,7 @@ export function gone(one, severalOrigins) {
   return [
     ...cells,
     cell(`outcome ${one.late ? "late" : ""}`, one.minutes_late > 0 ? text("minutesLate", number(one.minutes_late)) : text("inTime")),
-    cell("called", one.called === null ? "" : text("calledAt", percent(one.called))),
+    cell("called", one.called === null ? "" : text(one.isHourBefore ? "calledAt" : "predictedAt", percent(one.called))),
     right === null ? "" : cell(right ? "right" : "wrong", text(right ? "calledRight" : "calledWrong")),
   ];
 }

@@ -55,7 +55,7 @@ export function showGlance(flights, chosen, choose) {
     column.lastChild.style.height = `${(100 * late) / most}%`;
     const told = text("hourTold", name, plural(rows.length, text("flight"), text("flights")), number(late, 1));
     return element("li", {}, element("button", {
-      type: "button", "aria-pressed": String(chosen === name), "aria-label": told, title: told,
+      type: "button", "data-hour": hour, "aria-pressed": String(chosen === name), "aria-label": told, title: told,
       onclick: () => choose(chosen === name ? "" : name),
     }, column, element("span", { class: "label" }, name)));
   });
@@ -64,6 +64,7 @@ export function showGlance(flights, chosen, choose) {
   const busiest = [...airlines].map(([name, rows]) => ({ name, rows, late: expectedLate(rows) }))
     .sort((a, b) => b.late - a.late).slice(0, AIRLINES_SHOWN);
   const longest = Math.max(0.1, ...busiest.map(({ late }) => late));
+  const reached = document.activeElement?.dataset.hour;
   byId("glance").replaceChildren(
     element("section", { class: "card" }, element("h3", {}, text("byHourTitle")), element("ol", { class: "hours" }, ...columns),
       element("p", { class: "soft" }, text("byHourAbout"))),
@@ -72,4 +73,6 @@ export function showGlance(flights, chosen, choose) {
         name: `${name} (${number(rows.length)})`, value: late / longest, className: "late", text: number(late, 1),
       })))));
   byId("glance").hidden = !flights.length;
+  // Who presses them by keyboard stays at them.
+  if (reached) byId("glance").querySelector(`[data-hour="${reached}"]`)?.focus();
 }

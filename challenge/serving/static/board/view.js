@@ -3,6 +3,7 @@
 import { expectedLate, folded } from "./day.js";
 
 const DEFAULTS = { sort: "time", hours: "12", airline: "", type: "", origin: "", destination: "", hour: "", find: "" };
+const CHOSEN = ["airline", "type", "origin", "destination"];
 // Groups without a title are no longer than this, for the browser to lay out but what is seen.
 const BLOCK = 60;
 
@@ -28,14 +29,11 @@ export const clearView = () => changeView({ ...DEFAULTS, sort: view.sort, hours:
 export const isFiltered = () =>
   Object.entries(DEFAULTS).some(([name, value]) => !["sort", "hours"].includes(name) && view[name] !== value);
 
-export function wanted(flights) {
-  const words = folded(view.find).split(/\s+/).filter(Boolean);
+export function wanted(flights, filters = view) {
+  const words = folded(filters.find).split(/\s+/).filter(Boolean);
   return flights.filter((one) =>
-    (!view.airline || one.airline === view.airline) &&
-    (!view.type || one.type === view.type) &&
-    (!view.origin || one.origin === view.origin) &&
-    (!view.destination || one.destination === view.destination) &&
-    (!view.hour || one.time.slice(11, 13) === view.hour) &&
+    CHOSEN.every((name) => !filters[name] || one[name] === filters[name]) &&
+    (!filters.hour || one.time.slice(11, 13) === filters.hour) &&
     words.every((word) => one.words.includes(word)));
 }
 

@@ -10,12 +10,12 @@ const LEAST_POINTS = 0.05;
 // `why` is the flight's part of the answer of POST /explain, `model` the answer of GET /model.
 export function answerView(flight, why, model) {
   const { levels } = model.card;
-  const level = why.level ?? levelOf(why.probability, levels);
+  const { level } = why;
   const verdict = element("p", { class: "verdict" },
     element("strong", {}, percent(why.probability, 1)), element("span", { class: `level ${level}` }, text("levels")[level]));
   const sentences = element("p", {}, why.text);
   // The words about a combination that nobody flew come before any number.
-  const neverFlown = why.flown === false;
+  const neverFlown = !why.flown;
   if (neverFlown) sentences.className = "notice";
   return [
     element("div", { class: "pictures" },
@@ -52,7 +52,7 @@ function comparison(flight, why, model, level) {
   return figure(text("compared"), bars(items),
     text("lineAt", percent(why.base_rate, 1)),
     alike.length ? text("likeAbout", fields, percent(low), percent(high)) : "",
-    why.flights === undefined ? "" : exactly(why.flights));
+    exactly(why.flights));
 }
 
 const exactly = (flights) =>
